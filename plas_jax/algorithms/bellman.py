@@ -1,0 +1,49 @@
+"""Equation 1 and what every actor-critic here shares: clipped double Q, Bellman targets, Polyak averages."""
+
+from collections.abc import Callable
+from typing import Any
+
+import chex
+import jax
+import jax.numpy as jnp
+import optax
+
+from plas_jax.types import Array
+
+
+def soft_clipped(q_values: Array, clip_weight: Array | float) -> Array:
+    """Algorithm 1: λ min Q' + (1 - λ) max Q' over the critics of one transition, `[critics]` to a scalar."""
+    chex.assert_rank(q_values, 1)
+    return clip_weight * q_values.min() + (1 - clip_weight) * q_values.max()
+
+
+def bellman_target(reward: Array, bootstrap: Array, next_value: Array, discount: Array | float) -> Array:
+    """Equation 1's right-hand side, r + γ V(s') of one transition; `bootstrap` is 0 where the episode truly ended."""
+    chex.assert_rank([reward, bootstrap, next_value], 0)
+    return reward + bootstrap * discount * next_value
+
+
+def squared_error(q_values: Array, target: Array) -> Array:
+    """The critics' loss, Σ over critics of the mean squared error; `[batch, critics]` and `[batch]`."""
+    chex.assert_rank([q_values, target], [2, 1])
+    return jnp.square(q_values - target[:, None]).mean(axis=0).sum()
+
+
+def polyak_average(target: Any, online: Any, polyak: Array | float) -> Any:
+    """τ·online + (1 - τ)·target, leaf by leaf."""
+    return jax.tree.map(lambda t, o: polyak * o + (1 - polyak) * t, target, online)
+
+
+def adam_step(loss: Callable, parameters: Any, moments: Any, learning_rate: Array | float) -> tuple[Any, Any, Array, Any]:
+    """One Adam step (torch's constants) on `loss(parameters) -> (scalar, auxiliary)`.
+
+    Returns the new parameters and moments, the loss before the step, and the auxiliary value.
+    """
+    (value, auxiliary), gradient = jax.value_and_grad(loss, has_aux=True)(parameters)
+    step, moments = optax.adam(learning_rate).update(gradient, moments)
+    return optax.apply_updates(parameters, step), moments, value, auxiliary
+
+
+def adam_moments(parameters: Any) -> Any:
+    """Adam's first state; it does not depend on the learning rate, which is an argument of each step."""
+    return optax.adam(0.0).init(parameters)

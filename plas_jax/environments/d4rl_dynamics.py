@@ -1,0 +1,59 @@
+"""D4RL's dynamics on a MuJoCo of today.
+
+D4RL recorded its locomotion data on MuJoCo 2.0/2.1.0. Two later changes moved the simulator away from it,
+both listed in MuJoCo's changelog: 2.1.1 made the inertia of a capsule exact (before, its mass and inertia were
+those of a cylinder whose half-length is h + r/2), and 3.5.0 made the margin of a contact the sum of both
+geoms' margins (before, the larger one). `d4rl_model` undoes both; `gymnasium_model` is the model as shipped.
+"""
+
+import importlib.util
+from pathlib import Path
+
+import mujoco
+
+MARGINS_ARE_SUMMED_SINCE = (3, 5)
+
+
+def asset(xml: str) -> Path:
+    """The path of a model file that Gymnasium ships, found without importing its environments."""
+    spec = importlib.util.find_spec("gymnasium")
+    if spec is None or spec.origin is None:
+        raise ModuleNotFoundError("gymnasium is not installed: its model files are needed")
+    return Path(spec.origin).parent / "envs" / "mujoco" / "assets" / xml
+
+
+def gymnasium_model(xml: str) -> mujoco.MjModel:
+    """The model of Gymnasium's `-v4` environments, as shipped."""
+    return mujoco.MjModel.from_xml_path(str(asset(xml)))
+
+
+def d4rl_model(xml: str) -> mujoco.MjModel:
+    """The model of gym's `-v2` environments on MuJoCo 2.1.0, which recorded D4RL's locomotion data."""
+    model = gymnasium_model(xml)
+    old = _cylinders_for_capsules(xml, model)
+    for name in ("body_mass", "body_inertia", "body_ipos", "body_iquat"):
+        getattr(model, name)[:] = getattr(old, name)
+    if mujoco_version() >= MARGINS_ARE_SUMMED_SINCE:
+        # Every geom of these models has the same margin, so half of it in a sum is the old maximum.
+        model.geom_margin *= 0.5
+    mujoco.mj_setConst(model, mujoco.MjData(model))
+    return model
+
+
+def mujoco_version() -> tuple[int, ...]:
+    """MuJoCo's (major, minor) version as numbers."""
+    return tuple(int(part) for part in mujoco.__version__.split(".")[:2])
+
+
+def _cylinders_for_capsules(xml: str, model: mujoco.MjModel) -> mujoco.MjModel:
+    """The same model with a cylinder of half-length h + r/2 for each capsule: MuJoCo's inertia before 2.1.1."""
+    spec = mujoco.MjSpec.from_file(str(asset(xml)))
+    unset = [float("nan")] * 6
+    for index, geom in enumerate(spec.geoms):
+        if model.geom_type[index] == mujoco.mjtGeom.mjGEOM_CAPSULE:
+            radius, half_length = model.geom_size[index][:2]
+            geom.type = mujoco.mjtGeom.mjGEOM_CYLINDER
+            geom.fromto = unset
+            geom.pos, geom.quat = model.geom_pos[index], model.geom_quat[index]
+            geom.size = [radius, half_length + radius / 2, 0.0]
+    return spec.compile()

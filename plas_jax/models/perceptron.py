@@ -1,0 +1,81 @@
+"""Multi-layer perceptrons whose initial law is the reference's, exact under zero-padding."""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+
+from plas_jax.types import Array, Axis
+
+Law = Callable[[Array, int], tuple[Array | float, Array | float, float]]
+
+
+def torch_linear(fan_in: Array, fan_out: int) -> tuple[Array, Array, float]:
+    """torch's `nn.Linear`: kernel and bias uniform within ±1/√fan_in (bounds of kernel and bias, bias offset)."""
+    bound = 1.0 / jnp.sqrt(fan_in)
+    return bound, bound, 0.0
+
+
+def rlkit_hidden(fan_in: Array, fan_out: int) -> tuple[float, float, float]:
+    """rlkit's hidden layers: ±1/√fan_out (its "fan in" reads a torch kernel's first axis) and biases of 0.1."""
+    return fan_out**-0.5, 0.0, 0.1
+
+
+def uniform_within(bound: float) -> Law:
+    """rlkit's last layers: kernel and bias uniform within ±bound."""
+    return lambda fan_in, fan_out: (bound, bound, 0.0)
+
+
+def padded_uniform(key: Array, rows: Axis, columns: Axis) -> Array:
+    """Uniform in [-1, 1), float32 `[rows.padded, columns.padded]`, zero in the padding.
+
+    Each row has a key of its own and is a prefix of any longer row, so the true part is the same at every padding.
+    """
+    keys = jax.vmap(lambda row: jax.random.fold_in(key, row))(jnp.arange(rows.padded))
+    draws = jax.vmap(lambda row: jax.random.uniform(row, (columns.padded,), minval=-1.0))(keys)
+    return draws * rows.mask()[:, None] * columns.mask()
+
+
+class Linear(nn.Module):
+    """A dense layer over the concatenation of `inputs`; bounds of its initial law use the true fan-in."""
+
+    inputs: tuple[Axis, ...]
+    outputs: Axis
+    law: Law = torch_linear
+
+    @nn.compact
+    def __call__(self, features: Array) -> Array:
+        """`[..., sum of padded inputs]` to `[..., outputs.padded]`."""
+        fan_in = sum(axis.true for axis in self.inputs)
+        kernel_bound, bias_bound, bias_offset = self.law(jnp.asarray(fan_in, jnp.float32), self.outputs.padded)
+
+        def draw_kernel(key: Array) -> Array:
+            keys = jax.random.split(key, len(self.inputs))
+            blocks = [padded_uniform(k, rows, self.outputs) for k, rows in zip(keys, self.inputs, strict=True)]
+            return kernel_bound * jnp.concatenate(blocks)
+
+        def draw_bias(key: Array) -> Array:
+            noise = padded_uniform(key, Axis(1, 1), self.outputs)[0]
+            return bias_bound * noise + bias_offset * self.outputs.mask()
+
+        return features @ self.param("kernel", draw_kernel) + self.param("bias", draw_bias)
+
+
+class Perceptron(nn.Module):
+    """ReLU layers of the given widths over the concatenated inputs, then a linear layer."""
+
+    inputs: tuple[Axis, ...]
+    widths: tuple[int, ...]
+    outputs: Axis
+    hidden_law: Law = torch_linear
+    last_law: Law = torch_linear
+
+    @nn.compact
+    def __call__(self, *inputs: Array) -> Array:
+        """One array `[..., axis.padded]` for each of `inputs` to `[..., outputs.padded]`."""
+        axes, features = self.inputs, jnp.concatenate(inputs, axis=-1)
+        for width in self.widths:
+            features = nn.relu(Linear(axes, Axis(width, width), self.hidden_law)(features))
+            axes = (Axis(width, width),)
+        return Linear(axes, self.outputs, self.last_law)(features)

@@ -1,0 +1,78 @@
+"""The policies behind the medium recipes: small squashed Gaussians, shipped as float16 weights with provenance."""
+
+import json
+from collections.abc import Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from plas_jax.models.gaussian_policy import LOG_STD_RANGE
+
+
+class BehaviourPolicy(NamedTuple):
+    """A tanh-Gaussian policy in numpy: ReLU layers, then a head for the mean and one for the log std.
+
+    numpy and not JAX, because it is called once for each control step on a few rows, where a dispatch costs more
+    than the product itself.
+    """
+
+    layers: tuple[tuple[np.ndarray, np.ndarray], ...]
+    mean: tuple[np.ndarray, np.ndarray]
+    log_std: tuple[np.ndarray, np.ndarray]
+
+    def sample(self, observation: np.ndarray, noise: np.ndarray) -> np.ndarray:
+        """tanh(mean + std·noise); `[episodes, observation]` and `[episodes, action]`, to float32 actions."""
+        features = np.asarray(observation, np.float32)
+        for kernel, bias in self.layers:
+            features = np.maximum(features @ kernel + bias, 0.0)
+        mean = features @ self.mean[0] + self.mean[1]
+        log_std = np.clip(features @ self.log_std[0] + self.log_std[1], *LOG_STD_RANGE)
+        return np.tanh(mean + np.exp(log_std) * noise.astype(np.float32))
+
+
+def from_parameters(policy: Any) -> BehaviourPolicy:
+    """The numpy policy of a `GaussianPolicy`'s Flax parameters."""
+
+    def layer(node: Any) -> tuple[np.ndarray, np.ndarray]:
+        return np.asarray(node["kernel"], np.float32), np.asarray(node["bias"], np.float32)
+
+    body, mean, log_std = (policy["params"][f"Perceptron_{index}"] for index in range(3))
+    hidden = tuple(layer(body[f"Linear_{index}"]) for index in range(len(body)))
+    return BehaviourPolicy(hidden, layer(mean["Linear_0"]), layer(log_std["Linear_0"]))
+
+
+def save_policies(path: Path, policies: Sequence[BehaviourPolicy], provenance: dict[str, Any]) -> None:
+    """Write a ladder of policies as float16, with its provenance, under a temporary name and then rename it."""
+    arrays = {"provenance": np.frombuffer(json.dumps(provenance, indent=1).encode(), np.uint8)}
+    for rung, policy in enumerate(policies):
+        named = {f"layer{i}": pair for i, pair in enumerate(policy.layers)}
+        for name, (kernel, bias) in (named | {"mean": policy.mean, "log_std": policy.log_std}).items():
+            arrays[f"{rung}/{name}/kernel"] = kernel.astype(np.float16)
+            arrays[f"{rung}/{name}/bias"] = bias.astype(np.float16)
+    temporary = path.with_suffix(".partial.npz")
+    np.savez_compressed(temporary, **arrays)
+    temporary.rename(path)
+
+
+def load_policies(path: Path) -> tuple[list[BehaviourPolicy], dict[str, Any]]:
+    """The ladder of policies in a file of `save_policies`, and its provenance."""
+    with np.load(path, allow_pickle=False) as file:
+        provenance = json.loads(file["provenance"].tobytes())
+
+        def layer(name: str) -> tuple[np.ndarray, np.ndarray]:
+            return file[f"{name}/kernel"].astype(np.float32), file[f"{name}/bias"].astype(np.float32)
+
+        policies = []
+        while f"{len(policies)}/mean/kernel" in file:
+            rung = len(policies)
+            depth = sum(name.startswith(f"{rung}/layer") and name.endswith("kernel") for name in file)
+            hidden = tuple(layer(f"{rung}/layer{i}") for i in range(depth))
+            policies.append(BehaviourPolicy(hidden, layer(f"{rung}/mean"), layer(f"{rung}/log_std")))
+    return policies, provenance
+
+
+def shipped(environment: str) -> Path:
+    """The file of the shipped ladder of one environment; its last rung is the medium policy."""
+    return Path(str(files("plas_jax.recipes") / "weights" / f"{environment}.npz"))

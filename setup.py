@@ -1,0 +1,44 @@
+"""Metadata, dependencies and entry points of plas_jax. Ranges hold the versions that were tried together (BUILD.md)."""
+
+from setuptools import find_packages, setup
+
+setup(
+    name="plas_jax",
+    version="0.1.0",
+    description="An offline reinforcement learning benchmark suite in JAX that runs whole tables at once: PLAS.",
+    long_description=open("README.md", encoding="utf-8").read(),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    license_files=["LICENSE"],
+    python_requires=">=3.11",
+    packages=find_packages(include=["plas_jax", "plas_jax.*"]),
+    package_data={"plas_jax.recipes": ["weights/*.npz"]},
+    install_requires=[
+        "jax>=0.10.0,<0.13",  # the batched computation
+        "flax>=0.12.8,<0.13",  # modules and train states
+        "optax>=0.2.8,<0.3",  # Adam
+        "chex>=0.1.92,<0.2",  # rank contracts and trace counts
+        "orbax-checkpoint>=0.12.8,<0.13",  # checkpoints of a whole sweep, written atomically
+        "absl-py>=2.5,<3",  # flags of the commands
+        "numpy>=2.0,<3",
+        "mujoco>=3.4,<5",  # the physics
+        "gymnasium>=1.4,<2",  # the robots' model files, and what tests compare the environments with
+        "h5py>=3.16,<4",  # D4RL's files
+        "matplotlib>=3.11,<4",  # figures
+        "rich>=15,<16",  # live progress
+    ],
+    extras_require={
+        "cuda": ["jax[cuda13]>=0.10.0,<0.13"],
+        "tpu": ["jax[tpu]>=0.10.0,<0.13"],
+        "test": [
+            "pytest>=9.0,<10",
+            "hypothesis>=6.150,<7",
+            "ruff>=0.17,<0.18",
+            "mypy>=2.4,<3",
+            "gymnasium[mujoco]>=1.4,<2",  # the environments that ours must equal
+        ],
+    },
+    entry_points={
+        "console_scripts": ["plas-jax=plas_jax.commands.plas_jax:main"],
+    },
+)
