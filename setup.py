@@ -1,12 +1,14 @@
 """Metadata, dependencies and entry points of plas_jax. Ranges hold the versions that were tried together (BUILD.md)."""
 
+from pathlib import Path
+
 from setuptools import find_packages, setup
 
 setup(
     name="plas_jax",
     version="0.1.0",
     description="An offline reinforcement learning benchmark suite in JAX that runs whole tables at once: PLAS.",
-    long_description=open("README.md", encoding="utf-8").read(),
+    long_description=Path(__file__).with_name("README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     license_files=["LICENSE"],

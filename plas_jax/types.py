@@ -1,8 +1,10 @@
 """The nouns every room shares: sizes with their padding, transitions, and what an algorithm is."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, NamedTuple
 
+import chex
 import jax
 import jax.numpy as jnp
 from flax import struct
@@ -44,7 +46,7 @@ class Sizes:
     def padded_to(self, other: "Sizes") -> "Sizes":
         """The same true sizes in the padding of `other`."""
         return jax.tree.map(
-            lambda axis, wide: axis.replace(padded=max(axis.padded, wide.padded)),
+            lambda axis, wide: replace(axis, padded=max(axis.padded, wide.padded)),
             self,
             other,
             is_leaf=lambda node: isinstance(node, Axis),
@@ -54,11 +56,11 @@ class Sizes:
 class Transition(NamedTuple):
     """A batch of transitions, float32; `bootstrap` is 0 where the episode truly ended, 1 elsewhere."""
 
-    observation: Array  # [batch, observation]
-    action: Array  # [batch, action]
-    reward: Array  # [batch]
-    next_observation: Array  # [batch, observation]
-    bootstrap: Array  # [batch]
+    observation: chex.Array  # [batch, observation]
+    action: chex.Array  # [batch, action]
+    reward: chex.Array  # [batch]
+    next_observation: chex.Array  # [batch, observation]
+    bootstrap: chex.Array  # [batch]
 
 
 class Algorithm(NamedTuple):

@@ -1,12 +1,10 @@
 """Equation 1 and what every actor-critic here shares: clipped double Q, Bellman targets, Polyak averages."""
 
-from collections.abc import Callable
 from typing import Any
 
 import chex
 import jax
 import jax.numpy as jnp
-import optax
 
 from plas_jax.types import Array
 
@@ -32,18 +30,3 @@ def squared_error(q_values: Array, target: Array) -> Array:
 def polyak_average(target: Any, online: Any, polyak: Array | float) -> Any:
     """τ·online + (1 - τ)·target, leaf by leaf."""
     return jax.tree.map(lambda t, o: polyak * o + (1 - polyak) * t, target, online)
-
-
-def adam_step(loss: Callable, parameters: Any, moments: Any, learning_rate: Array | float) -> tuple[Any, Any, Array, Any]:
-    """One Adam step (torch's constants) on `loss(parameters) -> (scalar, auxiliary)`.
-
-    Returns the new parameters and moments, the loss before the step, and the auxiliary value.
-    """
-    (value, auxiliary), gradient = jax.value_and_grad(loss, has_aux=True)(parameters)
-    step, moments = optax.adam(learning_rate).update(gradient, moments)
-    return optax.apply_updates(parameters, step), moments, value, auxiliary
-
-
-def adam_moments(parameters: Any) -> Any:
-    """Adam's first state; it does not depend on the learning rate, which is an argument of each step."""
-    return optax.adam(0.0).init(parameters)

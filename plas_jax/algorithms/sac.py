@@ -5,17 +5,20 @@ Source: rlkit as vendored in d4rl_evaluations (bear/rlkit/torch/sac/sac.py): log
 trained with, and on a fixed buffer it is the paper's SAC baseline.
 """
 
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from flax import struct
 
-from plas_jax.algorithms.bellman import adam_moments, adam_step, bellman_target, polyak_average, squared_error
+from plas_jax.algorithms.bellman import bellman_target, polyak_average, squared_error
+from plas_jax.algorithms.descent import Network, descend, network
+from plas_jax.algorithms.draws import padded_normal
 from plas_jax.models.gaussian_policy import GaussianPolicy, squashed_sample
 from plas_jax.models.perceptron import rlkit_hidden, uniform_within
 from plas_jax.models.twin_critics import TwinCritics
-from plas_jax.types import Algorithm, Array, Axis, Metrics, Sizes, Transition
+from plas_jax.types import Algorithm, Array, Metrics, Sizes, Transition
 
 
 class Architecture(NamedTuple):
@@ -37,7 +40,7 @@ class Knobs(NamedTuple):
 
 
 class Noise(NamedTuple):
-    """Every random array of one update, float32 `[batch, action]`."""
+    """Every random array of one update, float32 `[batch, action]`, zero in the padding."""
 
     action: Array
     next_action: Array
@@ -45,25 +48,14 @@ class Noise(NamedTuple):
 
 @struct.dataclass
 class State:
-    """Parameters, targets and Adam moments of one run."""
+    """One run: policy, critics with their targets, and log α."""
 
     sizes: Sizes
-    policy: Any
-    critics: Any
+    policy: Network
+    critics: Network
     critic_targets: Any
-    log_temperature: Array
-    policy_moments: Any
-    critic_moments: Any
-    temperature_moments: Any
+    log_temperature: Network
     architecture: Architecture = struct.field(pytree_node=False)
-
-    def policy_module(self) -> GaussianPolicy:
-        """The policy's network."""
-        return GaussianPolicy(self.sizes, self.architecture.policy_widths)
-
-    def critics_module(self) -> TwinCritics:
-        """The critics' networks, with rlkit's initial law."""
-        return _critics(self.sizes, self.architecture)
 
 
 def _critics(sizes: Sizes, architecture: Architecture) -> TwinCritics:
@@ -76,93 +68,93 @@ def init(key: Array, architecture: Architecture, sizes: Sizes) -> State:
     observation, action = jnp.zeros((1, sizes.observation.padded)), jnp.zeros((1, sizes.action.padded))
     policy = GaussianPolicy(sizes, architecture.policy_widths).init(key_policy, observation)
     critics = _critics(sizes, architecture).init(key_critics, observation, action)
-    log_temperature = jnp.zeros(())
     return State(
         sizes=sizes,
-        policy=policy,
-        critics=critics,
+        policy=network(policy),
+        critics=network(critics),
         critic_targets=jax.tree.map(jnp.copy, critics),
-        log_temperature=log_temperature,
-        policy_moments=adam_moments(policy),
-        critic_moments=adam_moments(critics),
-        temperature_moments=adam_moments(log_temperature),
+        log_temperature=network(jnp.zeros(())),
         architecture=architecture,
     )
-
-
-def padded_normal(key: Array, batch_size: int, axis: Axis) -> Array:
-    """Standard normal `[batch_size, axis.padded]`, zero in the padding; the true part is the same at every padding."""
-    return jax.random.normal(key, (axis.padded, batch_size)).T * axis.mask()
 
 
 def noise(key: Array, architecture: Architecture, sizes: Sizes) -> Noise:
     """The random arrays of one update."""
     key_action, key_next_action = jax.random.split(key)
-    shape = (architecture.batch_size, sizes.action)
-    return Noise(padded_normal(key_action, *shape), padded_normal(key_next_action, *shape))
+    batch_size = architecture.batch_size
+    return Noise(
+        padded_normal(key_action, batch_size, sizes.action), padded_normal(key_next_action, batch_size, sizes.action)
+    )
 
 
 def sample(state: State, policy: Any, observation: Array, draw: Array) -> tuple[Array, Array]:
     """An action of the policy and its log density, `[batch, action]` and `[batch]`."""
-    mean, log_std = state.policy_module().apply(policy, observation)
+    mean, log_std = GaussianPolicy(state.sizes, state.architecture.policy_widths).apply(policy, observation)
     return squashed_sample(mean, log_std, draw, state.sizes.action)
 
 
 def temperature_loss(log_temperature: Array, log_density: Array, action_size: Array | int) -> tuple[Array, None]:
     """-log α · mean(log π - dim(A)): raises α while the entropy is below -dim(A)."""
-    return -log_temperature * jax.lax.stop_gradient(log_density - action_size).mean(), None
+    return -log_temperature * (log_density - action_size).mean(), None
+
+
+def target(state: State, batch: Transition, draw: Array, temperature: Array, discount: Array | float) -> Array:
+    """The soft target r + γ·(min Q'(s', a') - α log π(a' | s')), `[batch]`."""
+    next_action, log_density = sample(state, state.policy.parameters, batch.next_observation, draw)
+    critics = _critics(state.sizes, state.architecture)
+    next_q = critics.apply(state.critic_targets, batch.next_observation, next_action).min(axis=-1)
+    next_value = next_q - temperature * log_density
+    return jax.vmap(bellman_target, (0, 0, 0, None))(batch.reward, batch.bootstrap, next_value, discount)
+
+
+def critic_loss(critics: Any, state: State, batch: Transition, target: Array) -> tuple[Array, Array]:
+    """Both critics' squared error to the target, and their values `[batch, 2]`."""
+    q_values = _critics(state.sizes, state.architecture).apply(critics, batch.observation, batch.action)
+    return squared_error(q_values, target), q_values
+
+
+def policy_loss(
+    policy: Any, state: State, critics: Any, batch: Transition, draw: Array, temperature: Array
+) -> tuple[Array, Array]:
+    """Mean of α log π - min Q at the policy's own action, and log π `[batch]`."""
+    action, log_density = sample(state, policy, batch.observation, draw)
+    q = _critics(state.sizes, state.architecture).apply(critics, batch.observation, action).min(axis=-1)
+    return (temperature * log_density - q).mean(), log_density
 
 
 def update(state: State, batch: Transition, noise: Noise, knobs: Knobs) -> tuple[State, Metrics]:
     """One update of temperature, critics, policy and targets."""
-    critics_module, critic_values = state.critics_module(), state.critics_module().apply
-    _, log_density = sample(state, state.policy, batch.observation, noise.action)
-    log_temperature, temperature_moments, *_ = adam_step(
-        lambda value: temperature_loss(value, log_density, state.sizes.action.true),
+    _, log_density = sample(state, state.policy.parameters, batch.observation, noise.action)
+    log_temperature, _, _ = descend(
         state.log_temperature,
-        state.temperature_moments,
+        lambda value: temperature_loss(value, log_density, state.sizes.action.true),
         knobs.temperature_learning_rate,
     )
-    temperature = jnp.exp(log_temperature)
-
-    next_action, next_log_density = sample(state, state.policy, batch.next_observation, noise.next_action)
-    next_q = critic_values(state.critic_targets, batch.next_observation, next_action).min(axis=-1)
-    next_value = next_q - temperature * next_log_density
-    target = jax.vmap(bellman_target, (0, 0, 0, None))(batch.reward, batch.bootstrap, next_value, knobs.discount)
-
-    def critic_loss(critics: Any) -> tuple[Array, Array]:
-        q_values = critics_module.apply(critics, batch.observation, batch.action)
-        return squared_error(q_values, target), q_values
-
-    critics, critic_moments, critic_error, q_values = adam_step(
-        critic_loss, state.critics, state.critic_moments, knobs.critic_learning_rate
+    temperature = jnp.exp(log_temperature.parameters)
+    goal = target(state, batch, noise.next_action, temperature, knobs.discount)
+    critics, error, q_values = descend(
+        state.critics, lambda parameters: critic_loss(parameters, state, batch, goal), knobs.critic_learning_rate
     )
-
-    def policy_loss(policy: Any) -> tuple[Array, Array]:
-        action, log_density = sample(state, policy, batch.observation, noise.action)
-        q = critic_values(critics, batch.observation, action).min(axis=-1)
-        return (temperature * log_density - q).mean(), log_density
-
-    policy, policy_moments, _, log_density = adam_step(
-        policy_loss, state.policy, state.policy_moments, knobs.policy_learning_rate
+    policy, _, log_density = descend(
+        state.policy,
+        lambda parameters: policy_loss(parameters, state, critics.parameters, batch, noise.action, temperature),
+        knobs.policy_learning_rate,
     )
-    metrics = {"critic_loss": critic_error, "mean_q": q_values.mean(), "entropy": -log_density.mean()}
-    state = state.replace(
+    state = replace(
+        state,
         policy=policy,
         critics=critics,
-        critic_targets=polyak_average(state.critic_targets, critics, knobs.polyak),
+        critic_targets=polyak_average(state.critic_targets, critics.parameters, knobs.polyak),
         log_temperature=log_temperature,
-        policy_moments=policy_moments,
-        critic_moments=critic_moments,
-        temperature_moments=temperature_moments,
     )
-    return state, metrics | {"temperature": temperature}
+    metrics = {"critic_loss": error, "mean_q": q_values.mean(), "mean_absolute_q": jnp.abs(q_values).mean()}
+    return state, metrics | {"entropy": -log_density.mean(), "temperature": temperature}
 
 
 def act(state: State, observation: Array, knobs: Knobs) -> Array:
     """The deterministic policy tanh(mean), `[batch, action]`."""
-    mean, _ = state.policy_module().apply(state.policy, observation)
-    return jnp.tanh(mean)
+    module = GaussianPolicy(state.sizes, state.architecture.policy_widths)
+    return jnp.tanh(module.apply(state.policy.parameters, observation)[0])
 
 
 SAC = Algorithm(init, noise, update, act)

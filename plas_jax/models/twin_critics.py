@@ -16,6 +16,7 @@ class TwinCritics(nn.Module):
     last_law: Law = torch_linear
 
     def setup(self) -> None:
+        """Declare both critics."""
         inputs = (self.sizes.observation, self.sizes.action)
         laws = (self.hidden_law, self.last_law)
         self.first_critic = Perceptron(inputs, self.widths, Axis(1, 1), *laws)

@@ -1,0 +1,81 @@
+"""The first phase of Algorithm 1: maximum likelihood of the data under the CVAE, Eq. 4."""
+
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+from flax import struct
+
+from plas_jax.algorithms.descent import Network, descend, network
+from plas_jax.algorithms.draws import padded_normal
+from plas_jax.models.cvae import CVAE, evidence_loss, kl_from_standard_normal, reconstruction_error
+from plas_jax.types import Algorithm, Array, Metrics, Sizes, Transition
+
+
+class Architecture(NamedTuple):
+    """What changes shapes: the width of the CVAE's layers and the batch."""
+
+    width: int
+    batch_size: int
+
+
+class Knobs(NamedTuple):
+    """What may be swept; any leaf may carry a sweep axis."""
+
+    learning_rate: Array | float
+
+
+@struct.dataclass
+class State:
+    """The CVAE of one run."""
+
+    sizes: Sizes
+    cvae: Network
+    architecture: Architecture = struct.field(pytree_node=False)
+
+
+def init(key: Array, architecture: Architecture, sizes: Sizes) -> State:
+    """The state before the first update."""
+    widths = (sizes.observation.padded, sizes.action.padded, sizes.latent.padded)
+    parameters = CVAE(sizes, architecture.width).init(key, *(jnp.zeros((1, width)) for width in widths))
+    return around(architecture, sizes, parameters)
+
+
+def around(architecture: Architecture, sizes: Sizes, cvae: Any) -> State:
+    """The state before the first update with these parameters."""
+    return State(sizes, network(cvae), architecture)
+
+
+def noise(key: Array, architecture: Architecture, sizes: Sizes) -> Array:
+    """The posterior noise of one update, float32 `[batch, latent]`."""
+    return padded_normal(key, architecture.batch_size, sizes.latent)
+
+
+def update(state: State, batch: Transition, noise: Array, knobs: Knobs) -> tuple[State, Metrics]:
+    """One Adam step on Eq. 4; the losses are those before the step."""
+    sizes, module = state.sizes, CVAE(state.sizes, state.architecture.width)
+
+    def loss(parameters: Any) -> tuple[Array, Metrics]:
+        reconstruction, posterior = module.apply(parameters, batch.observation, batch.action, noise)
+        error = reconstruction_error(reconstruction, batch.action, sizes.action).mean()
+        divergence = kl_from_standard_normal(posterior, sizes.latent).mean()
+        return evidence_loss(error, divergence), {"reconstruction_error": error, "kl": divergence}
+
+    cvae, value, metrics = descend(state.cvae, loss, knobs.learning_rate)
+    return replace(state, cvae=cvae), metrics | {"cvae_loss": value}
+
+
+def prior_action(state: State, observation: Array, noise: Array, latent_limit: Array | float) -> Array:
+    """The CVAE's own policy: latents from N(0, 1), clipped at ±σ, decoded; `[batch, action]`."""
+    latent = jnp.clip(noise, -latent_limit, latent_limit)
+    module = CVAE(state.sizes, state.architecture.width)
+    return module.apply(state.cvae.parameters, observation, latent, method=CVAE.decode)
+
+
+def act(state: State, observation: Array, knobs: Knobs) -> Array:
+    """The decoded mean of the prior, z = 0, `[batch, action]`."""
+    latent = jnp.zeros((*observation.shape[:-1], state.sizes.latent.padded))
+    return prior_action(state, observation, latent, jnp.inf)
+
+
+BEHAVIOUR = Algorithm(init, noise, update, act)

@@ -1,0 +1,147 @@
+"""PLAS, Algorithm 1 of the paper: a deterministic policy in the latent space of a frozen CVAE.
+
+ε = 0 is PLAS (section 4.1), ε > 0 is PLAS+P (section 4.2): one implementation, and ε is a knob. The order of the
+steps is that of the official code (`algos.py:213-248` and 278-335): critics, then the policy on the critics just
+updated, then both targets; no delay, no target smoothing.
+"""
+
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from flax import struct
+
+from plas_jax.algorithms.bellman import bellman_target, polyak_average, soft_clipped, squared_error
+from plas_jax.algorithms.descent import Network, descend, network
+from plas_jax.models.cvae import CVAE
+from plas_jax.models.latent_policy import LatentPolicy
+from plas_jax.models.perturbation import Perturbation
+from plas_jax.models.twin_critics import TwinCritics
+from plas_jax.types import Algorithm, Array, Metrics, Sizes, Transition
+
+
+class Architecture(NamedTuple):
+    """What changes shapes. `cvae_width` is that of the frozen CVAE."""
+
+    policy_widths: tuple[int, ...]
+    critic_widths: tuple[int, ...]
+    cvae_width: int
+    batch_size: int
+
+
+class Knobs(NamedTuple):
+    """What may be swept; any leaf may carry a sweep axis."""
+
+    perturbation_limit: Array | float  # ε, section 4.2
+    latent_limit: Array | float  # σ, section 4.1 and appendix C
+    clip_weight: Array | float  # λ of the soft clipped double Q, appendix A
+    discount: Array | float  # γ
+    polyak: Array | float  # τ
+    policy_learning_rate: Array | float
+    critic_learning_rate: Array | float
+
+
+@struct.dataclass
+class State:
+    """One run: the frozen CVAE, the policy (latent and perturbation) and the critics with their targets."""
+
+    sizes: Sizes
+    cvae: Any
+    policy: Network
+    policy_target: Any
+    critics: Network
+    critic_targets: Any
+    architecture: Architecture = struct.field(pytree_node=False)
+
+
+def init(key: Array, architecture: Architecture, sizes: Sizes, cvae: Any) -> State:
+    """The state before the first update, around the parameters of a trained CVAE; targets start as copies."""
+    key_latent, key_perturbation, key_critics = jax.random.split(key, 3)
+    observation, action = jnp.zeros((1, sizes.observation.padded)), jnp.zeros((1, sizes.action.padded))
+    policy = {
+        "latent_policy": LatentPolicy(sizes, architecture.policy_widths).init(key_latent, observation, 1.0),
+        "perturbation": Perturbation(sizes, architecture.policy_widths).init(
+            key_perturbation, observation, action, 1.0
+        ),
+    }
+    critics = TwinCritics(sizes, architecture.critic_widths).init(key_critics, observation, action)
+    return around(architecture, sizes, cvae, policy, critics)
+
+
+def around(architecture: Architecture, sizes: Sizes, cvae: Any, policy: Any, critics: Any) -> State:
+    """The state before the first update with these parameters."""
+    return State(
+        sizes=sizes,
+        cvae=cvae,
+        policy=network(policy),
+        policy_target=jax.tree.map(jnp.copy, policy),
+        critics=network(critics),
+        critic_targets=jax.tree.map(jnp.copy, critics),
+        architecture=architecture,
+    )
+
+
+def noise(key: Array, architecture: Architecture, sizes: Sizes) -> None:
+    """Nothing: policy and targets are deterministic."""
+
+
+def policy_action(state: State, policy: Any, observation: Array, knobs: Knobs) -> Array:
+    """The action of these policy parameters: latent, decoded, perturbed; `[batch, action]`."""
+    sizes, widths = state.sizes, state.architecture.policy_widths
+    latent = LatentPolicy(sizes, widths).apply(policy["latent_policy"], observation, knobs.latent_limit)
+    decoded = CVAE(sizes, state.architecture.cvae_width).apply(state.cvae, observation, latent, method=CVAE.decode)
+    return Perturbation(sizes, widths).apply(policy["perturbation"], observation, decoded, knobs.perturbation_limit)
+
+
+def target(state: State, batch: Transition, knobs: Knobs) -> Array:
+    """Algorithm 1's targets, r + γ·(λ min Q' + (1 - λ) max Q') at the target policy's action; `[batch]`."""
+    next_action = policy_action(state, state.policy_target, batch.next_observation, knobs)
+    critics = TwinCritics(state.sizes, state.architecture.critic_widths)
+    next_q = critics.apply(state.critic_targets, batch.next_observation, next_action)
+    next_value = jax.vmap(soft_clipped, (0, None))(next_q, knobs.clip_weight)
+    return jax.vmap(bellman_target, (0, 0, 0, None))(batch.reward, batch.bootstrap, next_value, knobs.discount)
+
+
+def critic_loss(critics: Any, state: State, batch: Transition, target: Array) -> tuple[Array, Array]:
+    """Both critics' squared error to the target, and their values `[batch, 2]`."""
+    module = TwinCritics(state.sizes, state.architecture.critic_widths)
+    q_values = module.apply(critics, batch.observation, batch.action)
+    return squared_error(q_values, target), q_values
+
+
+def policy_loss(policy: Any, state: State, critics: Any, batch: Transition, knobs: Knobs) -> tuple[Array, None]:
+    """-Q1 of the policy's action: the first critic, not the smaller one (`algos.py:238`, 325)."""
+    action = policy_action(state, policy, batch.observation, knobs)
+    module = TwinCritics(state.sizes, state.architecture.critic_widths)
+    return -module.apply(critics, batch.observation, action, method=TwinCritics.first).mean(), None
+
+
+def update(state: State, batch: Transition, noise: None, knobs: Knobs) -> tuple[State, Metrics]:
+    """One pass through the loop of Algorithm 1."""
+    goal = target(state, batch, knobs)
+    critics, error, q_values = descend(
+        state.critics, lambda parameters: critic_loss(parameters, state, batch, goal), knobs.critic_learning_rate
+    )
+    policy, loss, _ = descend(
+        state.policy,
+        lambda parameters: policy_loss(parameters, state, critics.parameters, batch, knobs),
+        knobs.policy_learning_rate,
+    )
+    state = replace(
+        state,
+        policy=policy,
+        policy_target=polyak_average(state.policy_target, policy.parameters, knobs.polyak),
+        critics=critics,
+        critic_targets=polyak_average(state.critic_targets, critics.parameters, knobs.polyak),
+    )
+    metrics = {"critic_loss": error, "policy_value": -loss, "mean_q": q_values.mean()}
+    return state, metrics | {"mean_absolute_q": jnp.abs(q_values).mean()}
+
+
+def act(state: State, observation: Array, knobs: Knobs) -> Array:
+    """The deterministic policy, `[batch, action]`."""
+    return policy_action(state, state.policy.parameters, observation, knobs)
+
+
+PLAS = Algorithm(init, noise, update, act)

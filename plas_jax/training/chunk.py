@@ -1,0 +1,75 @@
+"""Many updates of many runs in one call: the only place where training is compiled."""
+
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax.sharding import Mesh, PartitionSpec
+
+from plas_jax.datasets.minibatch import minibatch
+from plas_jax.types import Algorithm, Array, Metrics, Transition
+
+DIVERGED_Q = 1e6  # the official code's guard on the mean |Q| (algos.py:259, 347)
+HEALTHY = -1
+AXIS = "runs"
+ON_RUNS, ON_ALL = PartitionSpec(AXIS), PartitionSpec()
+
+
+class Runs(NamedTuple):
+    """What tells runs apart besides their states: leading axis `[runs]`."""
+
+    key: Array  # of the phase; an update's key is fold_in(key, update)
+    start: Array  # int32: where the run's rows start in the data
+    size: Array  # int32: how many they are
+    knobs: Any  # every leaf `[runs]`
+
+
+class Batch(NamedTuple):
+    """The states of a batch of runs, and when they diverged: leading axis `[runs]`."""
+
+    state: Any
+    diverged_at: Array  # int32: the update after which a run was found diverged, HEALTHY before
+
+
+def is_divergent(metrics: Metrics) -> Array:
+    """Whether any metric of one run is not finite, or its mean |Q| has passed 1e6."""
+    finite = jnp.all(jnp.stack([jnp.isfinite(value) for value in metrics.values()]))
+    return ~finite | (metrics.get("mean_absolute_q", jnp.zeros(())) > DIVERGED_Q)
+
+
+@partial(jax.jit, static_argnames=("algorithm", "mesh"), donate_argnames="batch")
+def run_chunk(
+    algorithm: Algorithm, mesh: Mesh, batch: Batch, runs: Runs, transitions: Transition, first: Array, last: Array
+) -> tuple[Batch, Metrics]:
+    """Updates `first` to `last` (excluded) of every run, runs laid out over the mesh's devices.
+
+    Both ends are traced, so chunks of any length share one executable and results do not depend on the length.
+    Returns the batch and the metrics of the last update, `[runs]` each. `batch` is donated, the data never.
+    """
+    one_run = partial(_updates_of_one_run, algorithm)
+    all_runs = jax.vmap(one_run, in_axes=(0, 0, None, None, None))
+    in_specs = (ON_RUNS, ON_RUNS, ON_ALL, ON_ALL, ON_ALL)
+    return jax.shard_map(all_runs, mesh=mesh, in_specs=in_specs, out_specs=ON_RUNS, check_vma=False)(
+        batch, runs, transitions, first, last
+    )
+
+
+def _updates_of_one_run(
+    algorithm: Algorithm, batch: Batch, run: Runs, transitions: Transition, first: Array, last: Array
+) -> tuple[Batch, Metrics]:
+    def step(update: Array, carry: tuple[Batch, Metrics]) -> tuple[Batch, Metrics]:
+        state, diverged_at = carry[0]
+        architecture = state.architecture
+        key_rows, key_noise = jax.random.split(jax.random.fold_in(run.key, update))
+        rows = minibatch(key_rows, transitions, run.start, run.size, architecture.batch_size)
+        noise = algorithm.noise(key_noise, architecture, state.sizes)
+        state, metrics = algorithm.update(state, rows, noise, run.knobs)
+        # A diverged run is marked, not stopped: a branch would cost every healthy run of the batch, and runs
+        # share no arithmetic.
+        newly = (diverged_at == HEALTHY) & is_divergent(metrics)
+        return Batch(state, jnp.where(newly, update + 1, diverged_at)), metrics
+
+    shapes = jax.eval_shape(step, first, (batch, None))[1]
+    metrics = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
+    return jax.lax.fori_loop(first, last, step, (batch, metrics))
