@@ -23,7 +23,10 @@ LATENT_LIMIT = {"hopper-medium-replay": 0.5, "halfcheetah-medium-expert": 0.5}
 # number of rows would misfire, since dropping time limits leaves fewer than a million rows of a nominal million.
 REPLAY_CVAE_WIDTH = 128
 
-TABLE_1_DATASETS = ("walker2d-random", "hopper-random", "halfcheetah-random") + (
+TABLE_1_DATASETS = (
+    "walker2d-random",
+    "hopper-random",
+    "halfcheetah-random",
     "walker2d-medium",
     "hopper-medium",
     "halfcheetah-medium",

@@ -55,7 +55,7 @@ def run(_: list[str]) -> None:
         recent = (recent + progress.returns)[-10:]
         if progress.step % SNAPSHOT_STEPS == 0:
             record = {"environment": environment, "seed": FLAGS.seed, "step": progress.step, "seams": seams}
-            policy = from_parameters(progress.state.policy)
+            policy = from_parameters(progress.state.policy.parameters)
             save_policies(folder / f"actor_{progress.step:08d}.npz", [policy], record)
             rate = (progress.step - first) / (time.monotonic() - started)
             mean = np.mean(recent) if recent else float("nan")

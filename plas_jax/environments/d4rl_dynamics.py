@@ -10,21 +10,28 @@ import importlib.util
 from pathlib import Path
 
 import mujoco
+import numpy as np
 
 MARGINS_ARE_SUMMED_SINCE = (3, 5)
 
 
 def asset(xml: str) -> Path:
-    """The path of a model file that Gymnasium ships, found without importing its environments."""
+    """The path of a model file that Gymnasium ships, found without importing its environments.
+
+    Raises `ModuleNotFoundError` when Gymnasium is not installed and `FileNotFoundError` when it has no such file.
+    """
     spec = importlib.util.find_spec("gymnasium")
     if spec is None or spec.origin is None:
         raise ModuleNotFoundError("gymnasium is not installed: its model files are needed")
-    return Path(spec.origin).parent / "envs" / "mujoco" / "assets" / xml
+    path = Path(spec.origin).parent / "envs" / "mujoco" / "assets" / xml
+    if not path.is_file():
+        raise FileNotFoundError(f"gymnasium ships no model file {xml!r} ({path})")
+    return path
 
 
 def gymnasium_model(xml: str) -> mujoco.MjModel:
-    """The model of Gymnasium's `-v4` environments, as shipped."""
-    return mujoco.MjModel.from_xml_path(str(asset(xml)))
+    """The model of Gymnasium's `-v4` environments, as shipped: every byte as `MjModel.from_xml_path` gives it."""
+    return _compiled(mujoco.MjSpec.from_file(str(asset(xml))))
 
 
 def d4rl_model(xml: str) -> mujoco.MjModel:
@@ -36,7 +43,7 @@ def d4rl_model(xml: str) -> mujoco.MjModel:
     if mujoco_version() >= MARGINS_ARE_SUMMED_SINCE:
         # Every geom of these models has the same margin, so half of it in a sum is the old maximum.
         model.geom_margin *= 0.5
-    mujoco.mj_setConst(model, mujoco.MjData(model))
+    _derive_constants(model)
     return model
 
 
@@ -56,4 +63,29 @@ def _cylinders_for_capsules(xml: str, model: mujoco.MjModel) -> mujoco.MjModel:
             geom.fromto = unset
             geom.pos, geom.quat = model.geom_pos[index], model.geom_quat[index]
             geom.size = [radius, half_length + radius / 2, 0.0]
-    return spec.compile()
+    return _compiled(spec)
+
+
+def _compiled(spec: mujoco.MjSpec) -> mujoco.MjModel:
+    """What `spec.compile()` returns, with the total mass set here.
+
+    HalfCheetah's file asks for a total mass by an attribute that MuJoCo 4.0 deprecates with a warning on the
+    console and a MUJOCO_LOG.TXT in the working directory; the warning itself says to do it this way.
+    """
+    total_mass = spec.compiler.settotalmass
+    if total_mass <= 0:
+        return spec.compile()
+    spec.compiler.settotalmass = -1  # MuJoCo's mark for "not set"
+    model = spec.compile()
+    mujoco.mj_setTotalmass(model, total_mass)
+    _derive_constants(model)
+    return model
+
+
+def _derive_constants(model: mujoco.MjModel) -> None:
+    """Derive all that depends on masses and inertias, after these were changed, as the compiler would have."""
+    mujoco.mj_setConst(model, mujoco.MjData(model))
+    # MuJoCo 4.0 no longer does these two there; the solvers scale their tolerance by the first. The sums run in
+    # the compiler's order (`np.sum` adds in pairs), so that models agree to the last bit.
+    model.stat.meaninertia = np.add.accumulate(model.dof_M0)[-1] / model.nv
+    model.stat.meanmass = np.add.accumulate(model.body_mass[1:])[-1] / (model.nbody - 1)

@@ -13,7 +13,7 @@ HORIZON = 1000
 
 
 class Locomotion(NamedTuple):
-    """One planar robot. Functions take arrays with leading episode axes, float64."""
+    """One planar robot. Functions take float64 arrays `qpos [..., nq]`, `qvel [..., nv]` with any leading axes."""
 
     xml: str
     observation_size: int
@@ -28,32 +28,35 @@ class Locomotion(NamedTuple):
     reset_velocity: Callable[[np.random.Generator, int], np.ndarray]
 
     def observation(self, position: np.ndarray, velocity: np.ndarray) -> np.ndarray:
-        """`[..., nq], [..., nv]` to `[..., observation_size]`: all but x, velocities clipped."""
+        """`[..., nq], [..., nv]` to float64 `[..., observation_size]`: all but x, velocities clipped."""
         velocity = np.clip(velocity, -self.velocity_limit, self.velocity_limit)
         return np.concatenate([position[..., 1:], velocity], axis=-1)
 
     def reward(self, x_before: np.ndarray, x_after: np.ndarray, action: np.ndarray) -> np.ndarray:
-        """Speed along x in m/s, plus the bonus for being alive, minus the cost of control.
+        """Speed along x in m/s, plus the bonus for being alive, minus the cost of control: float64 `[...]`.
 
-        The bonus is also paid on the terminating step, as in gym's `-v2` and Gymnasium's `-v4` (not `-v5`).
+        The bonus is also paid on the terminating step, as in gym's `-v2` and Gymnasium's `-v4` (not `-v5`). The
+        cost has the precision of `action` `[..., action_size]`, as there.
         """
         speed = (x_after - x_before) / (self.timestep * self.frame_skip)
         return speed + self.alive_bonus - self.control_cost * np.sum(np.square(action), axis=-1)
 
     def reset(self, generator: np.random.Generator, rest: np.ndarray, degrees: int) -> tuple[np.ndarray, np.ndarray]:
-        """A start state `(qpos, qvel)`, in the order in which Gymnasium draws it."""
+        """A start state `(qpos, qvel)` round `rest`, in the order in which Gymnasium draws it."""
         noise = self.reset_position
         position = rest + generator.uniform(low=-noise, high=noise, size=rest.shape)
         return position, self.reset_velocity(generator, degrees)
 
 
 def _hopper_healthy(position: np.ndarray, velocity: np.ndarray) -> np.ndarray:
+    """`hopper_v4.py: is_healthy`. Its height has no upper limit but must be below infinity; x is not looked at."""
+    height, angle = position[..., 1], position[..., 2]
     state = np.concatenate([position[..., 2:], velocity], axis=-1)
-    inside = np.all((state > -100.0) & (state < 100.0), axis=-1)
-    return inside & (position[..., 1] > 0.7) & (np.abs(position[..., 2]) < 0.2) & np.isfinite(position[..., 1])
+    return np.all(np.abs(state) < 100.0, axis=-1) & (height > 0.7) & (height < np.inf) & (np.abs(angle) < 0.2)
 
 
 def _walker_healthy(position: np.ndarray, velocity: np.ndarray) -> np.ndarray:
+    """`walker2d_v4.py: is_healthy`. Velocities are not looked at."""
     height, angle = position[..., 1], position[..., 2]
     return (height > 0.8) & (height < 2.0) & (np.abs(angle) < 1.0)
 
@@ -70,10 +73,34 @@ def _normal_velocity(generator: np.random.Generator, degrees: int) -> np.ndarray
     return 0.1 * generator.standard_normal(degrees)
 
 
+_HOPPER = Locomotion(
+    xml="hopper.xml",
+    observation_size=11,
+    action_size=3,
+    frame_skip=4,
+    timestep=0.002,
+    control_cost=1e-3,
+    alive_bonus=1.0,
+    velocity_limit=10.0,
+    reset_position=5e-3,
+    healthy=_hopper_healthy,
+    reset_velocity=_uniform_velocity,
+)
+
 LOCOMOTION: dict[str, Locomotion] = {
-    "hopper": Locomotion("hopper.xml", 11, 3, 4, 0.002, 1e-3, 1.0, 10.0, 5e-3, _hopper_healthy, _uniform_velocity),
-    "walker2d": Locomotion("walker2d.xml", 17, 6, 4, 0.002, 1e-3, 1.0, 10.0, 5e-3, _walker_healthy, _uniform_velocity),
+    "hopper": _HOPPER,
+    "walker2d": _HOPPER._replace(xml="walker2d.xml", observation_size=17, action_size=6, healthy=_walker_healthy),
     "halfcheetah": Locomotion(
-        "half_cheetah.xml", 17, 6, 5, 0.01, 0.1, 0.0, np.inf, 0.1, _always_healthy, _normal_velocity
+        xml="half_cheetah.xml",
+        observation_size=17,
+        action_size=6,
+        frame_skip=5,
+        timestep=0.01,
+        control_cost=0.1,
+        alive_bonus=0.0,
+        velocity_limit=np.inf,
+        reset_position=0.1,
+        healthy=_always_healthy,
+        reset_velocity=_normal_velocity,
     ),
 }

@@ -45,7 +45,7 @@ def from_parameters(policy: Any) -> BehaviourPolicy:
 
 def save_policies(path: Path, policies: Sequence[BehaviourPolicy], provenance: dict[str, Any]) -> None:
     """Write a ladder of policies as float16, with its provenance, under a temporary name and then rename it."""
-    arrays = {"provenance": np.frombuffer(json.dumps(provenance, indent=1).encode(), np.uint8)}
+    arrays: dict[str, Any] = {"provenance": np.frombuffer(json.dumps(provenance, indent=1).encode(), np.uint8)}
     for rung, policy in enumerate(policies):
         named = {f"layer{i}": pair for i, pair in enumerate(policy.layers)}
         for name, (kernel, bias) in (named | {"mean": policy.mean, "log_std": policy.log_std}).items():
@@ -64,7 +64,7 @@ def load_policies(path: Path) -> tuple[list[BehaviourPolicy], dict[str, Any]]:
         def layer(name: str) -> tuple[np.ndarray, np.ndarray]:
             return file[f"{name}/kernel"].astype(np.float32), file[f"{name}/bias"].astype(np.float32)
 
-        policies = []
+        policies: list[BehaviourPolicy] = []
         while f"{len(policies)}/mean/kernel" in file:
             rung = len(policies)
             depth = sum(name.startswith(f"{rung}/layer") and name.endswith("kernel") for name in file)

@@ -13,8 +13,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from plas_jax.algorithms import sac
-from plas_jax.environments.locomotion import HORIZON
 from plas_jax.environments.lockstep import Lockstep
+from plas_jax.environments.locomotion import HORIZON
 from plas_jax.recipes.behaviour_policy import from_parameters
 from plas_jax.types import Array, Sizes, Transition
 
@@ -106,7 +106,9 @@ def hash_seed(*entropy: int) -> int:
     return int(np.random.SeedSequence(entropy).generate_state(1)[0])
 
 
-def train(environment: str, seed: int, steps: int, resume: tuple[int, sac.State, Replay] | None = None) -> Iterator[Progress]:
+def train(
+    environment: str, seed: int, steps: int, resume: tuple[int, sac.State, Replay] | None = None
+) -> Iterator[Progress]:
     """Train from scratch, or from `resume`, up to `steps` control steps; yields after each chunk of 50."""
     episode = _Episode(environment, seed)
     sizes = Sizes.of(episode.lockstep.locomotion.observation_size, episode.lockstep.locomotion.action_size)
@@ -115,7 +117,7 @@ def train(environment: str, seed: int, steps: int, resume: tuple[int, sac.State,
         resume = (0, sac.init(key_init, ARCHITECTURE, sizes), empty_replay(steps, sizes))
     start, state, replay = resume
     for step in range(start, steps, CHUNK):
-        policy = from_parameters(state.policy)
+        policy = from_parameters(state.policy.parameters)
         uniform = int(replay.size) < RANDOM_STEPS
         fresh, returns = episode.collect(step, policy, uniform)
         if uniform:

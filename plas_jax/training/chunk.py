@@ -3,6 +3,7 @@
 from functools import partial
 from typing import Any, NamedTuple
 
+import chex
 import jax
 import jax.numpy as jnp
 from jax.sharding import Mesh, PartitionSpec
@@ -19,9 +20,9 @@ ON_RUNS, ON_ALL = PartitionSpec(AXIS), PartitionSpec()
 class Runs(NamedTuple):
     """What tells runs apart besides their states: leading axis `[runs]`."""
 
-    key: Array  # of the phase; an update's key is fold_in(key, update)
-    start: Array  # int32: where the run's rows start in the data
-    size: Array  # int32: how many they are
+    key: chex.Array  # of the phase; an update's key is fold_in(key, update)
+    start: chex.Array  # int32: where the run's rows start in the data
+    size: chex.Array  # int32: how many they are
     knobs: Any  # every leaf `[runs]`
 
 
@@ -29,7 +30,7 @@ class Batch(NamedTuple):
     """The states of a batch of runs, and when they diverged: leading axis `[runs]`."""
 
     state: Any
-    diverged_at: Array  # int32: the update after which a run was found diverged, HEALTHY before
+    diverged_at: chex.Array  # int32: the update after which a run was found diverged, HEALTHY before
 
 
 def is_divergent(metrics: Metrics) -> Array:

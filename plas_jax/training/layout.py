@@ -12,12 +12,14 @@ from plas_jax.types import Array
 
 
 def use_every_core(cores: int) -> None:
-    """Let each CPU core be a device of its own; call before anything else touches JAX.
+    """Let each CPU core be a device of its own, in full float32; call before anything else touches JAX.
 
     One matrix product over two threads wastes what two products on a thread each do not (BUILD.md has the figures).
     Where there is an accelerator this changes nothing.
     """
     jax.config.update("jax_num_cpu_devices", cores)
+    # Also where the device would rather multiply in TF32 or bfloat16.
+    jax.config.update("jax_default_matmul_precision", "float32")
 
 
 def run_mesh(runs: int) -> Mesh:

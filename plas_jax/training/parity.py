@@ -14,7 +14,6 @@ import jax.numpy as jnp
 import numpy as np
 
 from plas_jax.algorithms import behaviour, plas
-from plas_jax.models.cvae import CVAE
 from plas_jax.models.twin_critics import TwinCritics
 from plas_jax.types import Sizes, Transition
 
@@ -22,7 +21,7 @@ TOLERANCE = 1e-4
 WITH_PERTURBATION = {"Latent": False, "LatentPerturbation": True}
 
 
-class BadGoldenFile(ValueError):
+class BadGoldenFileError(ValueError):
     """A file that is not a golden file; the message names the file and what is wrong with it."""
 
 
@@ -49,19 +48,19 @@ class Golden(NamedTuple):
 
 
 def read(path: Path) -> Golden:
-    """Open a golden file. Raises `BadGoldenFile`."""
+    """Open a golden file. Raises `BadGoldenFileError`."""
     try:
         with np.load(path, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
         config = json.loads(arrays["config"].tobytes())
     except FileNotFoundError as error:
-        raise BadGoldenFile(f"{path}: no such file") from error
+        raise BadGoldenFileError(f"{path}: no such file") from error
     except KeyError as error:
-        raise BadGoldenFile(f"{path}: has no key {error.args[0]!r}") from error
+        raise BadGoldenFileError(f"{path}: has no key {error.args[0]!r}") from error
     except (OSError, ValueError, EOFError) as error:
-        raise BadGoldenFile(f"{path}: not a golden .npz file ({error})") from error
+        raise BadGoldenFileError(f"{path}: not a golden .npz file ({error})") from error
     if config.get("algorithm") not in WITH_PERTURBATION:
-        raise BadGoldenFile(
+        raise BadGoldenFileError(
             f"{path}: algorithm {config.get('algorithm')!r} cannot be replayed, only {sorted(WITH_PERTURBATION)}"
         )
     return Golden(path, config, arrays)

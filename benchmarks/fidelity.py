@@ -1,0 +1,6 @@
+"""Replay recorded transitions: `fidelity.py FILE.npz … [--dynamics=d4rl|gymnasium]`; exit 0 if all are faithful."""
+
+from plas_jax.commands.fidelity import main
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,134 @@
+"""Replay transitions recorded from the real D4RL environments through the project's own, and print the errors."""
+
+import platform
+import zipfile
+import zlib
+from pathlib import Path
+
+import mujoco
+import numpy as np
+from absl import app, flags
+
+from plas_jax.environments.lockstep import DYNAMICS, Lockstep
+
+TOLERANCE = 1e-6
+ENVIRONMENTS = ("Hopper", "Walker2d", "HalfCheetah")
+BLOCK = 64  # transitions replayed side by side; each costs the memory of one `MjData`
+Recording = dict[str, np.ndarray]
+
+
+def load(path: str) -> dict[str, Recording]:
+    """The recordings in a `.npz` file by environment, `{"Hopper": {"qpos": [n, 6], …}, …}`; never unpickles.
+
+    Raises `OSError` for a file that cannot be read and `ValueError` for one that is not such a recording.
+    """
+    with Path(path).open("rb") as file:
+        if not zipfile.is_zipfile(file):
+            raise ValueError(f"{path}: not an npz file")
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            arrays = {key: np.asarray(archive[key]) for key in archive.files if "/model/" not in key}
+    except (ValueError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
+        raise ValueError(f"{path}: cannot be read as arrays of numbers ({error})") from None
+    recordings: dict[str, Recording] = {}
+    for key, array in arrays.items():
+        environment, _, column = key.partition("/")
+        if environment not in ENVIRONMENTS:
+            raise ValueError(f"{path}: unknown environment {environment!r}, expected one of {', '.join(ENVIRONMENTS)}")
+        recordings.setdefault(environment, {})[column] = array
+    if not recordings:
+        raise ValueError(f"{path}: holds no transitions")
+    return recordings
+
+
+def check(recording: Recording, lockstep: Lockstep, where: str) -> None:
+    """Raise `ValueError` with one line that starts with `where` unless every column has its shape and is finite."""
+    model, robot = lockstep.model, lockstep.locomotion
+    widths: dict[str, tuple[int, ...]] = {"qpos": (model.nq,), "qvel": (model.nv,), "action": (model.nu,)}
+    widths |= {"next_qpos": (model.nq,), "next_qvel": (model.nv,), "next_observation": (robot.observation_size,)}
+    widths |= {"reward": (), "terminated": ()}
+    missing = [name for name in widths if name not in recording]
+    if missing:
+        raise ValueError(f"{where}: missing {', '.join(missing)}")
+    rows = recording["qpos"].shape[:1]
+    if rows in ((), (0,)):
+        raise ValueError(f"{where}: qpos holds no transitions")
+    for name, width in widths.items():
+        column = recording[name]
+        if column.shape != rows + width:
+            raise ValueError(f"{where}: {name} has shape {column.shape}, expected {rows + width}")
+        if column.dtype.kind not in ("b" if name == "terminated" else "fiu"):
+            raise ValueError(f"{where}: {name} has type {column.dtype}")
+        if not np.all(np.isfinite(column)):
+            raise ValueError(f"{where}: {name} has values that are not finite")
+
+
+def replay(recording: Recording, lockstep: Lockstep) -> dict[str, np.ndarray]:
+    """Replay each transition from its recorded state, warm start cleared.
+
+    Returns by "state", "observation" and "reward" the largest absolute error of each transition, float64 `[n]`,
+    and by "terminated" whether the terminations differ, bool `[n]`.
+    """
+    blocks = []
+    for start in range(0, len(recording["qpos"]), lockstep.episodes):
+        rows = {name: column[start : start + lockstep.episodes] for name, column in recording.items()}
+        index = np.arange(len(rows["qpos"]))
+        for episode in index.tolist():
+            lockstep.set_state(episode, rows["qpos"][episode], rows["qvel"][episode])
+        observation, reward, terminated = lockstep.step(rows["action"].astype(float), index)
+        state = np.concatenate([lockstep.position[index], lockstep.velocity[index]], axis=1)
+        next_state = np.concatenate([rows["next_qpos"], rows["next_qvel"]], axis=1)
+        errors = {
+            "state": np.abs(state - next_state).max(axis=1),
+            "observation": np.abs(observation - rows["next_observation"]).max(axis=1),
+            "reward": np.abs(reward - rows["reward"]),
+            "terminated": terminated != rows["terminated"],
+        }
+        blocks.append(errors)
+    return {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}
+
+
+def row(environment: str, errors: dict[str, np.ndarray]) -> tuple[str, bool]:
+    """One line of the table, and whether the environment is faithful."""
+    measures = [errors[name] for name in ("state", "observation", "reward")]
+    cells = "".join(f"  {np.median(error):10.1e} {np.max(error):8.1e}" for error in measures)
+    # A comparison that NaN fails.
+    faithful = all(np.max(error) <= TOLERANCE for error in measures) and not errors["terminated"].any()
+    return f"{environment:12s}{len(measures[0]):12d}{cells}{errors['terminated'].sum():12d}", faithful
+
+
+def run(argv: list[str]) -> int:
+    """Check every file, then replay them; 0 only if all of them are faithful."""
+    if len(argv) == 1:
+        raise SystemExit("fidelity: no file given; usage: fidelity.py FILE.npz … [--dynamics=d4rl|gymnasium]")
+    dynamics, everything_faithful = flags.FLAGS.dynamics, True
+    try:
+        files = {path: load(path) for path in argv[1:]}
+        environments = {name for recordings in files.values() for name in recordings}
+        locksteps = {name: Lockstep(name.lower(), BLOCK, dynamics) for name in environments}
+        for path, recordings in files.items():
+            for environment, recording in recordings.items():
+                check(recording, locksteps[environment], f"{path}: {environment}")
+    except OSError as error:
+        raise SystemExit(f"fidelity: {error.filename}: {error.strerror}") from None
+    except ValueError as error:
+        raise SystemExit(f"fidelity: {error}") from None
+    print(f"dynamics {dynamics}, mujoco {mujoco.__version__}, python {platform.python_version()}; limit {TOLERANCE:g}")
+    for path, recordings in files.items():
+        print(f"\n{path}\n{'':24s}  {'state':>19s}  {'observation':>19s}  {'reward':>19s}  termination")
+        print(
+            f"{'environment':12s}{'transitions':>12s}" + 3 * f"  {'median':>10s} {'worst':>8s}" + f"{'mismatches':>12s}"
+        )
+        for environment, recording in recordings.items():
+            line, faithful = row(environment, replay(recording, locksteps[environment]))
+            print(line)
+            everything_faithful &= faithful
+    print("\nfaithful" if everything_faithful else f"\nNOT faithful: an error above {TOLERANCE:g} or a termination")
+    return 0 if everything_faithful else 1
+
+
+def main() -> None:
+    """The console entry point."""
+    # Not at import: several commands have a flag of this name, and a test may import them all.
+    flags.DEFINE_enum("dynamics", "d4rl", sorted(DYNAMICS), "Whose dynamics to replay with.")
+    app.run(run)

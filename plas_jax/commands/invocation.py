@@ -1,0 +1,40 @@
+"""How every command is called: flags of its own, one clear line for an error, an exit status."""
+
+import sys
+import warnings
+from collections.abc import Callable, Sequence
+
+from absl import flags
+
+
+def invoke(
+    run: Callable[[list[str]], int], flag_values: flags.FlagValues, usage: str, argv: Sequence[str] | None = None
+) -> int:
+    """Parse the flags and call `run` with the remaining words.
+
+    Returns its exit status; 1 after an error (`ValueError`, `OSError` or `MemoryError`, one line on stderr), 2 for
+    flags that do not parse, 130 after Ctrl-C. `--help` prints the usage and the flags.
+    """
+    words = list(sys.argv[1:] if argv is None else argv)
+    if {"--help", "-h", "-help"} & set(words):
+        print(usage.strip(), flag_values.main_module_help() or flag_values.get_help(), sep="\n\n")
+        return 0
+    try:
+        flag_values.unparse_flags()
+        _, *words = flag_values(["", *words])
+    except flags.Error as error:
+        return complain(error, 2)
+    try:
+        with warnings.catch_warnings():
+            warnings.showwarning = lambda message, *_, **__: print(f"warning: {message}", file=sys.stderr)
+            return run(words)
+    except (ValueError, OSError, MemoryError) as error:
+        return complain(error, 1)
+    except KeyboardInterrupt:
+        return complain("interrupted", 130)
+
+
+def complain(error: object, status: int) -> int:
+    """One line on stderr; returns the status."""
+    print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+    return status

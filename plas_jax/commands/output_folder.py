@@ -1,0 +1,67 @@
+"""The folder a sweep writes to: claimed without overwriting anything, resumed only by the same sweep."""
+
+import json
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from plas_jax.commands.sweep_request import Request
+from plas_jax.evaluation.rows import whole_file
+
+
+class OutputFolder:
+    """The files of one sweep. Every write is to a temporary name, then renamed."""
+
+    def __init__(self, folder: Path):
+        self.path = folder
+        self.rows = folder / "results.csv"
+        self.manifest = folder / "manifest.json"
+        self.checkpoints = folder / "checkpoints"
+
+    def claim(self, request: Request) -> dict[str, Any] | None:
+        """Make the folder ours, or refuse in one line; returns the manifest of the sweep to resume, if there is one.
+
+        Raises `FileExistsError` when it holds results and may not be resumed, `ValueError` when the sweep to resume
+        was another one, `OSError` when it cannot be written to.
+        """
+        if self.manifest.exists():
+            return self._resumable(request)
+        if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
+            raise FileExistsError(f"{self.path} exists and holds no sweep: choose another --output")
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=self.path):
+                pass
+        except OSError as error:
+            raise OSError(f"--output {self.path} cannot be written to: {error.strerror}") from error
+        return None
+
+    def _resumable(self, request: Request) -> dict[str, Any]:
+        found = self.read_manifest()
+        state = "a finished" if found.get("complete") else "an unfinished"
+        if not request.resume:
+            raise FileExistsError(f"{self.path} holds {state} sweep: add --resume, or choose another --output")
+        before, now = found.get("arguments", {}), request.arguments()
+        for name in now:
+            if before.get(name) != now[name]:
+                raise ValueError(
+                    f"{self.path} cannot be resumed: its sweep has {name} {before.get(name)}, not {now[name]}"
+                )
+        return found
+
+    def read_manifest(self) -> dict[str, Any]:
+        """The manifest as it stands. Raises `ValueError` when it is not JSON."""
+        try:
+            return json.loads(self.manifest.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise ValueError(f"{self.manifest} is not a manifest: {error}") from error
+
+    def write_manifest(self, manifest: dict[str, Any]) -> None:
+        """Replace the manifest, whole or not at all."""
+        with whole_file(self.manifest) as partial:
+            partial.write_text(json.dumps(manifest, indent=1, default=str) + "\n", encoding="utf-8")
+
+    def release(self) -> None:
+        """Remove the folder if nothing was written to it."""
+        if self.path.is_dir() and not any(self.path.iterdir()):
+            self.path.rmdir()

@@ -1,0 +1,78 @@
+"""The manifest of a sweep: what was asked for, with which constants, versions, data, device and code."""
+
+import platform
+import subprocess
+import sys
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import jax
+
+from plas_jax.algorithms.presets import latent_limit
+from plas_jax.commands.sweep_request import Request
+
+PACKAGES = ("plas_jax", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "mujoco", "gymnasium", "h5py", "numpy")
+
+
+def first_manifest(request: Request, described: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """The manifest before training; times, executables and `complete` are filled in as the sweep goes on."""
+    preset = request.preset
+    return {
+        "complete": False,
+        "command": sys.argv,
+        "arguments": request.arguments(),
+        "preset": preset.name,
+        "dynamics": request.dynamics,
+        "seeds": list(request.seeds),
+        "episodes": preset.episodes,
+        "evaluations_in_mean": preset.evaluations_in_mean,
+        "clip_weight": float(preset.knobs.clip_weight),
+        "latent_limit": sorted({latent_limit(preset, dataset.name) for dataset in request.datasets}),
+        "constants": {
+            "rows": preset.rows,
+            "horizon": preset.horizon,
+            "behaviour_updates": preset.behaviour_updates,
+            "policy_updates": preset.policy_updates,
+            "evaluations": len(preset.evaluations),
+            "episodes": preset.episodes,
+            "architecture": preset.policy._asdict(),
+            "behaviour_knobs": preset.behaviour_knobs._asdict(),
+            "knobs": preset.knobs._asdict() | {"perturbation_limit": list(request.perturbation_limits)},
+        },
+        "runs": len(request.datasets) * len(request.seeds) * len(request.perturbation_limits),
+        "datasets": described,
+        "matmul_precision": jax.config.values["jax_default_matmul_precision"] or "default",
+        "device": device(),
+        "versions": {package: version(package) for package in PACKAGES} | {"python": platform.python_version()},
+        "git_commit": git_commit(),
+        "executables": {},
+        "wall_seconds": {},
+    }
+
+
+def device() -> str:
+    """What JAX computes on, in words: kind and number of devices, and the processor where they are its cores."""
+    devices = jax.devices()
+    if devices[0].platform != "cpu":
+        return f"{len(devices)} × {devices[0].device_kind}"
+    return f"{len(devices)} core{'s' if len(devices) > 1 else ''} of {_processor()}"
+
+
+def _processor() -> str:
+    information = Path("/proc/cpuinfo")
+    if information.exists():
+        for line in information.read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    return platform.processor() or platform.machine()
+
+
+def git_commit() -> str:
+    """The commit of the code that runs, marked when it has uncommitted changes; "unknown" outside a checkout."""
+    here = Path(__file__).parent
+    described = subprocess.run(
+        ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"],
+        cwd=here, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    return described.stdout.strip() or "unknown"

@@ -1,0 +1,126 @@
+"""Table 1 and Figure 7 by one command: data, both phases of training, evaluation, tables and figures."""
+
+import os
+import time
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from absl import flags
+
+from plas_jax.algorithms.presets import PRESETS
+from plas_jax.commands import sweep_data
+from plas_jax.commands.interruption import Interrupted
+from plas_jax.commands.invocation import invoke
+from plas_jax.commands.output_folder import OutputFolder
+from plas_jax.commands.progress import Watch, clock
+from plas_jax.commands.sweep import Sweep
+from plas_jax.commands.sweep_manifest import first_manifest
+from plas_jax.commands.sweep_request import Request, request
+from plas_jax.environments.lockstep import DYNAMICS
+from plas_jax.evaluation.rows import read_rows, whole_file
+from plas_jax.reports.figures import perturbation_panel, score_curves
+from plas_jax.reports.tables import table_1
+from plas_jax.training.layout import use_every_core
+
+USAGE = """usage: sweep_perturbation.py --preset=smoke|quick|paper|official_code [flags]
+
+Trains PLAS on every data set × seed × perturbation limit (ε) as one batched computation, evaluates in MuJoCo and
+writes rows, Table 1 and Figure 7 to a folder. Ctrl-C stops it at a safe point; --resume goes on from there."""
+
+FLAGS = flags.FlagValues()
+flags.DEFINE_enum("preset", "quick", list(PRESETS), "How long and how wide.", flag_values=FLAGS)
+flags.DEFINE_string("datasets", "", "Names with commas between them; default: Table 1's recipes.", flag_values=FLAGS)
+flags.DEFINE_string("perturbation_limits", "", "Values of ε; default: Table 1's five.", flag_values=FLAGS)
+flags.DEFINE_integer("seeds", 3, "How many seeds.", flag_values=FLAGS)
+flags.DEFINE_integer("first_seed", 0, "The first of them.", flag_values=FLAGS)
+flags.DEFINE_string("data_dir", None, "Folder of data; default: D4RL_DATASET_DIR, ~/.d4rl/datasets.", flag_values=FLAGS)
+flags.DEFINE_string("output", "", "Folder of results; default: a new one under results/.", flag_values=FLAGS)
+flags.DEFINE_boolean("resume", False, "Go on with the sweep in --output.", flag_values=FLAGS)
+flags.DEFINE_enum("dynamics", "d4rl", sorted(DYNAMICS), "Whose dynamics to evaluate in.", flag_values=FLAGS)
+
+
+def run(words: list[str]) -> int:
+    """The whole sweep; 0 when it is finished, 130 when it was interrupted at a safe point."""
+    if words:
+        raise ValueError(f"unexpected {' '.join(words)!r}: every argument is a flag, see --help")
+    use_every_core(os.cpu_count() or 1)
+    asked = _request()
+    folder = OutputFolder(asked.output)
+    sweep_data.check(asked)
+    earlier = folder.claim(asked)
+    if earlier is not None and earlier.get("complete"):
+        print(f"{folder.path} holds a finished sweep already\n\n{(folder.path / 'table_1.md').read_text()}")
+        return 0
+    with Watch() as watch:
+        try:
+            return _sweep(asked, folder, earlier, watch)
+        finally:
+            folder.release()
+
+
+def _request() -> Request:
+    stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
+    output = Path(FLAGS.output or f"results/sweep_perturbation-{FLAGS.preset}-{stamp}")
+    return request(
+        preset=FLAGS.preset,
+        datasets=FLAGS.datasets,
+        perturbation_limits=FLAGS.perturbation_limits,
+        seeds=FLAGS.seeds,
+        first_seed=FLAGS.first_seed,
+        dynamics=FLAGS.dynamics,
+        data_dir=FLAGS.data_dir,
+        output=output,
+        resume=FLAGS.resume,
+    )
+
+
+def _sweep(asked: Request, folder: OutputFolder, earlier: dict[str, Any] | None, watch: Watch) -> int:
+    started = time.monotonic()
+    phases: dict[str, Any] = {}
+
+    def progress(name: str, done: int, rows: int) -> None:
+        phases.setdefault(name, watch.phase(f"make {name}", rows)).show(done, f"{done:,} rows")
+
+    data = sweep_data.load(asked, progress)
+    manifest = earlier or first_manifest(asked, data.described)
+    _same_data(manifest, data)
+    wall = manifest["wall_seconds"]
+    wall["data"] = round(wall.get("data", 0.0) + time.monotonic() - started, 2)
+    folder.write_manifest(manifest)
+    if asked.preset.name == "smoke":
+        watch.say("smoke: too short to mean anything")
+    work = Sweep(asked, data, folder, manifest, watch)
+    try:
+        work.run()
+        manifest["complete"] = True
+    except Interrupted:
+        watch.say(f"stopped; go on with: --preset={asked.preset.name} --output={folder.path} --resume")
+    folder.write_manifest(manifest)
+    if folder.rows.exists():
+        print(report(folder, manifest))
+    watch.say(f"{folder.path} after {clock(time.monotonic() - started)}")
+    return 0 if manifest["complete"] else 130
+
+
+def _same_data(manifest: dict[str, Any], data: sweep_data.SweepData) -> None:
+    for name, found in data.described.items():
+        before = manifest["datasets"].get(name, {}).get("fingerprint")
+        if before != found["fingerprint"]:
+            raise ValueError(f"{name} has changed since this sweep began: {before} then, {found['fingerprint']} now")
+
+
+def report(folder: OutputFolder, manifest: dict[str, Any]) -> str:
+    """Write the table and both figures of the rows so far; returns the table."""
+    rows = read_rows(folder.rows)
+    table = table_1(rows, manifest)
+    with whole_file(folder.path / "table_1.md") as partial:
+        partial.write_text(table, encoding="utf-8")
+    score_curves(rows, manifest, folder.path / "score_curves.png")
+    perturbation_panel(rows, manifest, folder.path / "figure_7.png")
+    return table
+
+
+def main() -> int:
+    """The console entry point."""
+    return invoke(run, FLAGS, USAGE)

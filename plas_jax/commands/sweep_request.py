@@ -1,0 +1,77 @@
+"""What the sweep's flags ask for, checked before anything is done."""
+
+import math
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from plas_jax.algorithms.presets import PRESETS, TABLE_1_DATASETS, TABLE_1_PERTURBATION_LIMITS, Preset
+from plas_jax.datasets.catalogue import Dataset, parse
+
+
+class Request(NamedTuple):
+    """A sweep: what is trained and evaluated, and where its results go."""
+
+    preset: Preset
+    datasets: tuple[Dataset, ...]
+    perturbation_limits: tuple[float, ...]
+    seeds: tuple[int, ...]
+    dynamics: str
+    data_dir: str | None
+    output: Path
+    resume: bool
+
+    def arguments(self) -> dict[str, Any]:
+        """What decides the results, as it stands in the manifest and as a resumed sweep must find it."""
+        return {
+            "preset": self.preset.name,
+            "datasets": [dataset.name for dataset in self.datasets],
+            "perturbation_limits": list(self.perturbation_limits),
+            "seeds": list(self.seeds),
+            "dynamics": self.dynamics,
+        }
+
+
+def request(
+    *,
+    preset: str,
+    datasets: str,
+    perturbation_limits: str,
+    seeds: int,
+    first_seed: int,
+    dynamics: str,
+    data_dir: str | None,
+    output: Path,
+    resume: bool,
+) -> Request:
+    """The request of these flags. Raises `ValueError`, one line that says which flag is wrong and what it takes."""
+    if seeds < 1 or first_seed < 0:
+        raise ValueError(f"--seeds must be at least 1 and --first_seed at least 0, not {seeds} and {first_seed}")
+    names = _words("--datasets", datasets, ",".join(f"{name}-r1" for name in TABLE_1_DATASETS))
+    limits = _words("--perturbation_limits", perturbation_limits, ",".join(map(str, TABLE_1_PERTURBATION_LIMITS)))
+    return Request(
+        preset=PRESETS[preset],
+        datasets=tuple(parse(name) for name in names),
+        perturbation_limits=tuple(_limit(text) for text in limits),
+        seeds=tuple(range(first_seed, first_seed + seeds)),
+        dynamics=dynamics,
+        data_dir=data_dir,
+        output=output,
+        resume=resume,
+    )
+
+
+def _words(flag: str, text: str, default: str) -> list[str]:
+    words = [word.strip() for word in (text or default).split(",")]
+    if "" in words or len(set(words)) < len(words):
+        raise ValueError(f"{flag} takes different values with commas between them, not {text!r}")
+    return words
+
+
+def _limit(text: str) -> float:
+    try:
+        limit = float(text)
+    except ValueError:
+        raise ValueError(f"--perturbation_limits takes numbers of at least 0, not {text!r}") from None
+    if not 0 <= limit < math.inf:
+        raise ValueError(f"--perturbation_limits takes numbers of at least 0, not {text!r}")
+    return limit

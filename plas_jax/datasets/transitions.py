@@ -1,0 +1,77 @@
+"""From a recording to transitions: which rows survive, and where the bootstrap is masked.
+
+The semantics are those of D4RL's `qlearning_dataset` (d4rl/__init__.py), which the official PLAS code trains on
+(`main.py:93`): a time limit is never a terminal, and the row it falls on is dropped, since the row after it
+belongs to another episode. A terminal row is kept; its next observation is wrong too, but masked.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from plas_jax.datasets.d4rl_files import Recording
+from plas_jax.types import Transition
+
+
+class Description(NamedTuple):
+    """What a recording holds. Returns are undiscounted and of whole episodes; NaN where there is none."""
+
+    rows: int
+    episodes: int  # that ended; a last one without an end is not counted
+    terminals: int
+    timeouts: int
+    return_mean: float
+    return_std: float
+
+
+def qlearning_transitions(recording: Recording, horizon: int) -> Transition:
+    """The transitions of a recording, float32 `[transitions, …]`, in the recording's order.
+
+    Row i gives (observation i, action i, reward i, observation i + 1, 1 − terminal i). Rows on a time limit are
+    dropped, also terminal ones, and so is the last row of all. Where the file has no `timeouts`, a row is on the
+    time limit when D4RL's step counter says `horizon` − 1. There may be no transition left.
+    """
+    final = recording.timeouts
+    if final is None:
+        final = _counted_timeouts(recording.terminals, horizon, after_terminal=1)
+    kept = np.flatnonzero(~final[:-1])
+    return Transition(
+        np.asarray(recording.observations[kept], np.float32),
+        np.asarray(recording.actions[kept], np.float32),
+        np.asarray(recording.rewards[kept], np.float32),
+        np.asarray(recording.observations[kept + 1], np.float32),
+        1.0 - recording.terminals[kept].astype(np.float32),
+    )
+
+
+def _counted_timeouts(terminals: np.ndarray, horizon: int, after_terminal: int) -> np.ndarray:
+    """Time limits of a file without `timeouts`, bool `[rows]`: where a counter of steps reaches `horizon` − 1.
+
+    The counter starts at 0 in the file and after a time limit, and at `after_terminal` after a terminal row that is
+    not on one. D4RL's loop adds 1 to the counter that a terminal row has just reset, so that there it is 1 (and an
+    episode after a terminal loses its last but one row instead of its last); 0 would be the true count.
+    """
+    starts = np.concatenate([[0], np.flatnonzero(terminals) + 1, [len(terminals)]])
+    lengths = np.diff(starts)
+    firsts, first = [], 0
+    for length in lengths.tolist():
+        firsts.append(first)
+        first = 0 if length and (first + length) % horizon == 0 else after_terminal
+    count = np.arange(len(terminals)) + np.repeat(np.asarray(firsts) - starts[:-1], lengths)
+    return count % horizon == horizon - 1
+
+
+def describe(recording: Recording, horizon: int) -> Description:
+    """Rows, episodes, flags and returns. Without `timeouts`, an episode ends after `horizon` rows at the latest."""
+    timeouts = recording.timeouts
+    if timeouts is None:
+        timeouts = _counted_timeouts(recording.terminals, horizon, after_terminal=0)
+    ends = np.flatnonzero(recording.terminals | timeouts)
+    starts = np.concatenate([[0], ends[:-1] + 1])
+    returns = np.zeros(0)
+    if len(ends):
+        returns = np.add.reduceat(recording.rewards[: ends[-1] + 1].astype(np.float64), starts)
+    mean, std = (float(returns.mean()), float(returns.std())) if len(returns) else (float("nan"), float("nan"))
+    return Description(
+        len(recording.rewards), len(ends), int(recording.terminals.sum()), int(timeouts.sum()), mean, std
+    )

@@ -1,0 +1,161 @@
+"""The rows of results.csv: one for each run, update and episode. Every table and figure is a reader of them."""
+
+import csv
+import io
+import math
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from itertools import zip_longest
+from operator import index
+from pathlib import Path
+from typing import Any, NamedTuple
+
+
+class Row(NamedTuple):
+    """One evaluation episode; the fields are the columns of results.csv, in their order."""
+
+    dataset: str
+    algorithm: str  # plas (ε = 0), plas+p (ε > 0), cvae_prior (the CVAE's own policy, update 0, ε = 0)
+    seed: int
+    perturbation_limit: float  # ε
+    latent_limit: float  # σ
+    clip_weight: float  # λ
+    dynamics: str
+    update: int
+    episode: int
+    episode_length: int
+    episode_return: float  # undiscounted
+    score: float  # normalised
+    diverged_at: int | None  # the run's update, or None while it is healthy
+
+
+def write_rows(path: Path | str, rows: Iterable[Row]) -> None:
+    """Write a CSV whose bytes depend only on the set of rows, whole or not at all."""
+    with whole_file(Path(path)) as partial:
+        lines = [place[-1] for place in sorted(map(_place, rows))]
+        partial.write_text(_csv([Row._fields, *lines]), encoding="utf-8", newline="")
+
+
+def read_rows(path: Path | str) -> list[Row]:
+    """The rows of a CSV that `write_rows` wrote; a ValueError names file, line and column of what is wrong."""
+    try:
+        with Path(path).open(encoding="utf-8", newline="") as file:
+            return list(_parsed(csv.reader(file, strict=True)))
+    except OSError as error:
+        raise ValueError(f"{path}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path}: byte {error.start} is not UTF-8 text") from error
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """A name beside `path` to write to; it is renamed to `path` at the end, or removed when something fails."""
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        yield partial
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+class _Kind(NamedTuple):
+    meaning: str
+    write: Callable[[Any], str]
+    read: Callable[[str], Any]  # raises ValueError
+
+
+def _place(row: Row) -> tuple:
+    # the line itself comes last, so that rows of one run, update and episode have an order too
+    keys = (row.dataset, row.algorithm, row.seed, row.perturbation_limit, row.update, row.episode)
+    return (*keys, _fields(row))
+
+
+def _fields(row: Row) -> tuple[str, ...]:
+    return tuple(kind.write(value) for kind, value in zip(_COLUMNS.values(), row, strict=True))
+
+
+def _csv(lines: list[tuple[str, ...]]) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(lines)
+    return text.getvalue()
+
+
+def _parsed(reader: Any) -> Iterator[Row]:
+    try:
+        header: list[str] = next(reader, [])
+        for found, expected in zip_longest(header, Row._fields, fillvalue="nothing"):
+            if found != expected:
+                raise ValueError(f"line 1, column {expected}: the header has {found} there")
+        for fields in reader:
+            yield _row(fields, f"line {reader.line_num}")
+    except csv.Error as error:
+        raise ValueError(f"line {reader.line_num}: {error}") from error
+
+
+def _row(fields: list[str], line: str) -> Row:
+    values = []
+    for (name, kind), field in zip(_COLUMNS.items(), fields, strict=False):
+        try:
+            values.append(kind.read(field))
+        except ValueError as error:
+            raise ValueError(f"{line}, column {name}: {field!r} is not {kind.meaning}") from error
+    if len(fields) < len(_COLUMNS):
+        raise ValueError(f"{line}, column {Row._fields[len(fields)]}: missing, the line ends before it")
+    if len(fields) > len(_COLUMNS):
+        raise ValueError(f"{line}, column {len(_COLUMNS) + 1}: more fields than the header has")
+    return Row(*values)
+
+
+def _read_name(field: str) -> str:
+    if not field.strip():
+        raise ValueError
+    return field
+
+
+def _read_count(field: str) -> int:
+    if not (field.isascii() and field.isdigit()):
+        raise ValueError
+    return int(field)
+
+
+def _read_finite(field: str) -> float:
+    value = float(field)
+    if not math.isfinite(value):
+        raise ValueError
+    return value
+
+
+def _write_count(value: int) -> str:
+    return str(index(value))  # refuses 1.5, which int(…) would round
+
+
+def _write_float(value: float) -> str:
+    return repr(float(value))  # NumPy's own repr is `np.float64(…)`
+
+
+_NAME = _Kind("a name", str, _read_name)
+_COUNT = _Kind("a whole number of at least 0", _write_count, _read_count)
+_LIMIT = _Kind("a finite number", _write_float, _read_finite)
+_NUMBER = _Kind("a number", _write_float, float)  # a diverged run may return NaN
+_UPDATE_OR_NONE = _Kind(
+    "empty or a whole number of at least 0",
+    lambda value: "" if value is None else _write_count(value),
+    lambda field: _read_count(field) if field else None,
+)
+_COLUMNS = {
+    "dataset": _NAME,
+    "algorithm": _NAME,
+    "seed": _COUNT,
+    "perturbation_limit": _LIMIT,
+    "latent_limit": _LIMIT,
+    "clip_weight": _LIMIT,
+    "dynamics": _NAME,
+    "update": _COUNT,
+    "episode": _COUNT,
+    "episode_length": _COUNT,
+    "episode_return": _NUMBER,
+    "score": _NUMBER,
+    "diverged_at": _UPDATE_OR_NONE,
+}

@@ -1,0 +1,32 @@
+"""The manifest beside each recipe's file: what it was made of and what it holds, in JSON."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+
+def beside(path: Path) -> Path:
+    """The manifest's path: the file's with `.json` after it."""
+    return path.with_name(f"{path.name}.json")
+
+
+def read(path: Path) -> dict[str, Any] | None:
+    """The manifest of a recipe's file, or None if either is missing, it is no JSON, or the file's size is another."""
+    try:
+        manifest = json.loads(beside(path).read_text(encoding="utf-8"))
+        whole = path.stat().st_size == manifest["bytes"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return manifest if whole else None
+
+
+def reusable(path: Path, fingerprint: str) -> bool:
+    """Whether the recipe with this fingerprint is there, whole."""
+    manifest = read(path)
+    return manifest is not None and manifest.get("fingerprint") == fingerprint
+
+
+def made(folder: Path, name: str) -> list[tuple[Path, dict[str, Any]]]:
+    """The whole files of one recipe in a folder with their manifests, by number of rows."""
+    found = [(path, read(path)) for path in sorted(folder.glob(f"{name}-*.hdf5"))]
+    return sorted(((path, manifest) for path, manifest in found if manifest), key=lambda pair: pair[1]["rows"])

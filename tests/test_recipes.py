@@ -1,0 +1,360 @@
+"""Recipes: the same bytes every time, no bias towards short episodes, rows that follow from one another."""
+
+import errno
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from hashlib import sha256
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+import plas_jax
+from plas_jax.commands import datasets as command
+from plas_jax.datasets import d4rl_files
+from plas_jax.datasets.catalogue import ENVIRONMENTS, parse
+from plas_jax.datasets.transitions import describe
+from plas_jax.environments.lockstep import Lockstep
+from plas_jax.recipes import collect, manifests, rollout
+from plas_jax.recipes.behaviour_policy import BehaviourPolicy, save_policies
+
+
+def ladder(path, environment, seed=0):
+    """A file of two untrained policies, the last one far from the first."""
+    generator = np.random.default_rng(seed)
+    sizes = ENVIRONMENTS[environment]
+
+    def layer(rows, columns):
+        return generator.normal(0, rows**-0.5, (rows, columns)), generator.normal(0, 0.1, columns)
+
+    def policy():
+        hidden = (layer(sizes.observation_size, 128), layer(128, 128))
+        return BehaviourPolicy(hidden, layer(128, sizes.action_size), layer(128, sizes.action_size))
+
+    save_policies(path, [policy(), policy()], {"step": 7})
+    return path
+
+
+@pytest.fixture
+def weights(tmp_path):
+    return ladder(tmp_path / "hopper.npz", "hopper")
+
+
+def digest(path):
+    return sha256(path.read_bytes()).hexdigest()
+
+
+# The same bytes
+
+
+@pytest.mark.parametrize("name", ["hopper-random-r1", "hopper-medium-r1"])
+def test_the_same_recipe_gives_the_same_bytes(tmp_path, weights, name):
+    paths = []
+    for folder in ("a", "b", "c"):
+        (tmp_path / folder).mkdir()
+        seed = 3 if folder == "c" else 0
+        paths.append(collect.make(name, 1500, seed, tmp_path / folder, weights=weights))
+        time.sleep(1.1)  # a time stamp in the file, which HDF5 keeps in seconds, would be another one
+    assert paths[0].name == paths[1].name
+    assert digest(paths[0]) == digest(paths[1])
+    assert manifests.beside(paths[0]).read_text() == manifests.beside(paths[1]).read_text()
+    assert paths[0].name != paths[2].name
+    assert rows_of(paths[0])["actions"].tolist() != rows_of(paths[2])["actions"].tolist()
+
+
+def test_other_weights_are_another_file(tmp_path, weights):
+    other = ladder(tmp_path / "other.npz", "hopper", seed=1)
+    one, two = (collect.make("hopper-medium-r1", 100, 0, tmp_path, weights=file) for file in (weights, other))
+    assert one != two
+    assert collect.make("hopper-medium-r1", 100, 0, tmp_path, weights=weights) == one
+
+
+def test_the_last_rung_acts(tmp_path, weights):
+    rows = rows_of(collect.make("hopper-medium-r1", 50, 0, tmp_path, weights=weights))
+    first, last = collect.load_policies(weights)[0]
+    deterministic = [policy.sample(rows["observations"], np.zeros((50, 3))) for policy in (first, last)]
+    errors = [np.abs(np.arctanh(rows["actions"]) - np.arctanh(action)) for action in deterministic]
+    # exp(log_std) is near 1 for these weights, so the nearer policy is the one that acted
+    assert errors[1].mean() < errors[0].mean()
+
+
+def rows_of(path):
+    with h5py.File(path) as file:
+        keys = [*d4rl_files.Recording._fields, "next_observations", "infos/qpos", "infos/qvel"]
+        return {key: file[key][()] for key in keys}
+
+
+def short(environment, rows, slots, behaviour, horizon=40):
+    """Episodes cut at 40 steps, so that few rows fill many slots."""
+    return rollout.roll_out(environment, horizon, rows, behaviour, [0, 1], collect.ignore, slots)
+
+
+@pytest.mark.parametrize("environment", sorted(ENVIRONMENTS))
+@pytest.mark.parametrize("level", ["random", "medium"])
+def test_slots_change_nothing_but_the_speed(tmp_path, environment, level):
+    policy = collect.load_policies(ladder(tmp_path / "a.npz", environment))[0][-1]
+    behaviour = collect.UNIFORM if level == "random" else collect.sampled(policy)
+    many, few, one = (short(environment, 900, slots, behaviour) for slots in (21, 5, 1))
+    for key, values in one.items():
+        assert values.tobytes() == few[key].tobytes() == many[key].tobytes(), key
+
+
+def test_fewer_rows_are_the_beginning_of_more():
+    more, fewer = (short("hopper", rows, 8, collect.UNIFORM) for rows in (700, 331))
+    for key, values in fewer.items():
+        assert len(values) == 331
+        assert values.tobytes() == more[key][:331].tobytes(), key
+
+
+# What the rows are
+
+
+@pytest.mark.parametrize(
+    ("environment", "rows", "mean", "error"),
+    [("hopper", 12_000, 18.2, 0.3), ("walker2d", 8_000, 1.75, 0.13), ("halfcheetah", 16_000, -276.0, 7.0)],
+)
+def test_random_returns_are_those_of_uniform_actions(environment, rows, mean, error):
+    columns = rollout.roll_out(environment, 1000, rows, collect.UNIFORM, [5, 6], collect.ignore)
+    recording = d4rl_files.Recording(*(columns[key] for key in d4rl_files.Recording._fields))
+    found = describe(recording, 1000)
+    sampling = found.return_std / np.sqrt(found.episodes)
+    # DATASETS' figures have errors of their own; four standard errors of the difference
+    assert abs(found.return_mean - mean) < 4 * np.hypot(sampling, error)
+    assert 0.45 < (columns["actions"] > 0).mean() < 0.55
+    assert np.abs(columns["actions"]).mean() == pytest.approx(0.5, abs=0.02)
+
+
+@pytest.mark.parametrize("name", ["hopper-medium-r1", "walker2d-random-r1", "halfcheetah-random-r1"])
+def test_each_row_follows_from_its_state_and_action(tmp_path, weights, name):
+    path = collect.make(name, 1300, 0, tmp_path, weights=weights)
+    rows, environment = rows_of(path), parse(name).environment
+    lockstep = Lockstep(environment, 1)
+    errors = []
+    for i in range(0, 1300, 5):
+        lockstep.set_state(0, rows["infos/qpos"][i], rows["infos/qvel"][i])
+        observed = lockstep.locomotion.observation(lockstep.position[0], lockstep.velocity[0])
+        assert observed.astype(np.float32).tolist() == rows["observations"][i].tolist()
+        following, reward, terminated = lockstep.step(rows["actions"][i : i + 1], np.zeros(1, int))
+        errors.append(
+            max(np.abs(following[0] - rows["next_observations"][i]).max(), abs(reward[0] - rows["rewards"][i]))
+        )
+        assert rows["terminals"][i] == (terminated[0] and not rows["timeouts"][i])
+    # float32 storage; the solver also starts without its warm start here (measured: below 1e-6)
+    assert max(errors) < 1e-5
+    ended = (rows["terminals"] | rows["timeouts"])[:-1]
+    same = (rows["observations"][1:] == rows["next_observations"][:-1]).all(axis=-1)
+    assert same.tolist() == (~ended).tolist()
+
+
+def test_the_file_is_in_d4rls_layout(tmp_path):
+    path = collect.make("halfcheetah-random-r1", 2500, 0, tmp_path)
+    rows = rows_of(path)
+    assert {key: (values.shape[1:], values.dtype.name) for key, values in rows.items()} == {
+        "observations": ((17,), "float32"),
+        "actions": ((6,), "float32"),
+        "rewards": ((), "float32"),
+        "terminals": ((), "bool"),
+        "timeouts": ((), "bool"),
+        "next_observations": ((17,), "float32"),
+        "infos/qpos": ((9,), "float64"),
+        "infos/qvel": ((9,), "float64"),
+    }
+    assert np.flatnonzero(rows["timeouts"]).tolist() == [999, 1999]
+    assert not rows["terminals"].any()
+    assert (np.diff(rows["actions"], axis=0) != 0).all()
+    recording = d4rl_files.read(path, parse("halfcheetah-random-r1"))
+    manifest = manifests.read(path)
+    found = describe(recording, 1000)
+    assert manifest["sha256"] == digest(path)
+    assert manifest["bytes"] == path.stat().st_size
+    assert (manifest["rows"], manifest["episodes"], manifest["timeouts"]) == (2500, 2, 2)
+    assert (manifest["return_mean"], manifest["return_std"]) == (found.return_mean, found.return_std)
+    assert manifest["dynamics"] == "d4rl"
+    assert path.name == f"halfcheetah-random-r1-2500-{manifest['fingerprint'][:12]}.hdf5"
+    with h5py.File(path) as file:
+        assert file["metadata"].attrs["fingerprint"] == manifest["fingerprint"]
+        assert json.loads(file["metadata"].attrs["recipe"])["versions"] == manifest["versions"]
+
+
+def test_weights_stand_in_the_manifest(tmp_path, weights):
+    manifest = manifests.read(collect.make("hopper-medium-r1", 60, 0, tmp_path, weights=weights))
+    assert manifest["weights"] == {"sha256": digest(weights), "provenance": {"step": 7}}
+
+
+# Reuse, and nothing half-made
+
+
+def test_a_file_is_made_once_and_again_when_its_size_is_wrong(tmp_path, monkeypatch):
+    calls = []
+    real = rollout.roll_out
+    monkeypatch.setattr(collect, "roll_out", lambda *arguments: calls.append(1) or real(*arguments))
+    seen = []
+    path = collect.make("hopper-random-r1", 60, 0, tmp_path, seen.append)
+    assert seen == sorted(seen)
+    assert seen[-1] == 60
+    whole = path.read_bytes()
+    assert collect.recipe_or_file("hopper-random-r1", 60, 0, tmp_path) == path
+    assert len(calls) == 1
+    path.write_bytes(whole[:-1])
+    assert collect.make("hopper-random-r1", 60, 0, tmp_path) == path
+    manifests.beside(path).write_text("{")
+    collect.make("hopper-random-r1", 60, 0, tmp_path)
+    manifests.beside(path).unlink()
+    collect.make("hopper-random-r1", 60, 0, tmp_path)
+    assert len(calls) == 4
+    assert path.read_bytes() == whole
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def interrupted(rows):
+    if rows > 20:
+        raise KeyboardInterrupt
+
+
+def test_an_interruption_leaves_nothing(tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        collect.make("hopper-random-r1", 60, 0, tmp_path, interrupted)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_full_disk_leaves_nothing(tmp_path, monkeypatch):
+    def half(path, columns, attributes):
+        path.write_bytes(b"half")
+        assert list(tmp_path.glob("*.hdf5")) == []
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(d4rl_files, "write", half)
+    with pytest.raises(OSError, match="No space"):
+        collect.make("hopper-random-r1", 60, 0, tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_failure_keeps_the_file_that_was_there(tmp_path):
+    path = collect.make("hopper-random-r1", 60, 0, tmp_path)
+    manifests.beside(path).unlink()
+    before = path.read_bytes()
+    with pytest.raises(KeyboardInterrupt):
+        collect.make("hopper-random-r1", 60, 0, tmp_path, interrupted)
+    assert [file.read_bytes() for file in tmp_path.iterdir()] == [before]
+
+
+@pytest.mark.parametrize(
+    ("name", "rows", "seed", "says"),
+    [
+        ("hopper-medium-v2", 60, 0, "is a file of D4RL's, not a recipe"),
+        ("hopper-random-r1", 1, 0, "at least 2 rows"),
+        ("hopper-random-r1", 60, -1, "seed of at least 0"),
+        ("hopper-rondom-r1", 60, 0, "unknown data set"),
+    ],
+)
+def test_impossible_recipes_are_refused(tmp_path, name, rows, seed, says):
+    with pytest.raises(ValueError, match=says):
+        collect.make(name, rows, seed, tmp_path)
+
+
+def test_missing_weights_are_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"gone\.npz are missing"):
+        collect.make("hopper-medium-r1", 60, 0, tmp_path, weights=tmp_path / "gone.npz")
+
+
+def test_d4rls_names_are_looked_for(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"download http://.*hopper_medium-v2\.hdf5"):
+        collect.recipe_or_file("hopper-medium-v2", 60, 0, tmp_path)
+    (tmp_path / "hopper_medium-v2.hdf5").touch()
+    assert collect.recipe_or_file("hopper-medium-v2", 60, 0, tmp_path) == tmp_path / "hopper_medium-v2.hdf5"
+
+
+# Commands
+
+
+def call(*words, cwd):
+    environment = os.environ | {"PYTHONPATH": str(Path(plas_jax.__file__).parents[1]), "HOME": str(cwd)}
+    return subprocess.run(
+        [sys.executable, "-m", "plas_jax.datasets", *words],
+        capture_output=True,
+        text=True,
+        cwd=cwd,
+        env=environment,
+        check=False,
+    )
+
+
+def test_make_prints_path_and_hash_last(tmp_path):
+    done = call("make", "hopper-random-r1", "--size=200", "--seed=4", f"--data_dir={tmp_path}", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    path, found = done.stdout.splitlines()[-2:]
+    assert Path(path).parent == tmp_path
+    assert found == digest(Path(path))
+    assert "200 of 200 rows" in done.stderr
+
+
+def test_a_wrong_name_is_one_line(tmp_path):
+    done = call("make", "hopper-rondom-r1", cwd=tmp_path)
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert re.fullmatch(r"error: unknown data set 'hopper-rondom-r1'.*\n", done.stderr)
+    assert not (tmp_path / ".d4rl").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "says"),
+    [
+        (["make", "hopper-random-r1", "--data_dir=/nowhere/at/all"], 1, "/nowhere/at/all does not exist"),
+        (["make", "hopper-random-r1", "--data_dir=/proc"], 1, "cannot write to the data folder /proc"),
+        (["make", "hopper-medium-v2"], 1, "not a recipe"),
+        (["list", "--data_dir=/nowhere/at/all"], 1, "does not exist"),
+        (["make", "hopper-random-r1", "--size=1"], 2, "size=1"),
+        (["make", "hopper-random-r1", "--size=many"], 2, "size=many"),
+        (["make", "hopper-random-r1", "--seed=-1"], 2, "seed=-1"),
+        (["make", "hopper-random-r1", "--colour=red"], 2, "colour"),
+        (["make"], 2, "NAME"),
+        (["fetch", "hopper-medium-v2"], 2, "'fetch hopper-medium-v2' is no command"),
+        ([], 2, "--help"),
+    ],
+)
+def test_bad_calls_are_one_line_each(tmp_path, monkeypatch, capsys, words, status, says):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert command.main(words) == status
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert re.fullmatch(r"error: .*\n", printed.err)
+    assert says in printed.err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_unwritable_default_folder_is_one_line(tmp_path, monkeypatch, capsys):
+    (tmp_path / ".d4rl").touch()
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("D4RL_DATASET_DIR", raising=False)
+    assert command.main(["make", "hopper-random-r1", "--size=60"]) == 1
+    assert re.fullmatch(r"error: cannot create the data folder .*datasets: Not a directory\n", capsys.readouterr().err)
+
+
+def test_ctrl_c_is_one_line(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(command, "make", lambda *_: interrupted(21))
+    assert command.main(["make", "hopper-random-r1", f"--data_dir={tmp_path}"]) == 130
+    assert capsys.readouterr().err.startswith("error: interrupted")
+
+
+def test_list_shows_what_is_there(tmp_path, capsys):
+    path = collect.make("hopper-random-r1", 500, 2, tmp_path)
+    (tmp_path / "walker_mixed.hdf5").touch()
+    assert command.main(["list", f"--data_dir={tmp_path}"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    line = next(line for line in lines if "hopper-random-r1" in line)
+    manifest = manifests.read(path)
+    for cell in ("500", "2", str(manifest["episodes"]), f"{manifest['return_mean']:.1f}", str(path)):
+        assert cell in line
+    assert any("walker2d-medium-replay-v0" in line and "walker_mixed.hdf5" in line for line in lines)
+    assert any("walker2d-random-r1" in line and "not made yet" in line for line in lines)
+
+
+def test_help_is_not_an_error(capsys):
+    assert command.main(["--help"]) == 0
+    assert "make NAME" in capsys.readouterr().out
+    assert command.main(["list", "--nohelp", "--data_dir=/"]) == 0

@@ -1,0 +1,297 @@
+"""Rows and reports: results.csv round trips, statistics worked by hand, and what a table must never hide."""
+
+import random
+from math import isnan
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from matplotlib.image import imread
+
+from plas_jax.evaluation.rows import Row, read_rows, whole_file, write_rows
+from plas_jax.reports import published
+from plas_jax.reports.figures import perturbation_panel, score_curves
+from plas_jax.reports.statistics import Cell, Run, across_seeds, results, run_statistics
+from plas_jax.reports.tables import table_1
+
+HOPPER, WALKER = "hopper-medium-r1", "walker2d-random-r1"
+MANIFEST = {
+    "preset": "quick",
+    "matmul_precision": "float32",
+    "evaluations_in_mean": 2,
+    "seeds": 2,
+    "device": "CPU",
+    "datasets": {HOPPER: {"mean_return": 1000.0, "score": 31.4, "version": "r1"}},
+    "wall_seconds": {"train": 12.0},
+    "complete": True,
+}
+
+
+def episode(score, *, dataset=HOPPER, algorithm=None, seed=0, limit=0.0, update=1000, number=0, **changes):
+    algorithm = algorithm or ("plas+p" if limit > 0 else "plas")
+    row = Row(dataset, algorithm, seed, limit, 2.0, 1.0, "d4rl", update, number, 500, 10 * score, score, None)
+    return row._replace(**changes)
+
+
+def sweep(dataset=HOPPER, limits=(0.0, 0.05), seeds=2):
+    """Two episodes at updates 1000, 2000, 3000, scores update/100 + 10 seed + 100 ε ± 1; the prior's is 20."""
+    rows = [episode(20.0, dataset=dataset, algorithm="cvae_prior", seed=seed, update=0) for seed in range(seeds)]
+    for seed in range(seeds):
+        for limit in limits:
+            for update in (1000, 2000, 3000):
+                score = update / 100 + 10 * seed + 100 * limit
+                rows += [
+                    episode(score + e, dataset=dataset, seed=seed, limit=limit, update=update, number=n)
+                    for n, e in enumerate((-1.0, 1.0))
+                ]
+    return rows
+
+
+def cells(table, dataset, section):
+    """The cells of a data set's line under a heading."""
+    part = table.split(f"## {section}")[1].split("\n## ")[0]
+    return next(
+        [cell.strip() for cell in line.split("|")[2:-1]]
+        for line in part.splitlines()
+        if line.startswith(f"| {dataset} ")
+    )
+
+
+counts = st.integers(0, 10**9)
+finite = st.floats(allow_nan=False, allow_infinity=False)
+names = st.text(st.characters(exclude_categories=("Cs", "Cc")), min_size=1).filter(str.strip)
+any_row = st.builds(
+    Row, names, names, counts, finite, finite, finite, names, counts, counts, counts,
+    st.floats(), st.floats(allow_nan=True), st.none() | counts,
+)  # fmt: skip
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(any_row, max_size=6), st.randoms(use_true_random=False))
+def test_rows_come_back_exactly_and_their_order_does_not_change_a_byte(tmp_path_factory, rows, shuffler):
+    folder = tmp_path_factory.mktemp("rows")
+    write_rows(folder / "a.csv", rows)
+    shuffled = list(rows)
+    shuffler.shuffle(shuffled)
+    write_rows(folder / "b.csv", shuffled)
+    assert (folder / "a.csv").read_bytes() == (folder / "b.csv").read_bytes()
+    back = read_rows(folder / "a.csv")
+    assert sorted(map(repr, back)) == sorted(map(repr, rows))
+    assert sorted(path.name for path in folder.iterdir()) == ["a.csv", "b.csv"]
+
+
+def test_file_is_sorted_has_named_columns_and_takes_numpy_numbers(tmp_path):
+    row = episode(np.float64(0.1), seed=np.int64(1), update=np.int32(5), limit=np.float64(0.05), diverged_at=7)
+    write_rows(tmp_path / "r.csv", [row, episode(2.0, update=20), episode(1.0, update=3)])
+    assert (tmp_path / "r.csv").read_text() == (
+        "dataset,algorithm,seed,perturbation_limit,latent_limit,clip_weight,dynamics,update,episode,"
+        "episode_length,episode_return,score,diverged_at\n"
+        "hopper-medium-r1,plas,0,0.0,2.0,1.0,d4rl,3,0,500,10.0,1.0,\n"
+        "hopper-medium-r1,plas,0,0.0,2.0,1.0,d4rl,20,0,500,20.0,2.0,\n"
+        "hopper-medium-r1,plas+p,1,0.05,2.0,1.0,d4rl,5,0,500,1.0,0.1,7\n"
+    )
+    with pytest.raises(TypeError):
+        write_rows(tmp_path / "r.csv", [row._replace(update=1.5)])
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "complaint"),
+    [
+        ("score,", "points,", r"line 1, column score: the header has points"),
+        (",diverged_at", "", r"line 1, column diverged_at: the header has nothing"),
+        ("\n", "", r"line 1, column"),
+        (",1000,1,", ",1e3,1,", r"line 3, column update: '1e3' is not a whole number"),
+        (",1000,1,", ",-1,1,", r"line 3, column update: '-1' is not a whole number"),
+        (",1.0,d4rl", ",nan,d4rl", r"line 2, column clip_weight: 'nan' is not a finite number"),
+        ("medium-r1,plas,", "medium-r1,,", r"line 2, column algorithm: '' is not a name"),
+        (",4.0,\n", ",four,\n", r"line 2, column score: 'four' is not a number"),
+        (",4.0,\n", "\n", r"line 2, column score: missing"),
+        (",4.0,\n", ",4.0,,\n", r"line 2, column 14: more fields"),
+        ("hopper", '"hopper', r"line \d+: unexpected end of data"),
+    ],
+)
+def test_bad_file_gives_one_line_that_says_where(tmp_path, old, new, complaint):
+    path = tmp_path / "r.csv"
+    write_rows(path, [episode(4.0), episode(5.0, number=1)])
+    path.write_text(path.read_text().replace(old, new, 1))
+    with pytest.raises(ValueError, match=rf"^{path}: {complaint}.*$") as caught:
+        read_rows(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_unreadable_files_are_named(tmp_path):
+    (tmp_path / "latin.csv").write_bytes(b"\xff\xfe")
+    for name, complaint in (("latin.csv", "UTF-8"), ("none.csv", "No such file"), (".", "directory")):
+        with pytest.raises(ValueError, match=complaint):
+            read_rows(tmp_path / name)
+
+
+def test_failed_writing_leaves_the_old_file_and_nothing_else(tmp_path):
+    path = tmp_path / "r.txt"
+    path.write_text("old")
+
+    def fail():
+        with whole_file(path) as partial:
+            partial.write_text("half")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
+    assert [(file.name, file.read_text()) for file in tmp_path.iterdir()] == [("r.txt", "old")]
+
+
+def test_statistics_of_a_run_by_hand():
+    rows = [
+        episode(s, update=u, number=n)
+        for u, pair in ((1, (0, 10)), (2, (8, 10)), (3, (1, 3)))
+        for n, s in enumerate(pair)
+    ]
+    run = Run(Cell(HOPPER, "plas", 0.0), 0)
+    assert run_statistics(results(rows), 2)[run] == (2.0, 5.5, 9.0, 55.0, None)
+    assert run_statistics(results(rows), 10)[run].mean_last == 16 / 3
+    random.Random(0).shuffle(rows)
+    assert run_statistics(results(rows), 1)[run].mean_last == 2.0
+
+
+def test_infinite_scores_have_no_mean():
+    rows = [episode(float("inf")), episode(float("-inf"), number=1)]
+    assert isnan(run_statistics(results(rows))[Run(Cell(HOPPER, "plas", 0.0), 0)].mean_last)
+
+
+def test_spread_over_seeds_by_hand():
+    rows = [episode(s, seed=i) for i, s in enumerate((10.0, 14.0, 12.0))]
+    rows[1] = rows[1]._replace(diverged_at=900)
+    assert across_seeds(run_statistics(results(rows)))[Cell(HOPPER, "plas", 0.0)] == (12.0, 2.0, 3, 1)
+    single = across_seeds(run_statistics(results(rows[:1])))[Cell(HOPPER, "plas", 0.0)]
+    assert single.mean == 10.0
+    assert isnan(single.std)
+
+
+def test_a_diverged_seed_is_neither_dropped_nor_smoothed_over():
+    rows = [
+        episode(10.0),
+        episode(30.0, update=2000),
+        episode(float("nan"), update=3000, diverged_at=2500),
+        episode(9.0, seed=1),
+    ]
+    runs = run_statistics(results(rows), 2)
+    broken = runs[Run(Cell(HOPPER, "plas", 0.0), 0)]
+    assert isnan(broken.last)
+    assert isnan(broken.mean_last)
+    assert (broken.best, broken.diverged_at) == (30.0, 2500)
+    assert cells(table_1(rows, MANIFEST), HOPPER, "here")[2] == "— ± — †"
+
+
+@pytest.mark.parametrize(
+    ("extra", "complaint"),
+    [
+        (episode(1.0), "seed 0 has episode 0 of update 1000 twice"),
+        (episode(1.0, number=1, latent_limit=0.5), "mixes settings"),
+        (episode(1.0, number=1, clip_weight=0.75), "mixes settings"),
+        (episode(1.0, seed=1, dynamics="gymnasium"), "mixes settings"),
+    ],
+)
+def test_rows_that_cannot_share_a_cell_are_refused(extra, complaint):
+    with pytest.raises(ValueError, match=complaint):
+        table_1([episode(1.0), extra], MANIFEST)
+
+
+def test_table_1_has_the_hand_worked_cells_beside_the_papers():
+    table = table_1(sweep(limits=(0.0, 0.05, 0.3)), MANIFEST)
+    # ε = 0: seeds 25 and 35 (mean of evaluations at 2000 and 3000); their standard deviation is √50
+    assert cells(table, HOPPER, "here, r1, quick") == ["31.4", "20.0 ± 0.0", "30.0 ± 7.1", "35.0 ± 7.1", "60.0 ± 7.1"]
+    assert cells(table, "hopper-medium", "paper, v0") == ["—", "—", "32.9", "35.5", "—"]
+    assert cells(table, HOPPER, "last") == ["0", "35.0 ± 7.1", "30.0 ± 7.1", "35.0 ± 7.1"]
+    assert cells(table, HOPPER, "mean returns") == ["1000.0", "200.0", "300.0", "30.0"]
+    for said in ("made here by recipe: not D4RL's files", "no verdict is drawn across versions", "λ (clip_weight) 1;",
+                 "σ (latent_limit) 2;", "dynamics d4rl", "float32", "mean of the last 2 evaluations, 2 episodes",
+                 "seeds 0, 1.", "over 2 seeds"):  # fmt: skip
+        assert said in table
+    assert not {"smoke", "incomplete", "†", "‡"} & set(table.replace(":", " ").split())
+
+
+def test_table_1_shows_settings_by_data_set_and_the_papers_row_order():
+    rows = sweep() + [row._replace(latent_limit=0.5) for row in sweep(WALKER)]
+    table = table_1(rows, MANIFEST)
+    assert "σ (latent_limit) 0.5 (walker2d-random-r1), 2 (hopper-medium-r1)" in table
+    assert table.index(f"| {WALKER} ") < table.index(f"| {HOPPER} ")
+
+
+def test_table_1_flags_divergence_smoke_one_seed_and_what_is_missing():
+    rows = [row._replace(diverged_at=2500) if row[2:4] == (1, 0.05) else row for row in sweep()]
+    table = table_1(rows, MANIFEST)
+    assert cells(table, HOPPER, "here")[2:] == ["30.0 ± 7.1", "35.0 ± 7.1 †"]
+    assert "1 of 4 runs in all" in table
+    assert "incomplete" not in table_1([row for row in rows if row.diverged_at is None or row.update < 3000], MANIFEST)
+    smoke = table_1(sweep(seeds=1), {**MANIFEST, "preset": "smoke", "seeds": 1, "evaluations_in_mean": 5})
+    assert "**smoke: too short to mean anything**" in smoke
+    assert "One seed: no spread." in smoke
+    assert cells(smoke, HOPPER, "here")[2] == "20.0 ± —"
+    assert "mean of the last 5 evaluations (the shortest run has 3)" in smoke
+
+
+def test_incomplete_sweeps_say_what_is_missing():
+    rows = sweep()
+    unfinished = table_1(rows, {**MANIFEST, "complete": False})
+    assert "**incomplete: the sweep has not finished, its last evaluation is at update 3,000**" in unfinished
+    assert "**incomplete: 1 of 4 runs lack evaluations that others have" in table_1(rows[:-2], MANIFEST)
+    assert "1 of 12 evaluations have fewer than 2 episodes" in table_1(rows[:-1], MANIFEST)
+    missing = table_1(rows[:-6], MANIFEST)
+    assert "**incomplete: 1 of 4 runs have no evaluation**" in missing
+    assert "35.0 ± 7.1" not in cells(missing, HOPPER, "here")
+    assert cells(missing, HOPPER, "here")[3] == "30.0 ± — ‡"
+    assert "2 of 6 runs have no evaluation" in table_1(rows, {**MANIFEST, "seeds": [0, 1, 2]})
+    assert "no policy has been evaluated yet" in table_1([], {})
+
+
+def test_published_table_is_the_papers():
+    printed = """walker2d-random 3.1 6.8 2.4 1.3 −0.3
+        hopper-random 10.5 11.1 11.6 12.2 13.3
+        halfcheetah-random 25.8 25.7 27.4 27.6 28.3
+        walker2d-medium 44.6 64.8 66.9 62.1 39.2
+        hopper-medium 32.9 35.5 17.5 2.5 2.1
+        halfcheetah-medium 39.3 41.3 42.2 42.2 40.4"""
+    lines = [line.replace("−", "-").split() for line in printed.splitlines()]
+    expected = {name: dict(zip((0.0, 0.05, 0.1, 0.2, 0.5), map(float, scores), strict=True)) for name, *scores in lines}
+    assert expected == published.TABLE_1
+    assert published.table_1_score("hopper-medium-v2", float(np.float32(0.05))) == 35.5
+    assert published.table_1_score("hopper-medium", 0.01) is None
+    assert published.table_1_score("hopper-medium-replay-r1", 0.0) is None
+
+
+@pytest.mark.parametrize("draw", [score_curves, perturbation_panel])
+@pytest.mark.parametrize("case", ["six", "thirteen", "single", "diverged", "only the prior"])
+def test_figures_are_whole_and_not_blank(tmp_path, draw, case):
+    rows = {
+        "six": lambda: [row for name in published.TABLE_1 for row in sweep(f"{name}-r1")],
+        "thirteen": lambda: [row for number in range(13) for row in sweep(f"task{number}-r1", (0.0,), 1)],
+        "single": lambda: [episode(3.0)],
+        "diverged": lambda: [row._replace(score=float("nan"), diverged_at=10) for row in sweep()],
+        "only the prior": lambda: [episode(3.0, algorithm="cvae_prior", update=0)],
+    }[case]()
+    draw(rows, {"preset": "smoke"}, tmp_path / "figure.png")
+    assert [file.name for file in tmp_path.iterdir()] == ["figure.png"]
+    image = imread(tmp_path / "figure.png")[..., :3]
+    assert image.shape[1] >= 900
+    assert 0.01 < (image.min(axis=-1) < 0.9).mean() < 0.5
+
+
+def test_figures_draw_every_limit_the_data_and_the_paper(tmp_path, monkeypatch):
+    def inked(draw, rows, manifest):
+        draw(rows, manifest, tmp_path / "figure.png")
+        return (imread(tmp_path / "figure.png")[..., :3].min(axis=-1) < 0.9).sum()
+
+    for draw in (score_curves, perturbation_panel):
+        several, one = inked(draw, sweep(limits=(0.0, 0.05, 0.1)), {}), inked(draw, sweep(limits=(0.0,)), {})
+        assert several > one
+        assert inked(draw, sweep(limits=(0.0,)), {"datasets": {HOPPER: {"score": 30.0}}}) > one
+    with_paper = inked(perturbation_panel, sweep(), {})
+    monkeypatch.setattr(published, "TABLE_1", {})
+    assert with_paper > inked(perturbation_panel, sweep(), {})
+
+
+def test_figures_need_something_to_draw(tmp_path):
+    with pytest.raises(ValueError, match="nothing to draw"):
+        score_curves([], {}, tmp_path / "figure.png")
+    assert not list(tmp_path.iterdir())
