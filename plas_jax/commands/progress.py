@@ -46,6 +46,7 @@ class Phase:
     def __init__(self, bars: Progress | None, name: str, total: float, say) -> None:  # type: ignore[no-untyped-def]
         self._bars, self._name, self._total, self._say = bars, name, total, say
         self._said = self._started = time.monotonic()
+        self._done = False
         self._task = bars.add_task(name, total=total, facts="") if bars is not None else None
 
     def show(self, done: float, facts: str = "", seconds_left: float | None = None) -> None:
@@ -57,8 +58,8 @@ class Phase:
         text = ", ".join(part for part in (left, facts) if part)
         if self._bars is not None and self._task is not None:
             self._bars.update(self._task, completed=done, facts=text)
-        elif now - self._said >= LINE_SECONDS or done >= self._total:
-            self._said = now
+        elif not self._done and (now - self._said >= LINE_SECONDS or done >= self._total):
+            self._said, self._done = now, done >= self._total
             self._say(f"{self._name}: {100 * done / self._total:.0f} %, {text}")
 
 

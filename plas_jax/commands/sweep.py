@@ -27,7 +27,7 @@ from plas_jax.training.acting import act_runs
 from plas_jax.training.checkpoints import Checkpoints
 from plas_jax.training.chunk import HEALTHY, Batch, Runs
 from plas_jax.training.executables import Executables
-from plas_jax.training.layout import on_all, run_mesh
+from plas_jax.training.layout import on_all, on_runs, run_mesh
 from plas_jax.types import Algorithm, Array
 
 CHECKPOINT_SECONDS = 120.0
@@ -36,7 +36,7 @@ CHECKPOINT_SECONDS = 120.0
 class PriorKnobs(NamedTuple):
     """What the CVAE's own policy needs: where its latents come from, and σ."""
 
-    key: Array
+    key: chex.Array
     step: chex.Array
     latent_limit: chex.Array
 
@@ -147,12 +147,11 @@ class Sweep:
     def _evaluate_prior(self, mesh: Any, cvaes: Batch) -> None:
         _, keys = sweep.phase_keys(self.pairs, sweep.PRIOR_EVALUATION)
         limits = np.array([latent_limit(self.preset, pair.name) for pair in self.pairs], np.float32)
-        extra = -len(limits) % mesh.size
-        keys, limits = keys[np.r_[: len(limits), [-1] * extra]], np.pad(limits, (0, extra), mode="edge")
+        knobs = on_runs(mesh, PriorKnobs(keys, np.zeros(len(limits), np.int32), limits))
 
         def act(observation: np.ndarray, step: int) -> np.ndarray:
-            knobs = PriorKnobs(keys, np.full(len(limits), step), limits)
-            return act_runs(act_from_prior, mesh, cvaes.state, observation, knobs)
+            now = knobs._replace(step=np.full(len(knobs.latent_limit), step, np.int32))
+            return act_runs(act_from_prior, mesh, cvaes.state, observation, now)
 
         cells = [sweep.Cell(place, 0.0) for place in range(len(self.pairs))]
         played = self._play("evaluate CVAE priors", act, self._stage(self.pairs), cells, cvaes, 0)

@@ -1,0 +1,204 @@
+"""Processes that measure a rate each and take turns at it.
+
+Every figure has a process of its own, so that its peak memory is its own and its cores are divided into devices as it
+asks. They take turns so that on a noisy machine all of them see the same noise.
+"""
+
+import multiprocessing
+import resource
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from multiprocessing.connection import Connection
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh
+
+from plas_jax.algorithms import behaviour, plas
+from plas_jax.algorithms.presets import PAPER, Preset
+from plas_jax.training.chunk import HEALTHY, Batch, Runs, run_chunk
+from plas_jax.training.layout import on_all, on_runs, run_mesh, use_every_core
+from plas_jax.training.sweep import compile_only, stacked_sizes
+from plas_jax.types import Sizes, Transition
+
+OBSERVATION, ACTION, ROWS, PERTURBATION_LIMIT = 17, 6, 100_000, 0.05
+ALGORITHMS = {"behaviour": behaviour.BEHAVIOUR, "plas": plas.PLAS}
+PRODUCT = "product"
+PRODUCT_SIZES = (1024, 1536, 2048)
+
+
+class Case(NamedTuple):
+    """What one process measures: an algorithm or a matrix product, on the cores divided into so many devices."""
+
+    algorithm: str
+    widths: str
+    runs: int
+    devices: int
+
+
+class Figures(NamedTuple):
+    """What a process has measured: rates by round in updates/s (FLOP/s of a product)."""
+
+    case: Case
+    compile_seconds: float
+    rates: list[float]
+    peak_memory: int  # bytes, set-up included
+
+
+def preset_of(widths: str) -> Preset:
+    """The paper's constants, at its widths or with every layer as wide as `widths` says."""
+    if widths == "paper":
+        return PAPER
+    width = int(widths)
+    return PAPER._replace(policy=plas.Architecture((width, width), (width, width), width, PAPER.policy.batch_size))
+
+
+def random_transitions(mesh: Mesh) -> Transition:
+    """A data set of standard normal observations and rewards and uniform actions, on every device."""
+    generator = np.random.default_rng(0)
+    observation, next_observation = generator.standard_normal((2, ROWS, OBSERVATION), np.float32)
+    action = generator.uniform(-1, 1, (ROWS, ACTION)).astype(np.float32)
+    reward = generator.standard_normal(ROWS, np.float32)
+    transitions = Transition(observation, action, reward, next_observation, np.ones(ROWS, np.float32))
+    return on_all(mesh, transitions)
+
+
+def first_batch(case: Case, mesh: Mesh) -> tuple[Batch, Runs]:
+    """The runs before their first update, laid out as a sweep lays them out.
+
+    Parameters are uniform numbers: speed does not depend on them, and compiling their initial law takes long.
+    """
+    preset, key, one = preset_of(case.widths), jax.random.key(0), Sizes.of(OBSERVATION, ACTION)
+    generator, sizes = np.random.default_rng(0), stacked_sizes([one] * case.runs)
+
+    def random(shapes: Any) -> Any:
+        return jax.tree.map(lambda leaf: 0.04 * generator.random((case.runs, *leaf.shape), np.float32) - 0.02, shapes)
+
+    cvae_architecture = preset.behaviour_architecture()
+    cvae = random(jax.eval_shape(lambda: behaviour.init(key, cvae_architecture, one)).cvae.parameters)
+    knobs: Any = preset.behaviour_knobs
+    if case.algorithm == "behaviour":
+        state: Any = jax.vmap(partial(behaviour.around, cvae_architecture))(sizes, cvae)
+    else:
+        shapes = jax.eval_shape(lambda: plas.init(key, preset.policy, one, None))
+        networks = random((shapes.policy.parameters, shapes.critics.parameters))
+        state = jax.vmap(partial(plas.around, preset.policy))(sizes, cvae, *networks)
+        knobs = preset.knobs._replace(perturbation_limit=PERTURBATION_LIMIT)
+    start, size, healthy = (np.full(case.runs, number, np.int32) for number in (0, ROWS, HEALTHY))
+    knobs = jax.tree.map(lambda leaf: np.full(case.runs, leaf, np.float32), knobs)
+    return on_runs(mesh, (Batch(state, healthy), Runs(jax.random.split(key, case.runs), start, size, knobs)))
+
+
+def training_rates(case: Case, seconds: float) -> Iterator[float]:
+    """The seconds that compiling took, then run-updates/s of one chunk of about `seconds` after another, for ever."""
+    mesh, algorithm = run_mesh(case.runs), ALGORITHMS[case.algorithm]
+    transitions = random_transitions(mesh)
+    batch, runs = first_batch(case, mesh)
+    started = time.perf_counter()
+    batch = compile_only(algorithm, mesh, batch, runs, transitions)
+    yield time.perf_counter() - started
+    update, length = 0, 1
+    while True:
+        started = time.perf_counter()
+        batch, _ = jax.block_until_ready(run_chunk(algorithm, mesh, batch, runs, transitions, update, update + length))
+        passed = time.perf_counter() - started
+        # The first chunk after compiling tells little, and what is much shorter than asked is a guess at a length.
+        if update > 0 and passed > seconds / 2:
+            yield case.runs * length / passed
+        update += length
+        length = max(1, min(8 * length, round(length * seconds / passed)))
+
+
+def product_rates(seconds: float) -> Iterator[float]:
+    """The seconds that compiling took, then the best rate of float32 products in `seconds`, FLOP/s, for ever."""
+    product = jax.jit(jnp.matmul)
+    generator = np.random.default_rng(0)
+    factors = [jnp.asarray(generator.standard_normal((size, size), np.float32)) for size in PRODUCT_SIZES]
+    started = time.perf_counter()
+    jax.block_until_ready([product(factor, factor) for factor in factors])
+    yield time.perf_counter() - started
+    while True:
+        best, end = 0.0, time.perf_counter() + seconds
+        while not best or time.perf_counter() < end:
+            for factor in factors:
+                started = time.perf_counter()
+                product(factor, factor).block_until_ready()
+                best = max(best, 2 * len(factor) ** 3 / (time.perf_counter() - started))
+        yield best
+
+
+def peak_memory() -> int:
+    """Bytes: the device's peak where it counts its own memory, otherwise that of this process."""
+    statistics_of_device = jax.devices()[0].memory_stats() or {}
+    unit = 1 if sys.platform == "darwin" else 1024
+    in_process = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+    return int(statistics_of_device.get("peak_bytes_in_use", in_process))
+
+
+def answer(connection: Connection, case: Case, seconds: float) -> None:
+    """The life of a measuring process: set up, then one figure for each question until nobody listens."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the asking process's to handle
+    use_every_core(case.devices)
+    rates = product_rates(seconds) if case.algorithm == PRODUCT else training_rates(case, seconds)
+    try:
+        for rate in rates:
+            connection.send((rate, peak_memory()))
+            connection.recv()
+    except (EOFError, BrokenPipeError):
+        pass
+
+
+@contextmanager
+def measuring(case: Case, seconds: float) -> Iterator[Connection]:
+    """A process that measures `case`, behind a connection: it sends a figure first and after each message."""
+    spawn = multiprocessing.get_context("spawn")
+    ours, theirs = spawn.Pipe()
+    process = spawn.Process(target=answer, args=(theirs, case, seconds), daemon=True)
+    process.start()
+    theirs.close()  # else the death of the process would go unnoticed
+    try:
+        yield ours
+    finally:
+        process.terminate()
+        process.join()
+
+
+def figure(connection: Connection, case: Case) -> tuple[float, int]:
+    """The next figure of a measuring process and its peak memory so far. Raises `OSError` if the process died."""
+    try:
+        return connection.recv()
+    except EOFError:
+        raise OSError(f"the process that measures {case.algorithm}, {case.runs} runs, died: memory?") from None
+
+
+def measured(groups: list[list[Case]], seconds: float, rounds: int) -> Iterator[list[Figures]]:
+    """For each group: measure the product and every case `rounds` times, in turns; the product's figures come first.
+
+    The product's process stays for all groups, those of a group for that group.
+    """
+    product = Case(PRODUCT, "", 1, 1)
+    with measuring(product, seconds) as product_connection:
+        compiled, _ = figure(product_connection, product)
+        for cases in groups:
+            with ExitStack() as stack:
+                connections = [product_connection]
+                all_figures = [Figures(product, compiled, [], 0)]
+                for case in cases:  # one after another, since compiling is timed too
+                    connections.append(stack.enter_context(measuring(case, seconds)))
+                    all_figures.append(Figures(case, figure(connections[-1], case)[0], [], 0))
+                for _ in range(rounds):
+                    all_figures = [asked(*both) for both in zip(connections, all_figures, strict=True)]
+            yield all_figures
+
+
+def asked(connection: Connection, so_far: Figures) -> Figures:
+    """The figures of a process with those of one more round."""
+    connection.send(None)
+    rate, peak = figure(connection, so_far.case)
+    return so_far._replace(rates=[*so_far.rates, rate], peak_memory=peak)

@@ -1,0 +1,396 @@
+"""Batches of runs through the real chunk: padded equals unpadded, batched equals looped, divergence is contained."""
+
+import re
+from functools import cache, partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from plas_jax.algorithms import behaviour, plas, sac
+from plas_jax.algorithms.behaviour import BEHAVIOUR
+from plas_jax.algorithms.plas import PLAS
+from plas_jax.algorithms.sac import SAC
+from plas_jax.datasets.minibatch import concatenate, minibatch
+from plas_jax.training.chunk import HEALTHY, Batch, Runs, is_divergent, run_chunk
+from plas_jax.training.executables import Executables
+from plas_jax.training.layout import on_all, on_runs, run_mesh
+from plas_jax.training.sweep import stacked_sizes
+from plas_jax.types import Sizes, Transition
+
+UPDATES, TOLERANCE = 50, 1e-5
+WIDE, SMALL = (17, 6), (11, 3)  # observations and actions
+BATCH = 32
+
+
+def random_rows(dimensions, rows, seed):
+    generator = np.random.default_rng(seed)
+    observation, action = dimensions
+    columns = (
+        generator.normal(size=(rows, observation)),
+        np.tanh(generator.normal(size=(rows, action))),
+        generator.normal(size=rows),
+        generator.normal(size=(rows, observation)),
+        generator.random(rows) > 0.1,
+    )
+    return Transition(*(column.astype(np.float32) for column in columns))
+
+
+DATASETS = [random_rows(WIDE, 300, 0), random_rows(SMALL, 200, 1)]
+ROWS = concatenate(DATASETS, *WIDE)
+OF_WIDE, OF_SMALL = 0, 1
+
+
+class Run(NamedTuple):
+    """One run: its data set and its knobs; its keys are made of its place."""
+
+    dataset: int
+    knobs: object
+
+
+class Case(NamedTuple):
+    """An algorithm with its runs; `init` takes a key and sizes."""
+
+    algorithm: object
+    init: object
+    runs: tuple
+
+
+BEHAVIOUR_ARCHITECTURE = behaviour.Architecture(32, BATCH)
+POLICY_ARCHITECTURE = plas.Architecture((32, 32), (32, 32), 32, BATCH)
+SAC_ARCHITECTURE = sac.Architecture((32, 32), (32, 32), BATCH)
+# ε, σ, λ, γ, τ and two learning rates
+PLAIN = plas.Knobs(0.0, 2.0, 1.0, 0.99, 0.005, 1e-4, 1e-3)
+
+
+def init_policy(key, sizes):
+    """A policy around the CVAE that the ordinary initialiser makes."""
+    key_cvae, key_policy = jax.random.split(key)
+    cvae = behaviour.init(key_cvae, BEHAVIOUR_ARCHITECTURE, sizes).cvae.parameters
+    return plas.init(key_policy, POLICY_ARCHITECTURE, sizes, cvae)
+
+
+CASES = {
+    "behaviour": Case(
+        BEHAVIOUR,
+        lambda key, sizes: behaviour.init(key, BEHAVIOUR_ARCHITECTURE, sizes),
+        (
+            Run(OF_SMALL, behaviour.Knobs(1e-4)),
+            Run(OF_WIDE, behaviour.Knobs(1e-3)),
+            Run(OF_SMALL, behaviour.Knobs(1e-3)),
+        ),
+    ),
+    "plas": Case(
+        PLAS,
+        init_policy,
+        (
+            Run(OF_SMALL, PLAIN),
+            Run(OF_WIDE, PLAIN._replace(perturbation_limit=0.5)),
+            Run(OF_SMALL, PLAIN._replace(perturbation_limit=0.05, latent_limit=0.5, clip_weight=0.75)),
+            Run(OF_WIDE, PLAIN._replace(clip_weight=0.0, discount=0.9, polyak=0.1)),
+            Run(OF_SMALL, PLAIN._replace(perturbation_limit=0.5, policy_learning_rate=1e-3)),
+        ),
+    ),
+    "sac": Case(
+        SAC,
+        lambda key, sizes: sac.init(key, SAC_ARCHITECTURE, sizes),
+        (Run(OF_WIDE, sac.Knobs()), Run(OF_SMALL, sac.Knobs()), Run(OF_SMALL, sac.Knobs(0.9, 0.1, 1e-3, 1e-3, 1e-3))),
+    ),
+}
+each_case = pytest.mark.parametrize("name", CASES)
+
+
+def true_sizes(run):
+    return Sizes.of(*(WIDE if run.dataset == OF_WIDE else SMALL))
+
+
+def keys(case, offset=0):
+    """For each run the key of its first weights and that of its updates."""
+    pairs = [jax.random.split(jax.random.key(100 * place + offset)) for place in range(len(case.runs))]
+    return jnp.stack([pair[0] for pair in pairs]), jnp.stack([pair[1] for pair in pairs])
+
+
+@cache
+def first_states(name):
+    """The states of all runs by the vmapped initialiser, padded, as NumPy arrays: chunks are given copies."""
+    case = CASES[name]
+    sizes = stacked_sizes([true_sizes(run) for run in case.runs])
+    return jax.tree.map(np.asarray, jax.vmap(case.init)(keys(case)[0], sizes))
+
+
+def batch_and_runs(name, places=None, knobs=None, offset=0):
+    """The chunk's arguments for the runs at `places`, all of them unless told."""
+    case = CASES[name]
+    places = np.arange(len(case.runs)) if places is None else np.asarray(places)
+    knobs = [run.knobs for run in case.runs] if knobs is None else knobs
+    dataset = np.array([run.dataset for run in case.runs])[places]
+    stacked = jax.tree.map(lambda *leaves: np.array(leaves, np.float32)[places], *knobs)
+    runs = Runs(keys(case, offset)[1][places], ROWS.start[dataset], ROWS.size[dataset], stacked)
+    state = jax.tree.map(lambda leaf: leaf[places], first_states(name))
+    return Batch(state, np.full(len(places), HEALTHY, np.int32)), runs
+
+
+def in_chunks(name, ends, batch, runs, transitions=ROWS.transitions):
+    """The batch after chunks that end at `ends`, and the last metrics; padding runs are cut off."""
+    mesh = run_mesh(len(runs.start))
+    count, (batch, runs), data = len(runs.start), on_runs(mesh, (batch, runs)), on_all(mesh, transitions)
+    first = 0
+    for last in ends:
+        batch, metrics = run_chunk(CASES[name].algorithm, mesh, batch, runs, data, first, last)
+        first = last
+    return jax.tree.map(lambda leaf: np.asarray(leaf)[:count], (batch, metrics))
+
+
+def trained(name):
+    """All runs of a case after fifty updates in their chunk, and the last metrics."""
+    return trained_and_counted(name)[0]
+
+
+@cache
+def trained_and_counted(name):
+    """The same, and how many executables it took: no update, then two chunks, each fed the last one's output."""
+    executables = Executables("run_chunk")
+    return in_chunks(name, [0, 20, UPDATES], *batch_and_runs(name)), executables.count
+
+
+@partial(jax.jit, static_argnums=0)
+def one_update(algorithm, state, key, update, transitions, knobs):
+    """What an update of a run that is alone and unpadded is: nothing of the chunk's is used."""
+    key_rows, key_noise = jax.random.split(jax.random.fold_in(key, update))
+    batch = minibatch(key_rows, transitions, 0, len(transitions.reward), BATCH)
+    return algorithm.update(state, batch, algorithm.noise(key_noise, state.architecture, state.sizes), knobs)
+
+
+@cache
+def first_state_alone(name, place):
+    """A run's first state by the ordinary initialiser at its true sizes."""
+    case = CASES[name]
+    return case.init(keys(case)[0][place], true_sizes(case.runs[place]))
+
+
+@cache
+def trained_alone(name, place):
+    """One run at its true sizes after fifty updates, and its last metrics."""
+    case = CASES[name]
+    run, state = case.runs[place], first_state_alone(name, place)
+    for update in range(UPDATES):
+        key = keys(case)[1][place]
+        state, metrics = one_update(case.algorithm, state, key, update, DATASETS[run.dataset], run.knobs)
+    return jax.tree.map(np.asarray, (state, metrics))
+
+
+# Which rows and columns of a leaf are padding: the first rule that matches names the inputs, or the outputs
+INPUTS = (
+    (r"(encoder|critic)/Linear_0/kernel", ("observation", "action")),
+    (r"decoder/Linear_0/kernel", ("observation", "latent")),
+    (r"perturbation/.*Linear_0/kernel", ("observation", "action")),
+    (r"Perceptron_0/Linear_0/kernel", ("observation",)),
+)
+OUTPUTS = (
+    (r"(latent_mean|latent_log_std)/", "latent"),
+    (r"latent_policy/.*Linear_2/", "latent"),
+    (r"(decoder|perturbation/.*)/Linear_2/", "action"),
+    (r"Perceptron_[12]/Linear_0/", "action"),
+)
+
+
+def true_part(path, shape, sizes):
+    """Where a padded leaf is not padding, bool `[shape]`."""
+    inside = np.ones(shape, bool)
+    for pattern, axes in INPUTS:
+        if re.search(pattern, path):
+            inside &= np.concatenate([np.asarray(getattr(sizes, axis).mask()) for axis in axes])[:, None] > 0
+            break
+    for pattern, axis in OUTPUTS:
+        if re.search(pattern, path):
+            inside &= np.asarray(getattr(sizes, axis).mask()) > 0
+            break
+    return inside
+
+
+def relative_error(ours, theirs):
+    """max|a - b| / max|b|, 0 where both are all zeros."""
+    error, scale = np.abs(np.float64(ours) - theirs).max(), np.abs(np.float64(theirs)).max()
+    return error / scale if error else 0.0
+
+
+def named_leaves(tree):
+    return {
+        jax.tree_util.keystr(path, simple=True, separator="/"): leaf for path, leaf in jax.tree.leaves_with_path(tree)
+    }
+
+
+def worst_difference(padded, alone):
+    """The largest relative error over the leaves of one run's state, whose padding must hold zeros and nothing else."""
+    sizes, alone = padded.sizes, named_leaves(alone)
+    errors, with_padding = {}, 0
+    for path, leaf in named_leaves(padded).items():
+        inside = true_part(path, leaf.shape, sizes)
+        assert (leaf[~inside] == 0).all(), path
+        with_padding += not inside.all()
+        errors[path] = relative_error(leaf[inside].reshape(np.shape(alone[path])), np.asarray(alone[path]))
+    assert errors.keys() == alone.keys()
+    is_padded = sizes.observation.true < sizes.observation.padded
+    assert (with_padding > 10) == is_padded  # the rules above found the padding
+    worst = max(errors, key=errors.get)
+    return worst, errors[worst]
+
+
+def run_of(tree, place):
+    return jax.tree.map(lambda leaf: leaf[place], tree)
+
+
+EVERY_RUN = [(name, place) for name, case in CASES.items() for place in range(len(case.runs))]
+
+
+@pytest.mark.parametrize(("name", "place"), EVERY_RUN)
+def test_first_weights_do_not_depend_on_padding(name, place):
+    worst, error = worst_difference(run_of(first_states(name), place), first_state_alone(name, place))
+    assert error <= 1e-6, worst
+
+
+@pytest.mark.parametrize(("name", "place"), EVERY_RUN)
+def test_fifty_updates_in_a_padded_batch_equal_those_of_a_run_alone_at_its_true_sizes(name, place):
+    batch, metrics = trained(name)
+    state, alone_metrics = trained_alone(name, place)
+    worst, error = worst_difference(run_of(batch.state, place), state)
+    assert error <= TOLERANCE, worst
+    assert metrics.keys() == alone_metrics.keys()
+    for metric, values in metrics.items():
+        # Means over true dimensions, not padded ones: a factor that Adam would hide from the parameters.
+        np.testing.assert_allclose(values[place], alone_metrics[metric], rtol=1e-4, atol=1e-5, err_msg=metric)
+
+
+@each_case
+def test_training_moves_every_leaf_that_is_trained(name):
+    before, after = first_states(name), trained(name)[0].state
+    still = {path for path, leaf in named_leaves(after).items() if (leaf == named_leaves(before)[path]).all()}
+    assert {path.split("/")[0] for path in still} == ({"sizes", "cvae"} if name == "plas" else {"sizes"})
+
+
+@each_case
+def test_batched_equals_looped(name):
+    together, _ = trained(name)
+    for place in range(len(CASES[name].runs)):
+        alone, _ = in_chunks(name, [UPDATES], *batch_and_runs(name, [place]))
+        errors = [
+            relative_error(a, b)
+            for a, b in zip(jax.tree.leaves(run_of(together, place)), jax.tree.leaves(run_of(alone, 0)), strict=True)
+        ]
+        assert max(errors) <= TOLERANCE
+
+
+@each_case
+def test_actions_and_noise_are_zero_in_padded_dimensions(name):
+    case, (batch, _) = CASES[name], trained(name)
+    for place, run in enumerate(case.runs):
+        state, true = run_of(batch.state, place), true_sizes(run)
+        rows = minibatch(jax.random.key(9), ROWS.transitions, ROWS.start[run.dataset], ROWS.size[run.dataset], BATCH)
+        assert (rows.action[:, true.action.true :] == 0).all()
+        action = np.asarray(case.algorithm.act(state, rows.observation, run.knobs))
+        assert (action[:, true.action.true :] == 0).all()
+        assert (action[:, : true.action.true] != 0).all()
+        for noise in jax.tree.leaves(case.algorithm.noise(jax.random.key(8), state.architecture, state.sizes)):
+            here = true.latent if name == "behaviour" else true.action
+            assert (np.asarray(noise)[:, here.true :] == 0).all()
+            assert (np.asarray(noise)[:, : here.true] != 0).all()
+
+
+def test_sampled_actions_are_zero_in_padded_dimensions():
+    state = run_of(trained("sac")[0].state, 1)
+    noise = SAC.noise(jax.random.key(7), SAC_ARCHITECTURE, state.sizes)
+    action, _ = sac.sample(state, state.policy.parameters, ROWS.transitions.observation[-BATCH:], noise.action)
+    assert (np.asarray(action)[:, 3:] == 0).all()
+
+
+@each_case
+def test_the_length_of_chunks_does_not_change_results(name):
+    parts = trained(name)
+    for ends in ([UPDATES], [7, 20, UPDATES]):
+        for a, b in zip(
+            jax.tree.leaves(in_chunks(name, ends, *batch_and_runs(name))), jax.tree.leaves(parts), strict=True
+        ):
+            np.testing.assert_array_equal(a, b)
+
+
+# Divergence
+
+
+def assert_same_but(place, ours, theirs):
+    """All runs but one are equal bit for bit, and that one is not."""
+    others = np.delete(np.arange(len(ours.diverged_at)), place)
+    for a, b in zip(jax.tree.leaves(ours), jax.tree.leaves(theirs), strict=True):
+        np.testing.assert_array_equal(a[others], b[others])
+    assert (ours.diverged_at[others] == HEALTHY).all()
+
+
+@pytest.mark.parametrize(
+    ("mean_absolute_q", "loss", "diverged"),
+    [(1e6, 1.0, False), (1.01e6, 1.0, True), (np.nan, 1.0, True), (1.0, np.nan, True), (1.0, -np.inf, True)],
+)
+def test_a_run_has_diverged_when_q_passes_a_million_or_anything_is_not_finite(mean_absolute_q, loss, diverged):
+    metrics = {"loss": jnp.asarray(loss), "mean_absolute_q": jnp.asarray(mean_absolute_q), "mean_q": jnp.asarray(-9e9)}
+    assert bool(is_divergent(metrics)) is diverged
+    del metrics["mean_absolute_q"]
+    assert bool(is_divergent(metrics)) is not bool(np.isfinite(loss))
+
+
+def test_a_single_bad_row_marks_its_run_when_it_is_first_drawn_and_no_other():
+    bad_row = 17
+    wide = [place for place, run in enumerate(CASES["plas"].runs) if run.dataset == OF_WIDE]
+    # A row of its own: the bad data set stands behind the others and belongs to one run.
+    reward = DATASETS[OF_WIDE].reward.copy()
+    reward[bad_row] = np.nan
+    healthy = concatenate([*DATASETS, DATASETS[OF_WIDE]], *WIDE)
+    broken = concatenate([*DATASETS, DATASETS[OF_WIDE]._replace(reward=reward)], *WIDE)
+    batch, runs = batch_and_runs("plas")
+    start = runs.start.copy()
+    start[wide[0]] = healthy.start[2]
+    runs = runs._replace(start=start)
+    expected, _ = in_chunks("plas", [10, UPDATES], batch, runs, healthy.transitions)
+    marked, _ = in_chunks("plas", [10, UPDATES], batch, runs, broken.transitions)
+
+    def draws_it(update):
+        key_rows, _ = jax.random.split(jax.random.fold_in(runs.key[wide[0]], update))
+        return bad_row in jax.random.randint(key_rows, (BATCH,), 0, len(reward))
+
+    first_drawn = next(update for update in range(UPDATES) if draws_it(update))
+    assert 0 < first_drawn < UPDATES - 1
+    assert marked.diverged_at[wide[0]] == first_drawn + 1
+    assert np.isnan(marked.state.critics.parameters["params"]["first_critic"]["Linear_0"]["kernel"][wide[0]]).any()
+    assert (expected.diverged_at == HEALTHY).all()
+    assert_same_but(wide[0], marked, expected)
+
+
+def test_a_run_whose_q_explodes_is_marked_at_the_update_whose_q_did_and_no_other_is_touched():
+    knobs = [run.knobs for run in CASES["plas"].runs]
+    knobs[2] = knobs[2]._replace(critic_learning_rate=30.0)
+    batch, runs = batch_and_runs("plas", knobs=knobs)
+    healthy, _ = trained("plas")
+    history = [in_chunks("plas", [update], batch, runs)[1]["mean_absolute_q"][2] for update in range(1, 16)]
+    first = int(np.argmax(np.array(history) > 1e6)) + 1
+    assert 1 < first < 15
+    exploded, _ = in_chunks("plas", [UPDATES], batch, runs)
+    assert exploded.diverged_at[2] == first
+    assert_same_but(2, exploded, healthy)
+
+
+# Compilation
+
+
+@each_case
+def test_other_knobs_keys_and_updates_compile_nothing(name):
+    trained(name)  # compiles the chunk of this batch, if nothing has
+    executables = Executables("run_chunk")
+    knobs = [jax.tree.map(lambda leaf: 0.5 * leaf + 0.01, run.knobs) for run in CASES[name].runs]
+    batch, _ = in_chunks(name, [3, 4, 11], *batch_and_runs(name, knobs=knobs, offset=50))
+    assert (executables.count, executables.seconds) == (0, 0.0)
+    kernels = [tree.state.cvae if name == "behaviour" else tree.state.critics for tree in (batch, trained(name)[0])]
+    assert any((a != b).any() for a, b in zip(*map(jax.tree.leaves, kernels), strict=True))
+
+
+@each_case
+def test_a_phase_is_one_executable(name):
+    assert trained_and_counted(name)[1] == 1
