@@ -1,6 +1,8 @@
-"""Train a behaviour policy; see `plas_jax/commands/train_behaviours.py`."""
+"""Train a behaviour policy by Soft Actor-Critic; `--help` lists the flags."""
+
+import sys
 
 from plas_jax.commands.train_behaviours import main
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -1,4 +1,7 @@
-"""Control steps per second of our environments beside Gymnasium's vector environment, same policy, same cores."""
+"""Control steps per second of our environments beside Gymnasium's vector environment, same policy, same cores.
+
+usage: evaluation_speed.py [--copies=10] [--episodes=60] [--seconds=2]
+"""
 
 import os
 import platform
@@ -12,8 +15,9 @@ from itertools import pairwise
 import gymnasium
 import mujoco
 import numpy as np
-from absl import app, flags
+from absl import flags
 
+from plas_jax.commands.invocation import invoke
 from plas_jax.environments.lockstep import DYNAMICS, Lockstep
 from plas_jax.environments.locomotion import LOCOMOTION
 
@@ -21,6 +25,11 @@ GYMNASIUM = {"hopper": "Hopper-v4", "walker2d": "Walker2d-v4", "halfcheetah": "H
 WIDTHS = (400, 300)  # the paper's policy
 ROUNDS = 3
 Policy = Callable[[np.ndarray], np.ndarray]
+
+FLAGS = flags.FlagValues()
+flags.DEFINE_integer("copies", 10, "Environments in Gymnasium's vector.", lower_bound=1, flag_values=FLAGS)
+flags.DEFINE_integer("episodes", 60, "Episodes in lock-step in ours.", lower_bound=1, flag_values=FLAGS)
+flags.DEFINE_float("seconds", 2.0, "Length of one measurement.", lower_bound=0.01, flag_values=FLAGS)
 
 
 def random_policy(observation_size: int, action_size: int) -> Policy:
@@ -106,9 +115,9 @@ def compare(name: str, copies: int, episodes: int, seconds: float) -> dict[str, 
     return {key: statistics.median(measured) for key, measured in rates.items()}
 
 
-def run(_: list[str]) -> None:
+def run(_: list[str]) -> int:
     """Print where it ran, then one line per environment."""
-    copies, episodes, seconds = flags.FLAGS.copies, flags.FLAGS.episodes, flags.FLAGS.seconds
+    copies, episodes, seconds = FLAGS.copies, FLAGS.episodes, FLAGS.seconds
     print(f"{platform.platform()}, {platform.machine()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
     print(f"python {platform.python_version()}, numpy {np.__version__}, mujoco {mujoco.__version__}", end=", ")
     print(f"gymnasium {gymnasium.__version__}, OPENBLAS_NUM_THREADS={os.environ.get('OPENBLAS_NUM_THREADS', 'unset')}")
@@ -120,12 +129,9 @@ def run(_: list[str]) -> None:
         gymnasiums = rates.pop("SyncVectorEnv")
         cells = "".join(f"{rate:11.0f}{rate / gymnasiums:7.2f}" for rate in rates.values())
         print(f"{name:12s}{gymnasiums:14.0f}{cells}", flush=True)
+    return 0
 
 
-def main() -> None:
+def main() -> int:
     """The console entry point."""
-    # Not at import: other commands have flags of these names, and a test may import them all.
-    flags.DEFINE_integer("copies", 10, "Environments in Gymnasium's vector environment.", lower_bound=1)
-    flags.DEFINE_integer("episodes", 60, "Episodes in lock-step in ours.", lower_bound=1)
-    flags.DEFINE_float("seconds", 2.0, "Length of one measurement.", lower_bound=0.01)
-    app.run(run)
+    return invoke(run, FLAGS, __doc__ or "")

@@ -1,4 +1,9 @@
-"""Replay transitions recorded from the real D4RL environments through the project's own, and print the errors."""
+"""Replay transitions recorded from the real D4RL environments through the project's own, and print the errors.
+
+usage: fidelity.py FILE.npz … [--dynamics=d4rl|gymnasium]
+
+The exit status is 0 only if the worst error is at most 1e-6 and no termination differs.
+"""
 
 import platform
 import zipfile
@@ -7,14 +12,18 @@ from pathlib import Path
 
 import mujoco
 import numpy as np
-from absl import app, flags
+from absl import flags
 
+from plas_jax.commands.invocation import invoke
 from plas_jax.environments.lockstep import DYNAMICS, Lockstep
 
 TOLERANCE = 1e-6
 ENVIRONMENTS = ("Hopper", "Walker2d", "HalfCheetah")
 BLOCK = 64  # transitions replayed side by side; each costs the memory of one `MjData`
 Recording = dict[str, np.ndarray]
+
+FLAGS = flags.FlagValues()
+flags.DEFINE_enum("dynamics", "d4rl", sorted(DYNAMICS), "Whose dynamics to replay with.", flag_values=FLAGS)
 
 
 def load(path: str) -> dict[str, Recording]:
@@ -97,22 +106,17 @@ def row(environment: str, errors: dict[str, np.ndarray]) -> tuple[str, bool]:
     return f"{environment:12s}{len(measures[0]):12d}{cells}{errors['terminated'].sum():12d}", faithful
 
 
-def run(argv: list[str]) -> int:
+def run(words: list[str]) -> int:
     """Check every file, then replay them; 0 only if all of them are faithful."""
-    if len(argv) == 1:
-        raise SystemExit("fidelity: no file given; usage: fidelity.py FILE.npz … [--dynamics=d4rl|gymnasium]")
-    dynamics, everything_faithful = flags.FLAGS.dynamics, True
-    try:
-        files = {path: load(path) for path in argv[1:]}
-        environments = {name for recordings in files.values() for name in recordings}
-        locksteps = {name: Lockstep(name.lower(), BLOCK, dynamics) for name in environments}
-        for path, recordings in files.items():
-            for environment, recording in recordings.items():
-                check(recording, locksteps[environment], f"{path}: {environment}")
-    except OSError as error:
-        raise SystemExit(f"fidelity: {error.filename}: {error.strerror}") from None
-    except ValueError as error:
-        raise SystemExit(f"fidelity: {error}") from None
+    if not words:
+        raise ValueError("no file given; usage: fidelity.py FILE.npz … [--dynamics=d4rl|gymnasium]")
+    dynamics, everything_faithful = FLAGS.dynamics, True
+    files = {path: load(path) for path in words}
+    environments = {name for recordings in files.values() for name in recordings}
+    locksteps = {name: Lockstep(name.lower(), BLOCK, dynamics) for name in environments}
+    for path, recordings in files.items():
+        for environment, recording in recordings.items():
+            check(recording, locksteps[environment], f"{path}: {environment}")
     print(f"dynamics {dynamics}, mujoco {mujoco.__version__}, python {platform.python_version()}; limit {TOLERANCE:g}")
     for path, recordings in files.items():
         print(f"\n{path}\n{'':24s}  {'state':>19s}  {'observation':>19s}  {'reward':>19s}  termination")
@@ -127,8 +131,6 @@ def run(argv: list[str]) -> int:
     return 0 if everything_faithful else 1
 
 
-def main() -> None:
+def main() -> int:
     """The console entry point."""
-    # Not at import: several commands have a flag of this name, and a test may import them all.
-    flags.DEFINE_enum("dynamics", "d4rl", sorted(DYNAMICS), "Whose dynamics to replay with.")
-    app.run(run)
+    return invoke(run, FLAGS, __doc__ or "")

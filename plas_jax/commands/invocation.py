@@ -36,5 +36,7 @@ def invoke(
 
 def complain(error: object, status: int) -> int:
     """One line on stderr; returns the status."""
+    if isinstance(error, OSError) and error.filename is not None:
+        error = f"{error.filename}: {error.strerror}"
     print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
     return status

@@ -1,24 +1,31 @@
-"""Train the behaviour policies behind the medium, replay and expert recipes, with snapshots and checkpoints."""
+"""Train the behaviour policies behind the medium, replay and expert recipes, with snapshots and checkpoints.
+
+usage: train_behaviours.py --environment=hopper [--seed=0] [--steps=1000000] [--output=results/behaviours]
+
+Called again with the same flags it goes on from its last checkpoint.
+"""
 
 import json
 import time
 from pathlib import Path
 
+import jax
 import numpy as np
-from absl import app, flags
+from absl import flags
 
 from plas_jax.algorithms import sac
+from plas_jax.commands.invocation import invoke
 from plas_jax.environments.locomotion import LOCOMOTION
 from plas_jax.recipes import behaviours
 from plas_jax.recipes.behaviour_policy import from_parameters, save_policies
 from plas_jax.training.checkpoints import Checkpoints
 from plas_jax.types import Sizes
 
-FLAGS = flags.FLAGS
-flags.DEFINE_enum("environment", "hopper", sorted(LOCOMOTION), "Which robot.")
-flags.DEFINE_integer("seed", 0, "Seed of the run.", lower_bound=0)
-flags.DEFINE_integer("steps", 1_000_000, "Control steps, each with one update.", lower_bound=1)
-flags.DEFINE_string("output", "results/behaviours", "Folder for snapshots, checkpoints and the log.")
+FLAGS = flags.FlagValues()
+flags.DEFINE_enum("environment", "hopper", sorted(LOCOMOTION), "Which robot.", flag_values=FLAGS)
+flags.DEFINE_integer("seed", 0, "Seed of the run.", lower_bound=0, flag_values=FLAGS)
+flags.DEFINE_integer("steps", 1_000_000, "Control steps, each with one update.", lower_bound=1, flag_values=FLAGS)
+flags.DEFINE_string("output", "results/behaviours", "Folder of snapshots and checkpoints.", flag_values=FLAGS)
 SNAPSHOT_STEPS = 2_000
 CHECKPOINT_STEPS = 50_000
 
@@ -27,8 +34,6 @@ def _resume(checkpoints: Checkpoints, environment: str, steps: int) -> tuple | N
     latest = checkpoints.latest()
     if latest is None:
         return None
-    import jax
-
     robot = LOCOMOTION[environment]
     sizes = Sizes.of(robot.observation_size, robot.action_size)
     like = (
@@ -38,7 +43,7 @@ def _resume(checkpoints: Checkpoints, environment: str, steps: int) -> tuple | N
     return (latest, *checkpoints.restore(latest, like))
 
 
-def run(_: list[str]) -> None:
+def run(_: list[str]) -> int:
     """Train, resuming from the newest checkpoint in the output folder when there is one."""
     environment, folder = FLAGS.environment, Path(FLAGS.output) / f"{FLAGS.environment}-{FLAGS.seed}"
     folder.mkdir(parents=True, exist_ok=True)
@@ -63,8 +68,9 @@ def run(_: list[str]) -> None:
         if progress.step % CHECKPOINT_STEPS == 0:
             checkpoints.save(progress.step, (progress.state, progress.replay))
     checkpoints.close()
+    return 0
 
 
-def main() -> None:
+def main() -> int:
     """The console entry point."""
-    app.run(run)
+    return invoke(run, FLAGS, __doc__ or "")

@@ -32,8 +32,8 @@ class CVAE(nn.Module):
         """Declare the layers."""
         sizes, hidden = self.sizes, Axis(self.width, self.width)
         self.encoder = Perceptron((sizes.observation, sizes.action), (self.width,), hidden)
-        self.latent_mean = Linear((hidden,), sizes.latent)
-        self.latent_log_std = Linear((hidden,), sizes.latent)
+        self.latent_mean = Linear((hidden,), sizes.latent, is_last=True)
+        self.latent_log_std = Linear((hidden,), sizes.latent, is_last=True)
         self.decoder = Perceptron((sizes.observation, sizes.latent), (self.width, self.width), sizes.action)
 
     def encode(self, observation: Array, action: Array) -> Posterior:

@@ -27,22 +27,25 @@ def uniform_within(bound: float) -> Law:
     return lambda fan_in, fan_out: (bound, bound, 0.0)
 
 
-def padded_uniform(key: Array, rows: Axis, columns: Axis) -> Array:
-    """Uniform in [-1, 1), float32 `[rows.padded, columns.padded]`, zero in the padding.
+def padded_uniform(key: Array, leading: Axis, trailing: int) -> Array:
+    """Uniform in [-1, 1), float32 `[leading.padded, trailing]`, zero in the padding.
 
-    Each row has a key of its own and is a prefix of any longer row, so the true part is the same at every padding.
+    The axis that may be padded leads: counters run along rows, so the true part is the same at every padding.
     """
-    keys = jax.vmap(lambda row: jax.random.fold_in(key, row))(jnp.arange(rows.padded))
-    draws = jax.vmap(lambda row: jax.random.uniform(row, (columns.padded,), minval=-1.0))(keys)
-    return draws * rows.mask()[:, None] * columns.mask()
+    draws = jax.random.uniform(key, (leading.padded, trailing), minval=-1.0)
+    return draws * leading.mask()[:, None]
 
 
 class Linear(nn.Module):
-    """A dense layer over the concatenation of `inputs`; bounds of its initial law use the true fan-in."""
+    """A dense layer over the concatenation of `inputs`; bounds of its initial law use the true fan-in.
+
+    Either its inputs or, in a last layer, its outputs may be padded, not both.
+    """
 
     inputs: tuple[Axis, ...]
     outputs: Axis
     law: Law = torch_linear
+    is_last: bool = False
 
     @nn.compact
     def __call__(self, features: Array) -> Array:
@@ -51,13 +54,16 @@ class Linear(nn.Module):
         kernel_bound, bias_bound, bias_offset = self.law(jnp.asarray(fan_in, jnp.float32), self.outputs.padded)
 
         def draw_kernel(key: Array) -> Array:
+            if self.is_last:
+                return kernel_bound * padded_uniform(key, self.outputs, features.shape[-1]).T
             keys = jax.random.split(key, len(self.inputs))
-            blocks = [padded_uniform(k, rows, self.outputs) for k, rows in zip(keys, self.inputs, strict=True)]
-            return kernel_bound * jnp.concatenate(blocks)
+            width = self.outputs.padded
+            return kernel_bound * jnp.concatenate(
+                [padded_uniform(k, rows, width) for k, rows in zip(keys, self.inputs, strict=True)]
+            )
 
         def draw_bias(key: Array) -> Array:
-            noise = padded_uniform(key, Axis(1, 1), self.outputs)[0]
-            return bias_bound * noise + bias_offset * self.outputs.mask()
+            return bias_bound * padded_uniform(key, self.outputs, 1)[:, 0] + bias_offset * self.outputs.mask()
 
         return features @ self.param("kernel", draw_kernel) + self.param("bias", draw_bias)
 
@@ -78,4 +84,4 @@ class Perceptron(nn.Module):
         for width in self.widths:
             features = nn.relu(Linear(axes, Axis(width, width), self.hidden_law)(features))
             axes = (Axis(width, width),)
-        return Linear(axes, self.outputs, self.last_law)(features)
+        return Linear(axes, self.outputs, self.last_law, is_last=True)(features)

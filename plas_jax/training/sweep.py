@@ -6,8 +6,8 @@ first weights and minibatches, since both are drawn from keys that know nothing 
 
 import time
 import zlib
-from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -84,7 +84,7 @@ def behaviour_phase(preset: Preset, mesh: Mesh, rows: Rows, sizes: Sizes, of: Se
     """The CVAEs before their first update. `sizes` has true lengths `[pairs]`."""
     key_init, key_updates = phase_keys(of, BEHAVIOUR_PHASE)
     architecture = preset.behaviour_architecture()
-    states = jax.jit(jax.vmap(lambda key, one: behaviour.init(key, architecture, one)))(key_init, sizes)
+    states = _first_states(lambda key, one: behaviour.init(key, architecture, one), key_init, sizes)
     knobs = jax.tree.map(lambda leaf: np.full(len(of), leaf, np.float32), preset.behaviour_knobs)
     place = np.array([pair.dataset for pair in of])
     runs = Runs(key_updates, rows.start[place], rows.size[place], knobs)
@@ -96,9 +96,14 @@ def policy_phase(
 ) -> tuple[Batch, Runs]:
     """The policies before their first update, around the trained CVAEs (whose padding runs are left out)."""
     pair_of = np.array([cell.pair for cell in runs_of])
-    key_init, key_updates = (keys[pair_of] for keys in phase_keys(of, POLICY_PHASE))
-    trained = jax.tree.map(lambda leaf: np.asarray(leaf)[pair_of], (cvaes.state.cvae.parameters, cvaes.state.sizes))
-    states = jax.jit(jax.vmap(lambda key, cvae, one: plas.init(key, preset.policy, one, cvae)))(key_init, *trained)
+    key_init, key_updates = phase_keys(of, POLICY_PHASE)
+    states = _first_states(
+        lambda key, cvae, one: plas.init(key, preset.policy, one, cvae),
+        key_init,
+        cvaes.state.cvae.parameters,
+        cvaes.state.sizes,
+    )
+    states = jax.tree.map(lambda leaf: leaf[pair_of], states)
     # A policy in the latent space of a diverged CVAE has diverged before its first update.
     diverged = np.where(np.asarray(cvaes.diverged_at)[pair_of] == HEALTHY, HEALTHY, 0).astype(np.int32)
     knobs = jax.tree.map(lambda leaf: np.full(len(runs_of), leaf, np.float32), preset.knobs)._replace(
@@ -106,7 +111,21 @@ def policy_phase(
         latent_limit=np.array([latent_limit(preset, of[cell.pair].name) for cell in runs_of], np.float32),
     )
     place = np.array([of[cell.pair].dataset for cell in runs_of])
-    return on_runs(mesh, (Batch(states, diverged), Runs(key_updates, rows.start[place], rows.size[place], knobs)))
+    return on_runs(
+        mesh, (Batch(states, diverged), Runs(key_updates[pair_of], rows.start[place], rows.size[place], knobs))
+    )
+
+
+def _first_states(init: Callable[..., Any], keys: Array, *inputs: Any) -> Any:
+    """`init(key, *inputs)` of each pair, stacked on the host.
+
+    One program of one run, called for each: the batched one takes several times as long to compile. It runs for
+    milliseconds, so the compiler is told not to optimise it.
+    """
+    one_run = jax.jit(init, compiler_options={"xla_backend_optimization_level": 0})
+    inputs = jax.tree.map(np.asarray, inputs)
+    states = [one_run(key, *jax.tree.map(lambda leaf, i=i: leaf[i], inputs)) for i, key in enumerate(keys)]
+    return jax.tree.map(lambda *leaves: np.stack(leaves), *states)
 
 
 def train(

@@ -1,0 +1,33 @@
+"""Every command under one installed entry point: `plas-jax COMMAND …`.
+
+usage: plas-jax COMMAND [ARGUMENTS]      plas-jax COMMAND --help
+
+  sweep_perturbation   Table 1 and Figure 7: train, evaluate, report
+  datasets             list and make data sets
+  parity               replay golden files of the reference implementation
+  fidelity             replay recorded transitions of the real environments
+  throughput           updates per second, share of the machine's matrix-product rate
+  evaluation_speed     control steps per second beside Gymnasium
+  dynamics_shift       scores of one policy in both dynamics
+  train_behaviours     train the policies behind the medium recipes
+  ship_behaviours      choose and ship one of them
+"""
+
+import importlib
+import sys
+
+COMMANDS = [line.split()[0] for line in (__doc__ or "").splitlines() if line.startswith("  ")]
+
+
+def main() -> int:
+    """Hand the arguments on to the command that the first word names; 2 if it names none."""
+    word = sys.argv[1] if len(sys.argv) > 1 else "--help"
+    if word in ("--help", "-h"):
+        print((__doc__ or "").strip())
+        return 0
+    if word not in COMMANDS:
+        print(f"error: {word!r} is no command; there are {', '.join(COMMANDS)}", file=sys.stderr)
+        return 2
+    # Only the one asked for is imported: each brings its own libraries.
+    sys.argv = [f"plas-jax {word}", *sys.argv[2:]]
+    return importlib.import_module(f"plas_jax.commands.{word}").main()

@@ -1,0 +1,236 @@
+"""The sweep as a user drives it: by subprocess, with good and bad input, stopped and resumed."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from plas_jax.algorithms.presets import PRESETS
+from plas_jax.datasets import d4rl_files
+from plas_jax.evaluation.rows import Row, read_rows
+
+ROOT = Path(__file__).parents[1]
+SCRIPT = str(ROOT / "benchmarks" / "sweep_perturbation.py")
+TWO_ROBOTS = "--datasets=hopper-random-r1,halfcheetah-medium-r1"
+SHORT = ["--preset=smoke", TWO_ROBOTS, "--seeds=2", "--perturbation_limits=0,0.1"]
+
+
+def command(*arguments, home=None):
+    environment = os.environ | ({"HOME": str(home)} if home else {})
+    environment.pop("D4RL_DATASET_DIR", None)
+    return [sys.executable, SCRIPT, *map(str, arguments)], environment
+
+
+def call(*arguments, home=None, **options):
+    words, environment = command(*arguments, home=home)
+    return subprocess.run(words, env=environment, capture_output=True, text=True, check=False, **options)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    return tmp_path_factory.mktemp("data")
+
+
+@pytest.fixture(scope="module")
+def finished(data, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("finished") / "sweep"
+    done = call(*SHORT, f"--data_dir={data}", f"--output={folder}")
+    assert done.returncode == 0, done.stderr
+    return folder, done
+
+
+def test_a_sweep_leaves_rows_manifest_table_and_figures(finished):
+    folder, _ = finished
+    names = {path.name for path in folder.iterdir()}
+    assert names == {"results.csv", "manifest.json", "table_1.md", "score_curves.png", "figure_7.png", "checkpoints"}
+    smoke = PRESETS["smoke"]
+    rows = read_rows(folder / "results.csv")
+    policies = [row for row in rows if row.algorithm != "cvae_prior"]
+    assert len(policies) == 2 * 2 * 2 * len(smoke.evaluations) * smoke.episodes
+    assert len(rows) - len(policies) == 2 * 2 * smoke.episodes
+    assert {row.perturbation_limit for row in rows} == {0.0, 0.1}
+    assert {row.algorithm for row in policies if row.perturbation_limit == 0} == {"plas"}
+    assert all(np.isfinite(row.score) and 1 <= row.episode_length <= smoke.horizon for row in rows)
+    with (folder / "results.csv").open() as file:
+        assert tuple(next(csv.reader(file))) == Row._fields
+
+
+def test_start_states_are_paired_over_limits_but_returns_are_not_equal(finished):
+    rows = [row for row in read_rows(finished[0] / "results.csv") if row.update == 40]
+    by_limit = [
+        [row.episode_return for row in rows if row.perturbation_limit == limit and row.algorithm != "cvae_prior"]
+        for limit in (0.0, 0.1)
+    ]
+    assert by_limit[0] != by_limit[1]
+
+
+def test_the_manifest_says_what_ran(finished):
+    manifest = json.loads((finished[0] / "manifest.json").read_text())
+    assert manifest["complete"] is True
+    assert manifest["executables"] == {"behaviour": 1, "policy": 1}
+    assert manifest["matmul_precision"] == "float32"
+    assert set(manifest["wall_seconds"]) == {"data", "compile", "train", "evaluate"}
+    assert manifest["constants"]["rows"] == 1000
+    assert manifest["constants"]["architecture"]["cvae_width"] == 16
+    described = manifest["datasets"]["hopper-random-r1"]
+    assert described["rows"] == 1000
+    assert len(described["fingerprint"]) == 64
+    assert {"jax", "mujoco", "python"} <= set(manifest["versions"])
+    assert manifest["arguments"]["seeds"] == [0, 1]
+
+
+def test_every_output_of_smoke_says_so(finished):
+    folder, done = finished
+    says = "smoke: too short to mean anything"
+    assert says in done.stdout
+    assert says in done.stderr
+    assert says in (folder / "table_1.md").read_text()
+
+
+def test_progress_has_phases_speed_and_time_left(finished):
+    lines = finished[1].stderr.splitlines()
+    for phase in ("train CVAEs", "train policies", "evaluate CVAE priors", "evaluate at 40"):
+        assert any(line.startswith(phase) for line in lines), phase
+    assert any("run-updates/s" in line and "to go" in line for line in lines)
+
+
+def test_quick_is_what_it_must_be_at_least():
+    quick = PRESETS["quick"]
+    assert quick.rows >= 100_000
+    assert min(*quick.policy.policy_widths, *quick.policy.critic_widths, quick.policy.cvae_width) >= 64
+    assert quick.behaviour_updates >= 10_000
+    assert quick.policy_updates >= 5_000
+    assert len(quick.evaluations) >= 3
+    assert quick.evaluations[-1] == quick.policy_updates
+    assert quick.episodes >= 5
+    assert quick.horizon == 1000
+
+
+def test_a_finished_folder_is_not_overwritten(finished, data):
+    folder, _ = finished
+    before = (folder / "results.csv").read_bytes()
+    refused = call(*SHORT, f"--data_dir={data}", f"--output={folder}")
+    assert refused.returncode == 1
+    assert "finished sweep" in refused.stderr
+    again = call(*SHORT, f"--data_dir={data}", f"--output={folder}", "--resume")
+    assert again.returncode == 0
+    assert (folder / "results.csv").read_bytes() == before
+
+
+def test_another_sweep_cannot_resume_it(finished, data):
+    done = call(*SHORT, "--seeds=1", f"--data_dir={data}", f"--output={finished[0]}", "--resume")
+    assert done.returncode == 1
+    assert done.stderr.strip().splitlines()[-1].startswith("error:")
+    assert "seeds" in done.stderr
+
+
+@pytest.mark.parametrize("phase", ["train CVAEs", "evaluate at 20", "train policies"])
+def test_a_stopped_sweep_resumes_to_the_same_bytes(finished, data, tmp_path, phase):
+    """Ctrl-C as soon as a phase is seen; what was finished is readable, and resuming gives the unbroken rows."""
+    folder = tmp_path / "sweep"
+    arguments = [*SHORT, f"--data_dir={data}", f"--output={folder}"]
+    words, environment = command(*arguments)
+    with subprocess.Popen(words, env=environment, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as running:
+        for line in running.stderr:
+            if line.startswith(phase):
+                running.send_signal(signal.SIGINT)
+                break
+        running.communicate(timeout=120)
+    if phase != "train policies":  # whose only line comes when it is over
+        assert running.returncode == 130
+        assert json.loads((folder / "manifest.json").read_text())["complete"] is False
+    resumed = call(*arguments, "--resume")
+    assert resumed.returncode == 0, resumed.stderr
+    assert (folder / "results.csv").read_bytes() == (finished[0] / "results.csv").read_bytes()
+    assert not list(folder.rglob("*.partial"))
+
+
+def test_resume_on_a_missing_folder_starts_afresh(data, tmp_path):
+    one = ["--preset=smoke", "--datasets=hopper-random-r1", "--seeds=1", "--perturbation_limits=0"]
+    done = call(*one, f"--data_dir={data}", f"--output={tmp_path / 'new'}", "--resume")
+    assert done.returncode == 0, done.stderr
+    assert "table_1.md" in os.listdir(tmp_path / "new")
+
+
+def recording(rows=50):
+    generator = np.random.default_rng(0)
+    return {
+        "observations": generator.standard_normal((rows, 11)).astype(np.float32),
+        "actions": generator.uniform(-1, 1, (rows, 3)).astype(np.float32),
+        "rewards": generator.standard_normal(rows).astype(np.float32),
+        "terminals": np.zeros(rows, bool),
+        "timeouts": np.zeros(rows, bool),
+    }
+
+
+def spoiled(key, row, value):
+    columns = recording()
+    columns[key][row] = value
+    return columns
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--datasets=hoper-medium-r1"], "unknown data set 'hoper-medium-r1'"),
+        (["--perturbation_limits=0,-0.1"], "'-0.1'"),
+        (["--perturbation_limits=lots"], "'lots'"),
+        (["--perturbation_limits=nan"], "'nan'"),
+        (["--seeds=0"], "--seeds must be at least 1"),
+        (["--first_seed=-1"], "--first_seed at least 0"),
+        (["--preset=huge"], "preset"),
+        (["--data_dir=/no/such/folder"], "/no/such/folder"),
+        (["--datasets=hopper-medium-v2"], "hopper_medium-v2.hdf5"),
+        (["--output=/proc/nothing/here"], "/proc/nothing/here"),
+        (["stray"], "'stray'"),
+        (["--datasets=hopper-random-r1,hopper-random-r1"], "different values"),
+    ],
+    ids=lambda value: value[0] if isinstance(value, list) else "",
+)
+def test_bad_input_is_one_line_before_anything_is_made(tmp_path, arguments, says):
+    defaults = ["--preset=smoke", f"--data_dir={tmp_path}", f"--output={tmp_path / 'out'}"]
+    done = call(*defaults, *arguments, home=tmp_path, timeout=60)
+    assert done.returncode != 0
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert says in done.stderr
+    assert "Traceback" not in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("columns", "says"),
+    [
+        (spoiled("rewards", 7, np.nan), ["rewards", "row 7"]),
+        (spoiled("actions", 3, 1.5), ["actions", "row 3"]),
+        (None, ["hopper_medium-v2.hdf5"]),
+    ],
+    ids=["NaN reward", "action out of range", "truncated file"],
+)
+def test_a_bad_file_is_one_line_and_leaves_no_folder(tmp_path, columns, says):
+    path = tmp_path / "hopper_medium-v2.hdf5"
+    d4rl_files.write(path, columns or recording(), {})
+    if columns is None:
+        path.write_bytes(path.read_bytes()[:2000])
+    output = tmp_path / "out"
+    done = call(
+        "--preset=smoke", "--datasets=hopper-medium-v2", f"--data_dir={tmp_path}", f"--output={output}", timeout=60
+    )
+    assert done.returncode == 1
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert all(part in done.stderr for part in says), done.stderr
+    assert not output.exists()
+
+
+def test_smoke_is_quick(data, tmp_path):
+    started = time.monotonic()
+    done = call("--preset=smoke", f"--data_dir={data}", f"--output={tmp_path / 'out'}")
+    assert done.returncode == 0, done.stderr
+    # The contract is 20 s on two idle cores; a busy machine gets three times that before this turns red.
+    assert time.monotonic() - started < 60
