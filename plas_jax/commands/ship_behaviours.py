@@ -27,7 +27,7 @@ def run(words: list[str]) -> int:
     environment, steps = records[0]["environment"], [record["step"] for record in records]
     wanted = MEDIUM_RETURN[environment]
     rough = [
-        level(policy, environment, FIRST_EPISODES, record["step"]).mean for policy, record in snapshots_of(snapshots)
+        level(policy, environment, FIRST_EPISODES, step).mean for policy, step in zip(policies, steps, strict=True)
     ]
     near = sorted(range(len(rough)), key=lambda place: abs(rough[place] - wanted))[:CANDIDATES]
     fine = {place: level(policies[place], environment, EPISODES, steps[place]) for place in sorted(near)}
@@ -50,11 +50,6 @@ def run(words: list[str]) -> int:
     save_policies(path, [policies[place] for place in rungs], provenance)
     print(path, provenance)
     return 0
-
-
-def snapshots_of(snapshots: list) -> list:
-    """Each snapshot's only policy beside its record."""
-    return [(policies[0], record) for policies, record in snapshots]
 
 
 def main() -> int:

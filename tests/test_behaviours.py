@@ -1,0 +1,137 @@
+"""Behaviour policies: trained, snapshot, chosen and shipped."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+
+from plas_jax.environments.locomotion import LOCOMOTION
+from plas_jax.models.gaussian_policy import GaussianPolicy, squashed_sample
+from plas_jax.recipes import behaviours
+from plas_jax.recipes.behaviour_policy import from_parameters, load_policies, save_policies, shipped
+from plas_jax.recipes.levels import MEDIUM_RETURN, RUNGS, ladder, level, nearest
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="module")
+def trained():
+    """The checkpoints of a very short run: 100 random steps, then 100 learned from."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(behaviours, "RANDOM_STEPS", 100)
+        steps = []
+        for at, returns in behaviours.train("hopper", 0, 200):
+            steps.append((at.step, int(at.replay.size), returns, from_parameters(at.state.policy.parameters)))
+        return steps, at
+
+
+def test_it_learns_only_after_the_random_steps(trained):
+    steps, _ = trained
+    assert [(step, size) for step, size, *_ in steps] == [(50, 50), (100, 100), (150, 150), (200, 200)]
+    kernels = [policy.mean[0] for *_, policy in steps]
+    np.testing.assert_array_equal(kernels[0], kernels[1])
+    assert np.abs(kernels[2] - kernels[1]).max() > 0
+    assert np.abs(kernels[3] - kernels[2]).max() > 0
+    assert any(returns for *_, returns, _ in steps)
+
+
+def test_the_replay_holds_what_happened(trained):
+    rows = jax.tree.map(np.asarray, trained[1].replay.rows)
+    goes_on = rows.bootstrap[:-1] == 1
+    assert 0 < goes_on.sum() < 199
+    # where an episode goes on, the next row starts where this one ended
+    np.testing.assert_array_equal(rows.next_observation[:-1][goes_on], rows.observation[1:][goes_on])
+    assert np.abs(rows.next_observation[:-1][~goes_on] - rows.observation[1:][~goes_on]).max(axis=1).min() > 1e-3
+    assert np.abs(rows.action).max() <= 1
+
+
+def test_the_numpy_policy_is_the_flax_one(trained):
+    state = trained[1].state
+    generator = np.random.default_rng(0)
+    observation, noise = generator.standard_normal((7, 11)), generator.standard_normal((7, 3))
+    module = GaussianPolicy(state.sizes, state.architecture.policy_widths)
+    mean, log_std = module.apply(state.policy.parameters, observation.astype(np.float32))
+    theirs, _ = squashed_sample(mean, log_std, noise.astype(np.float32), state.sizes.action)
+    ours = from_parameters(state.policy.parameters).sample(observation, noise)
+    np.testing.assert_allclose(ours, theirs, atol=1e-6)
+
+
+def test_a_saved_ladder_comes_back_in_float16(trained, tmp_path):
+    policy = from_parameters(trained[1].state.policy.parameters)
+    save_policies(tmp_path / "ladder.npz", [policy, policy], {"seed": 3})
+    policies, provenance = load_policies(tmp_path / "ladder.npz")
+    assert provenance == {"seed": 3}
+    assert len(policies) == 2
+    for saved, kept in zip(jax.tree.leaves(policies[1]), jax.tree.leaves(policy), strict=True):
+        np.testing.assert_array_equal(saved, kept.astype(np.float16))
+    assert [path.name for path in tmp_path.iterdir()] == ["ladder.npz"]
+
+
+def test_levels_by_hand():
+    assert nearest([900.0, 1500.0, 1400.0, 1444.0], 1422.0) == 2
+    assert ladder([10, 20, 30, 40, 50, 60], 4, rungs=5) == [0, 1, 2, 3, 4]
+    assert ladder([10, 20, 30, 40, 50, 60], 5, rungs=2) == [2, 5]
+    assert ladder([10, 20], 1, rungs=10) == [0, 1]
+
+
+def test_a_level_is_that_of_its_own_dynamics():
+    policy = load_policies(shipped("hopper"))[0][-1]
+    once, again = level(policy, "hopper", 3, 0), level(policy, "hopper", 3, 0)
+    assert once == again
+    assert level(policy, "hopper", 3, 0, "gymnasium") != once
+
+
+@pytest.mark.parametrize("environment", LOCOMOTION)
+def test_shipped_ladders_have_provenance_and_a_medium_top(environment):
+    policies, provenance = load_policies(shipped(environment))
+    assert 1 <= len(policies) <= RUNGS
+    assert len(provenance["steps"]) == len(provenance["returns"]) == len(policies)
+    assert {"script", "seed", "seams", "dynamics", "environment"} <= set(provenance)
+    assert abs(provenance["returns"][-1] / MEDIUM_RETURN[environment] - 1) <= 0.15
+
+
+def test_shipped_weights_are_small():
+    assert sum(shipped(environment).stat().st_size for environment in LOCOMOTION) < 4 * 2**20
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("environment", LOCOMOTION)
+def test_medium_returns_are_within_15_percent_of_d4rls(environment):
+    policy = load_policies(shipped(environment))[0][-1]
+    assert abs(level(policy, environment, 100, 1).mean / MEDIUM_RETURN[environment] - 1) <= 0.15
+
+
+@pytest.mark.slow
+def test_training_resumes_from_its_checkpoint_and_ships(tmp_path):
+    """A run is stopped after a checkpoint, goes on, and names the seam; the rule then chooses among its snapshots."""
+    code = (
+        "import sys; from plas_jax.commands import train_behaviours as t; from plas_jax.recipes import behaviours as b;"
+        "b.RANDOM_STEPS = 150; t.SNAPSHOT_STEPS = 100; t.CHECKPOINT_STEPS = 100; sys.exit(t.main())"
+    )
+    arguments = ["--environment=hopper", f"--output={tmp_path}", "--steps=300"]
+    five_chunks = "real = t.train; t.train = lambda *a: (at for at, _ in zip(real(*a), range(5))); sys.exit"
+    stopped = code.replace("sys.exit", five_chunks)
+    assert subprocess.run([sys.executable, "-c", stopped, *arguments], check=False).returncode == 0
+    assert not (tmp_path / "hopper-0" / "seams.json").exists()
+    done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "hopper-0" / "seams.json").read_text() == "[200]"
+    names = sorted(path.name for path in (tmp_path / "hopper-0").glob("actor_*.npz"))
+    assert names == [f"actor_{step:08d}.npz" for step in (100, 200, 300)]
+    assert load_policies(tmp_path / "hopper-0" / names[-1])[1]["seams"] == [200]
+
+
+def test_commands_refuse_what_they_cannot_do(tmp_path):
+    for script, arguments in (
+        ("ship_behaviours", [str(tmp_path)]),
+        ("ship_behaviours", []),
+        ("train_behaviours", ["--environment=ant"]),
+        ("train_behaviours", ["stray"]),
+    ):
+        words = [sys.executable, str(ROOT / "experiments" / f"{script}.py"), *arguments]
+        done = subprocess.run(words, capture_output=True, text=True, check=False)
+        assert done.returncode != 0
+        assert len(done.stderr.strip().splitlines()) == 1
