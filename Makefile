@@ -7,8 +7,8 @@ RUN := $(VENV)/bin/python
 
 $(VENV)/installed: setup.py pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	$(RUN) -m pip install --quiet --upgrade pip
-	$(RUN) -m pip install --quiet --editable '.[test]'
+	$(RUN) -m pip install -qq --upgrade pip
+	$(RUN) -m pip install -qq --editable '.[test]'
 	touch $@
 
 sweep: $(VENV)/installed

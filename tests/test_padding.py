@@ -14,6 +14,7 @@ from plas_jax.algorithms.behaviour import BEHAVIOUR
 from plas_jax.algorithms.plas import PLAS
 from plas_jax.algorithms.sac import SAC
 from plas_jax.datasets.minibatch import concatenate, minibatch
+from plas_jax.training import chunk
 from plas_jax.training.chunk import HEALTHY, Batch, Runs, is_divergent, run_chunk
 from plas_jax.training.executables import Executables
 from plas_jax.training.layout import on_all, on_runs, run_mesh
@@ -23,6 +24,8 @@ from plas_jax.types import Sizes, Transition
 UPDATES, TOLERANCE = 50, 1e-5
 WIDE, SMALL = (17, 6), (11, 3)  # observations and actions
 BATCH = 32
+# What runs for milliseconds is not worth optimising.
+quickly_compiled = partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
 
 
 def random_rows(dimensions, rows, seed):
@@ -117,7 +120,7 @@ def first_states(name):
     """The states of all runs by the vmapped initialiser, padded, as NumPy arrays: chunks are given copies."""
     case = CASES[name]
     sizes = stacked_sizes([true_sizes(run) for run in case.runs])
-    return jax.tree.map(np.asarray, jax.vmap(case.init)(keys(case)[0], sizes))
+    return jax.tree.map(np.asarray, quickly_compiled(jax.vmap(case.init))(keys(case)[0], sizes))
 
 
 def batch_and_runs(name, places=None, knobs=None, offset=0):
@@ -155,7 +158,14 @@ def trained_and_counted(name):
     return in_chunks(name, [0, 20, UPDATES], *batch_and_runs(name)), executables.count
 
 
-@partial(jax.jit, static_argnums=0)
+@cache
+def side_by_side(algorithm):
+    """The layout that the chunk uses on accelerators, compiled for whatever is here."""
+    one_run = partial(chunk._updates_of_one_run, algorithm)
+    return jax.jit(jax.vmap(one_run, in_axes=(0, 0, None, None, None)))
+
+
+@partial(quickly_compiled, static_argnums=0)
 def one_update(algorithm, state, key, update, transitions, knobs):
     """What an update of a run that is alone and unpadded is: nothing of the chunk's is used."""
     key_rows, key_noise = jax.random.split(jax.random.fold_in(key, update))
@@ -167,7 +177,13 @@ def one_update(algorithm, state, key, update, transitions, knobs):
 def first_state_alone(name, place):
     """A run's first state by the ordinary initialiser at its true sizes."""
     case = CASES[name]
-    return case.init(keys(case)[0][place], true_sizes(case.runs[place]))
+    return ordinary_init(name, true_sizes(case.runs[place]))(keys(case)[0][place])
+
+
+@cache
+def ordinary_init(name, sizes):
+    """The initialiser at sizes that are numbers, not traced."""
+    return quickly_compiled(lambda key: CASES[name].init(key, sizes))
 
 
 @cache
@@ -384,6 +400,23 @@ def test_a_run_whose_q_explodes_is_marked_at_the_update_whose_q_did_and_no_other
     exploded, _ = in_chunks("plas", [UPDATES], batch, runs)
     assert exploded.diverged_at[2] == first
     assert_same_but(2, exploded, healthy)
+
+
+@each_case
+def test_runs_side_by_side_equal_runs_alone_and_are_untouched_by_one_that_explodes(name):
+    runs_of = side_by_side(CASES[name].algorithm)
+    healthy = jax.tree.map(np.asarray, runs_of(*batch_and_runs(name), ROWS.transitions, 0, UPDATES)[0])
+    for place in range(len(CASES[name].runs)):
+        path, error = worst_difference(run_of(healthy.state, place), trained_alone(name, place)[0])
+        assert error <= TOLERANCE, path
+    batch, runs = batch_and_runs(name)
+    rates = {field: leaf.copy() for field, leaf in runs.knobs._asdict().items() if field.endswith("learning_rate")}
+    for rate in rates.values():
+        rate[1] = np.inf
+    runs = runs._replace(knobs=runs.knobs._replace(**rates))
+    exploded = jax.tree.map(np.asarray, runs_of(batch, runs, ROWS.transitions, 0, UPDATES)[0])
+    assert 0 < exploded.diverged_at[1] <= 2
+    assert_same_but(1, exploded, healthy)
 
 
 # Compilation

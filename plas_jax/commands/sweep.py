@@ -110,13 +110,14 @@ class Sweep:
         data = on_all(mesh, self.rows.transitions)
         with self._timed("compile"):
             batch = sweep.compile_only(algorithm, mesh, batch, runs, data)
-        shown = self.watch.phase({"behaviour": "train CVAEs", "policy": "train policies"}[phase], ends[-1])
+        name, count = ("train CVAEs", len(self.pairs)) if phase == "behaviour" else ("train policies", len(self.cells))
+        shown = self.watch.phase(name, ends[-1])
         saved = time.monotonic()
         for end in ends:
             for chunk in sweep.train(algorithm, mesh, batch, runs, data, update, end):
                 batch, update = chunk.batch, chunk.update
                 self._spent("train", chunk.seconds)
-                self._show(shown, chunk, len(runs.start), ends)
+                self._show(shown, chunk, count, ends)
                 if update == end or self.interruption.requested or time.monotonic() - saved > CHECKPOINT_SECONDS:
                     checkpoints.save(update, batch)
                     saved = time.monotonic()
@@ -131,7 +132,7 @@ class Sweep:
         to_come = sum(end > chunk.update for end in ends) if len(ends) > 1 else 0
         left = (ends[-1] - chunk.update) / rate + to_come * self.evaluation_seconds
         facts = f"{runs * rate:,.0f} run-updates/s" + self._score_so_far()
-        diverged = int((np.asarray(chunk.batch.diverged_at) != HEALTHY).sum())
+        diverged = int((np.asarray(chunk.batch.diverged_at)[:runs] != HEALTHY).sum())
         shown.show(chunk.update, facts + (f", {diverged} diverged" if diverged else ""), left)
 
     def _score_so_far(self) -> str:

@@ -22,7 +22,8 @@ from plas_jax.training.layout import on_runs
 from plas_jax.types import Algorithm, Array, Metrics, Sizes, Transition
 
 BEHAVIOUR_PHASE, POLICY_PHASE, PRIOR_EVALUATION = range(3)
-CHUNK_SECONDS = 6.0  # short enough for progress, Ctrl-C and checkpoints to stay prompt
+# Long enough that loading a run is a small part of it, short enough that progress, Ctrl-C and checkpoints stay prompt.
+CHUNK_SECONDS = 9.0
 
 
 class Pair(NamedTuple):
@@ -138,7 +139,7 @@ def train(
     last: int,
     length: int = 8,
 ) -> Iterator[Chunk]:
-    """Train updates `first` to `last` (excluded) in chunks of about six seconds, the first of `length` updates.
+    """Train updates `first` to `last` (excluded) in chunks of about nine seconds, the first of `length` updates.
 
     Yields after each; the batch passed in is donated, and so is each yielded one when the next chunk is asked for.
     """

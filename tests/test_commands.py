@@ -1,0 +1,86 @@
+"""The installed entry point and what every command shares."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from absl import flags
+
+from plas_jax.commands import plas_jax
+from plas_jax.commands.interruption import Interrupted, Interruption
+from plas_jax.commands.invocation import invoke
+from plas_jax.commands.progress import clock
+
+ROOT = Path(__file__).parents[1]
+
+
+def entry_point(*arguments):
+    words = [str(Path(sys.executable).with_name("plas-jax")), *arguments]
+    return subprocess.run(words, capture_output=True, text=True, check=False)
+
+
+def test_every_command_is_listed_and_every_script_has_one():
+    listed = set(plas_jax.COMMANDS)
+    scripts = {path.stem for folder in ("benchmarks", "experiments") for path in (ROOT / folder).glob("*.py")}
+    assert scripts | {"datasets"} == listed
+    said = entry_point("--help")
+    assert said.returncode == 0
+    assert all(name in said.stdout for name in listed)
+
+
+def test_the_entry_point_hands_arguments_on():
+    done = entry_point("fidelity", str(ROOT / "tests" / "golden" / "dynamics_v2.npz"))
+    assert done.returncode == 0, done.stderr
+    assert "faithful" in done.stdout
+
+
+def test_an_unknown_command_is_one_line():
+    done = entry_point("swep")
+    assert done.returncode == 2
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "says"),
+    [
+        (ValueError("two\nlines"), 1, "error: two lines"),
+        (FileNotFoundError(2, "No such file or directory", "here.npz"), 1, "error: here.npz: No such file"),
+        (MemoryError("too much"), 1, "error: too much"),
+        (KeyboardInterrupt(), 130, "error: interrupted"),
+    ],
+)
+def test_errors_become_one_line(capsys, error, status, says):
+    def run(words):
+        raise error
+
+    assert invoke(run, flags.FlagValues(), "usage", []) == status
+    said = capsys.readouterr().err
+    assert said.startswith(says)
+    assert len(said.splitlines()) == 1
+
+
+def test_a_programming_error_is_not_hidden():
+    def run(words):
+        raise KeyError("a bug")
+
+    with pytest.raises(KeyError):
+        invoke(run, flags.FlagValues(), "usage", [])
+
+
+def test_the_first_signal_asks_and_the_second_stops():
+    import os
+    import signal
+
+    with Interruption() as interruption:
+        interruption.check()
+        os.kill(os.getpid(), signal.SIGINT)
+        with pytest.raises(Interrupted):
+            interruption.check()
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_time_is_readable():
+    assert [clock(seconds) for seconds in (0, 59.6, 61, 3723, -1)] == ["0:00", "1:00", "1:01", "1:02:03", "0:00"]
