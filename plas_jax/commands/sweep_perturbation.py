@@ -19,7 +19,6 @@ from plas_jax.commands.sweep_manifest import first_manifest
 from plas_jax.commands.sweep_request import Request, request
 from plas_jax.environments.lockstep import DYNAMICS
 from plas_jax.evaluation.rows import read_rows, whole_file
-from plas_jax.reports.figures import perturbation_panel, score_curves
 from plas_jax.reports.tables import table_1
 from plas_jax.training.layout import use_every_core
 
@@ -112,6 +111,9 @@ def _same_data(manifest: dict[str, Any], data: sweep_data.SweepData) -> None:
 
 def report(folder: OutputFolder, manifest: dict[str, Any]) -> str:
     """Write the table and both figures of the rows so far; returns the table."""
+    # Not at the top: matplotlib takes a second to load and writes a cache, which a refused request should not.
+    from plas_jax.reports.figures import perturbation_panel, score_curves  # noqa: PLC0415
+
     rows = read_rows(folder.rows)
     table = table_1(rows, manifest)
     with whole_file(folder.path / "table_1.md") as partial:
