@@ -1,16 +1,18 @@
 """The installed entry point and what every command shares."""
 
+import io
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from absl import flags
+from rich.console import Console
 
 from plas_jax.commands import plas_jax
 from plas_jax.commands.interruption import Interrupted, Interruption
 from plas_jax.commands.invocation import invoke
-from plas_jax.commands.progress import clock
+from plas_jax.commands.progress import Watch, clock
 
 ROOT = Path(__file__).parents[1]
 
@@ -80,6 +82,19 @@ def test_the_first_signal_asks_and_the_second_stops():
         with pytest.raises(KeyboardInterrupt):
             os.kill(os.getpid(), signal.SIGINT)
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_a_phase_has_one_bar_however_often_it_is_asked_for():
+    screen = io.StringIO()
+    watch = Watch(Console(file=screen, force_terminal=True, width=100))
+    with watch:
+        for done in range(1, 11):
+            watch.phase("make x", 10).show(done, f"{done} rows")
+        watch.phase("train", 10).show(5)
+        assert len(watch.bars.tasks) == 1
+    finished = [line for line in screen.getvalue().splitlines() if "make x: 100 %" in line]
+    assert len(finished) == 1
+    assert "10 rows" in finished[0]
 
 
 def test_time_is_readable():

@@ -357,4 +357,4 @@ def test_list_shows_what_is_there(tmp_path, capsys):
 def test_help_is_not_an_error(capsys):
     assert command.main(["--help"]) == 0
     assert "make NAME" in capsys.readouterr().out
-    assert command.main(["list", "--nohelp", "--data_dir=/"]) == 0
+    assert command.main(["list", "--data_dir=/"]) == 0

@@ -9,18 +9,14 @@ sha256. Without --data_dir, data are looked for in $D4RL_DATASET_DIR, then in ~/
 first of these.
 """
 
-import sys
-import time
-import warnings
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from functools import partial
+from collections.abc import Sequence
 
 from absl import flags
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from plas_jax.commands.invocation import invoke
+from plas_jax.commands.progress import Watch
 from plas_jax.datasets.catalogue import Dataset, names, normalised_score, parse
 from plas_jax.datasets.folders import locate, search_path, writable_folder
 from plas_jax.recipes import manifests
@@ -31,86 +27,35 @@ FLAGS = flags.FlagValues()
 flags.DEFINE_integer("size", 1_000_000, "Rows of a recipe.", lower_bound=2, flag_values=FLAGS)
 flags.DEFINE_integer("seed", 0, "Seed of a recipe.", lower_bound=0, flag_values=FLAGS)
 flags.DEFINE_string("data_dir", None, "Folder to look in and to write to.", flag_values=FLAGS)
-flags.DEFINE_boolean("help", False, "Show how to call this.", short_name="h", flag_values=FLAGS)
 PLAIN_WIDTH = 240  # columns of a table that goes into a file or a pipe
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; the exit status is 0, 1 for an error (one line on stderr), 2 for a call that is no command."""
-    try:
-        FLAGS.unparse_flags()
-        _, *words = FLAGS([sys.argv[0], *(sys.argv[1:] if argv is None else argv)])
-        command = _command(words)
-    except flags.Error as error:
-        return _complain(error, 2)
-    try:
-        with warnings.catch_warnings():
-            warnings.showwarning = _warn
-            command()
-    except (ValueError, OSError, MemoryError) as error:
-        return _complain(error, 1)
-    except KeyboardInterrupt:
-        return _complain("interrupted; nothing half-made was left behind", 130)
-    return 0
-
-
-def _command(words: list[str]) -> Callable[[], None]:
-    """What the words ask for. Raises `flags.Error` when that is nothing."""
-    if FLAGS.help:
-        return partial(print, __doc__)
+def run(words: list[str]) -> int:
+    """Do what the words ask for; `flags.Error` when that is nothing."""
     match words:
         case ["list"]:
-            return _list
+            _list()
         case ["make", name]:
-            return partial(_make, name)
+            _make(name)
         case ["make"]:
             raise flags.Error("make needs the NAME of a recipe")
         case []:
             raise flags.Error("which command, list or make? --help shows how to call them")
-    raise flags.Error(f"{' '.join(words)!r} is no command; there are `list` and `make NAME`")
-
-
-def _complain(error: object, status: int) -> int:
-    print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
-    return status
-
-
-def _warn(message: Warning | str, *_: object, **__: object) -> None:
-    print(f"warning: {message}", file=sys.stderr)
+        case _:
+            raise flags.Error(f"{' '.join(words)!r} is no command; there are `list` and `make NAME`")
+    return 0
 
 
 def _make(name: str) -> None:
     parse_recipe(name)  # a wrong name should not create the default folder
     folder = writable_folder(FLAGS.data_dir)
-    with _shown(name, FLAGS.size) as progress:
-        path = make(name, FLAGS.size, FLAGS.seed, folder, progress)
+    with Watch() as watch:
+        path = make(name, FLAGS.size, FLAGS.seed, folder, lambda rows: watch.rows_made(name, rows, FLAGS.size))
     manifest = manifests.read(path)
     if manifest is None:
         raise FileNotFoundError(f"{path} or its manifest vanished as soon as it was made")
     print(path)
     print(manifest["sha256"])
-
-
-@contextmanager
-def _shown(name: str, total: int) -> Iterator[Callable[[int], None]]:
-    """Progress on stderr: a bar with the time left on a terminal, elsewhere a line for each tenth."""
-    console = Console(stderr=True)
-    if console.is_terminal:
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        with Progress(*columns, console=console) as bar:
-            task = bar.add_task(name, total=total)
-            yield lambda rows: bar.update(task, completed=rows)
-        return
-    started, tenth = time.monotonic(), 0
-
-    def line(rows: int) -> None:
-        nonlocal tenth
-        if 10 * rows // total > tenth:
-            tenth = 10 * rows // total
-            left = (time.monotonic() - started) * (total - rows) / rows
-            print(f"{name}: {rows:,} of {total:,} rows, {left:.0f} s to go", file=sys.stderr, flush=True)
-
-    yield line
 
 
 def _list() -> None:
@@ -146,3 +91,8 @@ def _rows(dataset: Dataset) -> Sequence[tuple[str, ...]]:
         counts = (f"{manifest['rows']:,}", str(manifest["seed"]), f"{manifest['episodes']:,}")
         rows.append((*counts, "" if mean is None else f"{mean:.1f}", score, str(path)))
     return rows or [(*unknown, "not made yet")]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The entry point; the exit status is 0, 1 for an error (one line on stderr), 2 for a call that is no command."""
+    return invoke(run, FLAGS, __doc__ or "", argv)

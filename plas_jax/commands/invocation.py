@@ -13,7 +13,8 @@ def invoke(
     """Parse the flags and call `run` with the remaining words.
 
     Returns its exit status; 1 after an error (`ValueError`, `OSError` or `MemoryError`, one line on stderr), 2 for
-    flags that do not parse, 130 after Ctrl-C. `--help` prints the usage and the flags.
+    flags that do not parse and for an `absl.flags.Error` of `run`, 130 after Ctrl-C. `--help` prints the usage and
+    the flags.
     """
     words = list(sys.argv[1:] if argv is None else argv)
     if {"--help", "-h", "-help"} & set(words):
@@ -22,16 +23,15 @@ def invoke(
     try:
         flag_values.unparse_flags()
         _, *words = flag_values(["", *words])
-    except flags.Error as error:
-        return complain(error, 2)
-    try:
         with warnings.catch_warnings():
             warnings.showwarning = lambda message, *_, **__: print(f"warning: {message}", file=sys.stderr)
             return run(words)
+    except flags.Error as error:
+        return complain(error, 2)
     except (ValueError, OSError, MemoryError) as error:
         return complain(error, 1)
     except KeyboardInterrupt:
-        return complain("interrupted", 130)
+        return complain("interrupted; nothing half-made was left behind", 130)
 
 
 def complain(error: object, status: int) -> int:

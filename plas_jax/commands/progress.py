@@ -10,57 +10,71 @@ LINE_SECONDS = 10.0  # between two lines where the output is no terminal
 
 
 class Watch:
-    """Live progress on stderr: bars on a terminal, elsewhere a line every ten seconds and at the end of a phase."""
+    """Live progress on stderr: bars on a terminal, elsewhere a line every ten seconds; a finished phase is a line."""
 
-    def __init__(self) -> None:
-        self._console = Console(stderr=True)
-        self._bars = None
+    def __init__(self, console: Console | None = None) -> None:
+        self._console = console or Console(stderr=True)
+        self._phases: dict[str, Phase] = {}
+        self.bars = None
         if self._console.is_terminal:
             columns = (
                 TextColumn("{task.description:<22}"), BarColumn(24), TaskProgressColumn(), TimeElapsedColumn(),
                 TextColumn("{task.fields[facts]}"),
             )  # fmt: skip
-            self._bars = Progress(*columns, console=self._console)
+            self.bars = Progress(*columns, console=self._console)
 
     def __enter__(self) -> "Watch":
-        if self._bars is not None:
-            self._bars.start()
+        if self.bars is not None:
+            self.bars.start()
         return self
 
     def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        if self._bars is not None:
-            self._bars.stop()
+        if self.bars is not None:
+            self.bars.stop()
 
     def say(self, text: str) -> None:
         """One line that stays."""
         self._console.print(text, highlight=False, soft_wrap=True)
 
     def phase(self, name: str, total: float) -> "Phase":
-        """A phase of `total` units of work."""
-        return Phase(self._bars, name, total, self.say)
+        """The phase of this name, begun when it is first asked for; `total` is its units of work."""
+        if name not in self._phases:
+            self._phases[name] = Phase(self, name, total)
+        return self._phases[name]
+
+    def rows_made(self, name: str, done: int, rows: int) -> None:
+        """Show how much of a data set has been made."""
+        self.phase(f"make {name}", rows).show(done, f"{done:,} of {rows:,} rows")
 
 
 class Phase:
-    """One phase: its bar or its lines."""
+    """One phase: a bar or lines while it runs, one line when it is done."""
 
-    def __init__(self, bars: Progress | None, name: str, total: float, say) -> None:  # type: ignore[no-untyped-def]
-        self._bars, self._name, self._total, self._say = bars, name, total, say
+    def __init__(self, watch: Watch, name: str, total: float) -> None:
+        self._watch, self._name, self._total = watch, name, total
         self._said = self._started = time.monotonic()
         self._done = False
-        self._task = bars.add_task(name, total=total, facts="") if bars is not None else None
+        self._task = watch.bars.add_task(name, total=total, facts="") if watch.bars is not None else None
 
     def show(self, done: float, facts: str = "", seconds_left: float | None = None) -> None:
         """`done` of the total; the time left is reckoned from the time so far unless it is given."""
+        if self._done:
+            return
         now = time.monotonic()
         if seconds_left is None and done > 0:
             seconds_left = (now - self._started) * (self._total - done) / done
         left = "" if seconds_left is None else f"{clock(seconds_left)} to go"
         text = ", ".join(part for part in (left, facts) if part)
-        if self._bars is not None and self._task is not None:
-            self._bars.update(self._task, completed=done, facts=text)
-        elif not self._done and (now - self._said >= LINE_SECONDS or done >= self._total):
-            self._said, self._done = now, done >= self._total
-            self._say(f"{self._name}: {100 * done / self._total:.0f} %, {text}")
+        self._done = done >= self._total
+        if self._watch.bars is not None and self._task is not None:
+            self._watch.bars.update(self._task, completed=done, facts=text)
+            if self._done:  # else the bars of a long sweep's evaluations would fill the screen
+                self._watch.bars.remove_task(self._task)
+        elif now - self._said < LINE_SECONDS and not self._done:
+            return
+        if self._done or self._task is None:
+            self._said = now
+            self._watch.say(f"{self._name}: {100 * done / self._total:.0f} %, {text}")
 
 
 def clock(seconds: float) -> str:

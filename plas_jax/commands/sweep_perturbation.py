@@ -76,12 +76,7 @@ def _request() -> Request:
 
 def _sweep(asked: Request, folder: OutputFolder, earlier: dict[str, Any] | None, watch: Watch) -> int:
     started = time.monotonic()
-    phases: dict[str, Any] = {}
-
-    def progress(name: str, done: int, rows: int) -> None:
-        phases.setdefault(name, watch.phase(f"make {name}", rows)).show(done, f"{done:,} rows")
-
-    data = sweep_data.load(asked, progress)
+    data = sweep_data.load(asked, watch.rows_made)
     manifest = earlier or first_manifest(asked, data.described)
     _same_data(manifest, data)
     wall = manifest["wall_seconds"]
