@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from matplotlib.image import imread
 
-from plas_jax.evaluation.rows import Row, read_rows, whole_file, write_rows
+from plas_jax.datasets.folders import whole_file
+from plas_jax.evaluation.rows import Row, read_rows, write_rows
 from plas_jax.reports import published
 from plas_jax.reports.figures import perturbation_panel, score_curves
 from plas_jax.reports.statistics import Cell, Run, across_seeds, results, run_statistics

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from plas_jax.commands.sweep_request import Request
-from plas_jax.evaluation.rows import whole_file
+from plas_jax.datasets.folders import whole_file
 
 
 class OutputFolder:

@@ -1,6 +1,5 @@
 """The data of a sweep: made or found, loaded, padded into one array, described for the manifest."""
 
-import hashlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -8,7 +7,7 @@ from typing import Any, NamedTuple
 from plas_jax.commands.sweep_request import Request
 from plas_jax.datasets import d4rl_files
 from plas_jax.datasets.catalogue import ENVIRONMENTS, Dataset, normalised_score
-from plas_jax.datasets.folders import require, writable_folder
+from plas_jax.datasets.folders import require, sha256, writable_folder
 from plas_jax.datasets.minibatch import Rows, concatenate
 from plas_jax.datasets.transitions import describe, qlearning_transitions
 from plas_jax.recipes import manifests
@@ -66,7 +65,7 @@ def _load(dataset: Dataset, path: Path) -> tuple[Transition, dict[str, Any]]:
     return transitions, {
         "version": dataset.version,
         "path": str(path),
-        "fingerprint": recipe["fingerprint"] if recipe else _sha256(path),
+        "fingerprint": recipe["fingerprint"] if recipe else sha256(path),
         "rows": description.rows,
         "transitions": len(transitions.reward),
         "episodes": description.episodes,
@@ -74,8 +73,3 @@ def _load(dataset: Dataset, path: Path) -> tuple[Transition, dict[str, Any]]:
         "std_return": description.return_std,
         "score": float(normalised_score(dataset.environment, description.return_mean)),
     }
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -17,8 +17,9 @@ from plas_jax.commands.progress import Watch, clock
 from plas_jax.commands.sweep import Sweep
 from plas_jax.commands.sweep_manifest import first_manifest
 from plas_jax.commands.sweep_request import Request, request
+from plas_jax.datasets.folders import whole_file
 from plas_jax.environments.lockstep import DYNAMICS
-from plas_jax.evaluation.rows import read_rows, whole_file
+from plas_jax.evaluation.rows import read_rows
 from plas_jax.reports.tables import table_1
 from plas_jax.training.layout import use_every_core
 

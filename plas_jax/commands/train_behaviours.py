@@ -15,8 +15,8 @@ from absl import flags
 
 from plas_jax.commands.invocation import invoke
 from plas_jax.commands.progress import clock
+from plas_jax.datasets.folders import whole_file
 from plas_jax.environments.locomotion import LOCOMOTION
-from plas_jax.evaluation.rows import whole_file
 from plas_jax.recipes.behaviour_policy import from_parameters, save_policies
 from plas_jax.recipes.behaviours import CHUNK, Checkpoint, first_checkpoint, train
 from plas_jax.training.checkpoints import Checkpoints

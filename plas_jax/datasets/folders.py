@@ -1,5 +1,6 @@
 """Where data files lie: the folder asked for, else D4RL's own, and files that appear there whole or not at all."""
 
+import hashlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -60,20 +61,32 @@ def _file_names(dataset: Dataset) -> list[str]:
 
 
 @contextmanager
-def appears_whole(path: Path) -> Iterator[Path]:
-    """A temporary path beside `path`, renamed to it at the end, and removed on an error or Ctrl-C.
-
-    Raises `OSError`, one line, at once when the folder cannot be written to.
-    """
+def whole_file(path: Path) -> Iterator[Path]:
+    """A temporary path beside `path`, renamed to it at the end, and removed on an error or Ctrl-C."""
     # The process's number keeps two commands that make the same file from writing into each other's.
     temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
-        temporary.touch()
-    except OSError as error:
-        raise OSError(f"cannot write to the data folder {path.parent}: {error.strerror}") from error
-    try:
         yield temporary
         temporary.replace(path)
-    except BaseException:
+    finally:
         temporary.unlink(missing_ok=True)
-        raise
+
+
+@contextmanager
+def appears_whole(path: Path) -> Iterator[Path]:
+    """As `whole_file`, for a file that takes long to make.
+
+    Raises `OSError`, one line, at once when the folder cannot be written to.
+    """
+    with whole_file(path) as temporary:
+        try:
+            temporary.touch()
+        except OSError as error:
+            raise OSError(f"cannot write to the data folder {path.parent}: {error.strerror}") from error
+        yield temporary
+
+
+def sha256(path: Path) -> str:
+    """The hash of a file's bytes, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

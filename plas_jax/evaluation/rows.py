@@ -4,11 +4,12 @@ import csv
 import io
 import math
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
 from itertools import zip_longest
 from operator import index
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from plas_jax.datasets.folders import whole_file
 
 
 class Row(NamedTuple):
@@ -47,17 +48,6 @@ def read_rows(path: Path | str) -> list[Row]:
         raise ValueError(f"{path}: byte {error.start} is not UTF-8 text") from error
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
-
-
-@contextmanager
-def whole_file(path: Path) -> Iterator[Path]:
-    """A name beside `path` to write to; it is renamed to `path` at the end, or removed when something fails."""
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        yield partial
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 class _Kind(NamedTuple):

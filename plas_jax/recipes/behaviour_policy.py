@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from plas_jax.datasets.folders import whole_file
 from plas_jax.models.gaussian_policy import LOG_STD_RANGE
 
 
@@ -44,16 +45,15 @@ def from_parameters(policy: Any) -> BehaviourPolicy:
 
 
 def save_policies(path: Path, policies: Sequence[BehaviourPolicy], provenance: dict[str, Any]) -> None:
-    """Write a ladder of policies as float16, with its provenance, under a temporary name and then rename it."""
+    """Write a ladder of policies as float16, with its provenance, whole or not at all."""
     arrays: dict[str, Any] = {"provenance": np.frombuffer(json.dumps(provenance, indent=1).encode(), np.uint8)}
     for rung, policy in enumerate(policies):
         named = {f"layer{i}": pair for i, pair in enumerate(policy.layers)}
         for name, (kernel, bias) in (named | {"mean": policy.mean, "log_std": policy.log_std}).items():
             arrays[f"{rung}/{name}/kernel"] = kernel.astype(np.float16)
             arrays[f"{rung}/{name}/bias"] = bias.astype(np.float16)
-    temporary = path.with_suffix(".partial.npz")
-    np.savez_compressed(temporary, **arrays)
-    temporary.rename(path)
+    with whole_file(path) as partial, partial.open("wb") as file:
+        np.savez_compressed(file, **arrays)
 
 
 def load_policies(path: Path) -> tuple[list[BehaviourPolicy], dict[str, Any]]:

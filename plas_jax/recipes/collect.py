@@ -15,7 +15,7 @@ import numpy as np
 
 from plas_jax.datasets import d4rl_files
 from plas_jax.datasets.catalogue import ENVIRONMENTS, Dataset, parse
-from plas_jax.datasets.folders import appears_whole, require, writable_folder
+from plas_jax.datasets.folders import appears_whole, require, sha256, writable_folder
 from plas_jax.datasets.transitions import describe
 from plas_jax.recipes.behaviour_policy import BehaviourPolicy, load_policies, shipped
 from plas_jax.recipes.manifests import beside, reusable
@@ -95,7 +95,7 @@ def _recipe(dataset: Dataset, rows: int, seed: int, ladder: Path | None) -> dict
     """Everything that the rows depend on; its hash is the fingerprint."""
     weights = None
     if ladder is not None:
-        weights = {"sha256": _sha256(ladder), "provenance": load_policies(ladder)[1]}
+        weights = {"sha256": sha256(ladder), "provenance": load_policies(ladder)[1]}
     return {
         "name": dataset.name,
         "recipe": dataset.version,
@@ -145,7 +145,7 @@ def _contents(dataset: Dataset, columns: Columns, file: Path) -> dict[str, Any]:
     whole = description.episodes > 0
     return {
         "bytes": file.stat().st_size,
-        "sha256": _sha256(file),
+        "sha256": sha256(file),
         "episodes": description.episodes,
         "terminals": description.terminals,
         "timeouts": description.timeouts,
@@ -154,8 +154,3 @@ def _contents(dataset: Dataset, columns: Columns, file: Path) -> dict[str, Any]:
         "return_std": description.return_std if whole else None,
         "h5py": version("h5py"),
     }
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

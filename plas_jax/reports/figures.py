@@ -11,7 +11,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, FixedLocator, MaxNLocator
 
-from plas_jax.evaluation.rows import Row, whole_file
+from plas_jax.datasets.folders import whole_file
+from plas_jax.evaluation.rows import Row
 from plas_jax.reports import published
 from plas_jax.reports.completeness import marks
 from plas_jax.reports.provenance import Manifest, datasets, evaluations_in_mean, here, setting, statistic
