@@ -6,15 +6,13 @@ The exit status is 0 only if the worst error is at most 1e-6 and no termination 
 """
 
 import platform
-import zipfile
-import zlib
-from pathlib import Path
 
 import mujoco
 import numpy as np
 from absl import flags
 
 from plas_jax.commands.invocation import invoke
+from plas_jax.datasets.npz_files import read_arrays
 from plas_jax.environments.lockstep import DYNAMICS, Lockstep
 
 TOLERANCE = 1e-6
@@ -31,14 +29,7 @@ def load(path: str) -> dict[str, Recording]:
 
     Raises `OSError` for a file that cannot be read and `ValueError` for one that is not such a recording.
     """
-    with Path(path).open("rb") as file:
-        if not zipfile.is_zipfile(file):
-            raise ValueError(f"{path}: not an npz file")
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            arrays = {key: np.asarray(archive[key]) for key in archive.files if "/model/" not in key}
-    except (ValueError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
-        raise ValueError(f"{path}: cannot be read as arrays of numbers ({error})") from None
+    arrays = {key: array for key, array in read_arrays(path).items() if "/model/" not in key}
     recordings: dict[str, Recording] = {}
     for key, array in arrays.items():
         environment, _, column = key.partition("/")

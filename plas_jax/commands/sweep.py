@@ -51,9 +51,8 @@ class Sweep:
     """One sweep in one output folder. `run` trains, evaluates and writes rows until it is done or interrupted."""
 
     def __init__(self, request: Request, data: SweepData, folder: OutputFolder, manifest: dict, watch: Watch):
-        self.request, self.preset, self.folder, self.manifest, self.watch = (
-            request, request.preset, folder, manifest, watch,
-        )  # fmt: skip
+        self.request, self.preset = request, request.preset
+        self.folder, self.manifest, self.watch = folder, manifest, watch
         names = [dataset.name for dataset in request.datasets]
         self.pairs = sweep.pairs(names, request.seeds)
         self.cells = sweep.cells(self.pairs, request.perturbation_limits)

@@ -5,8 +5,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from plas_jax.environments.lockstep import Lockstep
-from plas_jax.environments.locomotion import HORIZON
+from plas_jax.environments.locomotion import HORIZON, LOCOMOTION
+from plas_jax.evaluation.returns import Stage
 from plas_jax.recipes.behaviour_policy import BehaviourPolicy
 
 # Mean returns of D4RL's v2 medium files (their rewards, whole episodes).
@@ -24,21 +24,16 @@ class Level(NamedTuple):
 
 def level(policy: BehaviourPolicy, environment: str, episodes: int, seed: int, dynamics: str = "d4rl") -> Level:
     """Play whole episodes with sampled actions."""
-    lockstep = Lockstep(environment, episodes, dynamics)
-    generator = np.random.default_rng(seed)
-    observation = lockstep.reset([int(s) for s in generator.integers(2**32, size=episodes)])
-    alive, returns, lengths = np.ones(episodes, bool), np.zeros(episodes), np.zeros(episodes)
-    for _ in range(HORIZON):
-        noise = generator.standard_normal((episodes, lockstep.locomotion.action_size))
-        index = np.flatnonzero(alive)
-        if len(index) == 0:
-            break
-        action = policy.sample(observation, noise)[index]
-        observation[index], reward, terminated = lockstep.step(action, index)
-        returns[index] += reward
-        lengths[index] += 1
-        alive[index] = ~terminated
-    return Level(float(returns.mean()), float(returns.std()), float(lengths.mean()))
+    robot, generator = LOCOMOTION[environment], np.random.default_rng(seed)
+    seeds = [int(start) for start in generator.integers(2**32, size=episodes)]
+
+    def act(observation: np.ndarray, step: int) -> np.ndarray:
+        return policy.sample(observation[0], generator.standard_normal((episodes, robot.action_size)))[None]
+
+    stage = Stage([environment], episodes, HORIZON, dynamics)
+    played = stage.play(act, [seeds], np.ones(1, bool), robot.observation_size)
+    returns = played.episode_return[0]
+    return Level(float(returns.mean()), float(returns.std()), float(played.episode_length.mean()))
 
 
 def nearest(levels: Sequence[float], wanted: float) -> int:

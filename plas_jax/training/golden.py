@@ -4,7 +4,6 @@ The layout of a file is described in `tests/golden/README.md`; its layers are to
 """
 
 import json
-import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from plas_jax.algorithms import behaviour, plas
+from plas_jax.datasets.npz_files import read_arrays
 from plas_jax.types import Sizes, Transition
 
 WITH_PERTURBATION = {"Latent": False, "LatentPerturbation": True}
@@ -125,16 +125,15 @@ class Golden(NamedTuple):
 
 
 def read(path: Path) -> Golden:
-    """Open a golden file. Raises `BadGoldenFileError`, one line."""
+    """Open a golden file. Raises `OSError` if it cannot be opened, `BadGoldenFileError`, one line, if it is no such."""
     try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
+        arrays = read_arrays(path)
         config = json.loads(arrays["config"].tobytes())
-    except FileNotFoundError:
-        raise BadGoldenFileError(f"{path}: no such file") from None
-    except (OSError, ValueError, EOFError, KeyError, AttributeError, zipfile.BadZipFile) as error:
+        algorithm = config["algorithm"]
+    except (ValueError, KeyError, TypeError) as error:
         raise BadGoldenFileError(f"{path}: not a golden file ({error})") from error
-    if config.get("algorithm") not in WITH_PERTURBATION:
-        known = " and ".join(WITH_PERTURBATION)
-        raise BadGoldenFileError(f"{path}: algorithm {config.get('algorithm')!r} cannot be replayed, {known} can")
+    if algorithm not in WITH_PERTURBATION:
+        raise BadGoldenFileError(
+            f"{path}: algorithm {algorithm!r} cannot be replayed, {' and '.join(WITH_PERTURBATION)} can"
+        )
     return Golden(path, config, arrays)
