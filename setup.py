@@ -14,7 +14,7 @@ setup(
     license_files=["LICENSE"],
     python_requires=">=3.11",
     packages=find_packages(include=["plas_jax", "plas_jax.*"]),
-    package_data={"plas_jax.recipes": ["weights/*.npz"]},
+    package_data={"plas_jax.datasets": ["catalogue.csv"], "plas_jax.recipes": ["weights/*.npz"]},
     install_requires=[
         "jax>=0.10.0,<0.13",  # the batched computation
         "flax>=0.12.8,<0.13",  # modules and train states

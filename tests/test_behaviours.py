@@ -23,7 +23,7 @@ def trained():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(behaviours, "RANDOM_STEPS", 100)
         steps = []
-        for at, returns in behaviours.train("hopper", 0, 200):
+        for at, _, returns in behaviours.train("hopper", 0, 200):
             steps.append((at.step, int(at.replay.size), returns, from_parameters(at.state.policy.parameters)))
         return steps, at
 

@@ -1,6 +1,7 @@
 """Names, files and transitions: every refusal by name, and the vectorised loader against D4RL's loop."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 
 import plas_jax
 from plas_jax.datasets import d4rl_files, folders
-from plas_jax.datasets.catalogue import ENVIRONMENTS, names, normalised_score, parse, url
+from plas_jax.datasets.catalogue import ENVIRONMENTS, names, normalised_score, parse, parts, url
 from plas_jax.datasets.d4rl_files import BadDatasetError, Recording
 from plas_jax.datasets.transitions import describe, qlearning_transitions
 
@@ -24,10 +25,39 @@ HOPPER = parse("hopper-medium-v2")
 
 
 def test_a_name_has_three_parts():
-    assert parse("walker2d-medium-replay-v0") == ("walker2d-medium-replay-v0", "walker2d", "medium-replay", "v0")
+    dataset = parse("walker2d-medium-replay-v0")
+    assert dataset[:4] == ("walker2d-medium-replay-v0", ENVIRONMENTS["walker2d"], "medium-replay", "v0")
     assert parse("hopper-random-r1").is_recipe
+    assert HOPPER.is_published
     assert not HOPPER.is_recipe
     assert [parse(name).name for name in names()] == names()
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize("version", ["v0", "v1", "v2", "r1"])
+def test_every_level_of_the_paper_exists(version):
+    for environment in ENVIRONMENTS:
+        for level in ("random", "medium", "medium-replay", "medium-expert", "expert"):
+            dataset = parse(f"{environment}-{level}-{version}")
+            assert dataset[:4] == (f"{environment}-{level}-{version}", ENVIRONMENTS[environment], level, version)
+            assert dataset.is_published == (version != "r1")
+            if dataset.is_published and len(parts(dataset)) == 1:
+                assert dataset.bytes > 8_000_000
+                assert re.fullmatch("[0-9a-f]{64}", dataset.sha256)
+
+
+def test_hopper_medium_expert_has_two_forms():
+    """(b) is medium and expert; (a) is the file that D4RL ships under the name, expert and medium-replay (D4RL#19)."""
+    assert [part.name for part in parts(parse("hopper-medium-expert-v0"))] == ["hopper-medium-v0", "hopper-expert-v0"]
+    assert url(parse("hopper-medium-expert-a-v0")).endswith("gym_mujoco/hopper_medium_expert.hdf5")
+    for form, both in (
+        ("", ["hopper-medium-r1", "hopper-expert-r1"]),
+        ("-a", ["hopper-expert-r1", "hopper-medium-replay-r1"]),
+    ):
+        assert [part.name for part in parts(parse(f"hopper-medium-expert{form}-r1"))] == both
+    assert parts(parse("hopper-medium-expert-v2")) == (parse("hopper-medium-expert-v2"),)
+    with pytest.raises(ValueError, match="nothing to download"):
+        url(parse("hopper-medium-expert-v0"))
 
 
 @pytest.mark.parametrize(
@@ -37,8 +67,9 @@ def test_a_name_has_three_parts():
         ("hopper-mediun-v2", ["no level 'mediun'", "did you mean hopper-medium-v2"]),
         ("hopper-medium-v3", ["not in 'v3'", "hopper-medium-v2"]),
         ("hopper-medium-expert-r9", ["not in 'r9'"]),
-        ("hopper-expert-r1", ["r1 has no level 'expert'", "random, medium"]),
-        ("hopper", ["must end in a version (v0, v1, v2, r1);"]),
+        ("hopper-full-replay-r1", ["r1 of hopper has no level 'full-replay'", "random, medium"]),
+        ("walker2d-medium-expert-a-r1", ["r1 of walker2d has no level 'medium-expert-a'"]),
+        ("hopper", ["must end in a version (r1, v0, v1, v2);"]),
         ("", ["the names are hopper-random-r1"]),
     ],
 )
@@ -50,7 +81,7 @@ def test_an_unknown_name_is_refused_in_one_line(name, says):
 
 
 def test_v1_is_accepted_with_its_known_fault():
-    with pytest.warns(UserWarning, match="swapped.*D4RL#76"):
+    with pytest.warns(UserWarning, match=r"swapped.*D4RL#76.*D4RL#86"):
         assert parse("hopper-expert-v1").version == "v1"
 
 
@@ -72,9 +103,9 @@ def test_addresses_are_those_of_d4rl(name, file):
 
 
 def test_normalised_scores():
-    assert normalised_score("hopper", np.array([[-20.272305, 3234.3]])).tolist() == [[0.0, 100.0]]
-    assert normalised_score("walker2d", 4592.3) == pytest.approx(100.0)
-    assert normalised_score("halfcheetah", 1000.0) == pytest.approx(100 * 1280.178953 / 12415.178953)
+    assert normalised_score(ENVIRONMENTS["hopper"], np.array([[-20.272305, 3234.3]])).tolist() == [[0.0, 100.0]]
+    assert normalised_score(ENVIRONMENTS["walker2d"], 4592.3) == pytest.approx(100.0)
+    assert normalised_score(ENVIRONMENTS["halfcheetah"], 1000.0) == pytest.approx(100 * 1280.178953 / 12415.178953)
 
 
 def test_names_and_folders_load_no_heavy_library():
@@ -163,7 +194,7 @@ def test_reading_by_hand(path):
     columns = arrays()
     columns["terminals"][1] = True
     columns["timeouts"][3] = True
-    recording = d4rl_files.read(stored(path, columns), HOPPER)
+    recording = d4rl_files.read(stored(path, columns), HOPPER.environment)
     kept = qlearning_transitions(recording, 1000)
     # row 3 is on the time limit and row 5 is the last one; row 1 stays, with the next episode's observation
     assert kept.observation[:, 0].tolist() == [0, 1, 2, 4]
@@ -173,7 +204,9 @@ def test_reading_by_hand(path):
     assert kept.bootstrap.tolist() == [1, 0, 1, 1]
     assert {array.dtype for array in kept} == {np.dtype(np.float32)}
     # whole episodes are rows 0-1 and 2-3; the last two rows are unfinished
-    assert describe(recording, 1000) == (6, 2, 1, 1, 30.0, 20.0)
+    found = describe(recording, 1000)
+    assert (found.rows, found.terminals, found.timeouts, found.returns.tolist()) == (6, 1, 1, [10.0, 50.0])
+    assert (found.episodes, found.return_mean, found.return_std) == (2, 30.0, 20.0)
 
 
 def test_columns_and_other_number_types_are_read(path):
@@ -181,7 +214,7 @@ def test_columns_and_other_number_types_are_read(path):
     columns["rewards"] = columns["rewards"].astype(np.float64)[:, None]
     columns["terminals"] = np.array([0, 1, 0, 0, 0, 0], np.uint8)[:, None]
     del columns["timeouts"]
-    recording = d4rl_files.read(stored(path, columns), HOPPER)
+    recording = d4rl_files.read(stored(path, columns), HOPPER.environment)
     assert recording.rewards.tolist() == [0, 10, 20, 30, 40, 50]
     assert recording.rewards.dtype == np.float32
     assert recording.terminals.tolist() == [False, True, False, False, False, False]
@@ -225,7 +258,7 @@ def test_faults_are_refused_by_file_key_and_row(path, spoil, says):
     columns = arrays()
     spoil(columns)
     with pytest.raises(BadDatasetError) as error:
-        d4rl_files.read(stored(path, columns), HOPPER)
+        d4rl_files.read(stored(path, columns), HOPPER.environment)
     assert all(part in str(error.value) for part in [str(path), *says])
     assert "\n" not in str(error.value)
 
@@ -233,7 +266,7 @@ def test_faults_are_refused_by_file_key_and_row(path, spoil, says):
 def test_actions_may_touch_the_bounds(path):
     columns = arrays()
     columns["actions"][:2] = [[1.0, -1.0, 0.0]] * 2
-    assert d4rl_files.read(stored(path, columns), HOPPER).actions[0].tolist() == [1.0, -1.0, 0.0]
+    assert d4rl_files.read(stored(path, columns), HOPPER.environment).actions[0].tolist() == [1.0, -1.0, 0.0]
 
 
 @pytest.mark.parametrize("part", [0.0, 0.01, 0.3, 0.6, 0.95])
@@ -242,13 +275,13 @@ def test_a_file_that_was_cut_off_is_refused(path, part):
     content = path.read_bytes()
     path.write_bytes(content[: int(part * len(content))])
     with pytest.raises(BadDatasetError, match="not a whole HDF5 file") as error:
-        d4rl_files.read(path, HOPPER)
+        d4rl_files.read(path, HOPPER.environment)
     assert str(path) in str(error.value)
 
 
 def test_a_missing_file_is_no_bad_data_set(path):
     with pytest.raises(FileNotFoundError):
-        d4rl_files.read(path, HOPPER)
+        d4rl_files.read(path, HOPPER.environment)
 
 
 # Transitions
@@ -316,8 +349,10 @@ def test_descriptions_count_whole_episodes(rows, horizon, has_timeouts):
             returns.append(total)
             total, length = 0.0, 0
     found = describe(recording, horizon)
-    assert found[:4] == (len(rows), len(returns), recording.terminals.sum(), limits)
+    assert found[:3] == (len(rows), recording.terminals.sum(), limits)
+    assert found.returns.tolist() == returns
+    assert found.episodes == len(returns)
     if returns:
-        assert found[4:] == pytest.approx((np.mean(returns), np.std(returns)))
+        assert (found.return_mean, found.return_std) == pytest.approx((np.mean(returns), np.std(returns)))
     else:
-        assert np.isnan(found[4:]).all()
+        assert np.isnan([found.return_mean, found.return_std]).all()

@@ -20,8 +20,8 @@ from plas_jax.datasets import d4rl_files
 from plas_jax.datasets.catalogue import ENVIRONMENTS, parse
 from plas_jax.datasets.transitions import describe
 from plas_jax.environments.lockstep import Lockstep
-from plas_jax.recipes import collect, manifests, rollout
-from plas_jax.recipes.behaviour_policy import BehaviourPolicy, save_policies
+from plas_jax.recipes import collect, manifests, rollout, stretches
+from plas_jax.recipes.behaviour_policy import BehaviourPolicy, load_policies, save_policies
 
 
 def ladder(path, environment, seed=0):
@@ -36,13 +36,18 @@ def ladder(path, environment, seed=0):
         hidden = (layer(sizes.observation_size, 128), layer(128, 128))
         return BehaviourPolicy(hidden, layer(128, sizes.action_size), layer(128, sizes.action_size))
 
-    save_policies(path, [policy(), policy()], {"step": 7})
+    save_policies(path, [policy(), policy()], {"steps": [40, 100]})
     return path
 
 
 @pytest.fixture
 def weights(tmp_path):
-    return ladder(tmp_path / "hopper.npz", "hopper")
+    """A folder of policies."""
+    folder = tmp_path / "weights"
+    folder.mkdir()
+    ladder(folder / "hopper.npz", "hopper")
+    ladder(folder / "hopper_expert.npz", "hopper", seed=2)
+    return folder
 
 
 def digest(path):
@@ -68,15 +73,15 @@ def test_the_same_recipe_gives_the_same_bytes(tmp_path, weights, name):
 
 
 def test_other_weights_are_another_file(tmp_path, weights):
-    other = ladder(tmp_path / "other.npz", "hopper", seed=1)
-    one, two = (collect.make("hopper-medium-r1", 100, 0, tmp_path, weights=file) for file in (weights, other))
+    ladder(tmp_path / "hopper.npz", "hopper", seed=1)
+    one, two = (collect.make("hopper-medium-r1", 100, 0, tmp_path, weights=folder) for folder in (weights, tmp_path))
     assert one != two
     assert collect.make("hopper-medium-r1", 100, 0, tmp_path, weights=weights) == one
 
 
 def test_the_last_rung_acts(tmp_path, weights):
     rows = rows_of(collect.make("hopper-medium-r1", 50, 0, tmp_path, weights=weights))
-    first, last = collect.load_policies(weights)[0]
+    first, last = load_policies(weights / "hopper.npz")[0]
     deterministic = [policy.sample(rows["observations"], np.zeros((50, 3))) for policy in (first, last)]
     errors = [np.abs(np.arctanh(rows["actions"]) - np.arctanh(action)) for action in deterministic]
     # exp(log_std) is near 1 for these weights, so the nearer policy is the one that acted
@@ -97,15 +102,15 @@ def short(environment, rows, slots, behaviour, horizon=40):
 @pytest.mark.parametrize("environment", sorted(ENVIRONMENTS))
 @pytest.mark.parametrize("level", ["random", "medium"])
 def test_slots_change_nothing_but_the_speed(tmp_path, environment, level):
-    policy = collect.load_policies(ladder(tmp_path / "a.npz", environment))[0][-1]
-    behaviour = collect.UNIFORM if level == "random" else collect.sampled(policy)
+    policy = load_policies(ladder(tmp_path / "a.npz", environment))[0][-1]
+    behaviour = stretches.UNIFORM if level == "random" else stretches.sampled(policy)
     many, few, one = (short(environment, 900, slots, behaviour) for slots in (21, 5, 1))
     for key, values in one.items():
         assert values.tobytes() == few[key].tobytes() == many[key].tobytes(), key
 
 
 def test_fewer_rows_are_the_beginning_of_more():
-    more, fewer = (short("hopper", rows, 8, collect.UNIFORM) for rows in (700, 331))
+    more, fewer = (short("hopper", rows, 8, stretches.UNIFORM) for rows in (700, 331))
     for key, values in fewer.items():
         assert len(values) == 331
         assert values.tobytes() == more[key][:331].tobytes(), key
@@ -119,7 +124,7 @@ def test_fewer_rows_are_the_beginning_of_more():
     [("hopper", 12_000, 18.2, 0.3), ("walker2d", 8_000, 1.75, 0.13), ("halfcheetah", 16_000, -276.0, 7.0)],
 )
 def test_random_returns_are_those_of_uniform_actions(environment, rows, mean, error):
-    columns = rollout.roll_out(environment, 1000, rows, collect.UNIFORM, [5, 6], collect.ignore)
+    columns = rollout.roll_out(environment, 1000, rows, stretches.UNIFORM, [5, 6], collect.ignore)
     recording = d4rl_files.Recording(*(columns[key] for key in d4rl_files.Recording._fields))
     found = describe(recording, 1000)
     sampling = found.return_std / np.sqrt(found.episodes)
@@ -132,7 +137,7 @@ def test_random_returns_are_those_of_uniform_actions(environment, rows, mean, er
 @pytest.mark.parametrize("name", ["hopper-medium-r1", "walker2d-random-r1", "halfcheetah-random-r1"])
 def test_each_row_follows_from_its_state_and_action(tmp_path, weights, name):
     path = collect.make(name, 1300, 0, tmp_path, weights=weights)
-    rows, environment = rows_of(path), parse(name).environment
+    rows, environment = rows_of(path), parse(name).environment.name
     lockstep = Lockstep(environment, 1)
     errors = []
     for i in range(0, 1300, 5):
@@ -167,7 +172,7 @@ def test_the_file_is_in_d4rls_layout(tmp_path):
     assert np.flatnonzero(rows["timeouts"]).tolist() == [999, 1999]
     assert not rows["terminals"].any()
     assert (np.diff(rows["actions"], axis=0) != 0).all()
-    recording = d4rl_files.read(path, parse("halfcheetah-random-r1"))
+    recording = d4rl_files.read(path, ENVIRONMENTS["halfcheetah"])
     manifest = manifests.read(path)
     found = describe(recording, 1000)
     assert manifest["sha256"] == digest(path)
@@ -183,7 +188,7 @@ def test_the_file_is_in_d4rls_layout(tmp_path):
 
 def test_weights_stand_in_the_manifest(tmp_path, weights):
     manifest = manifests.read(collect.make("hopper-medium-r1", 60, 0, tmp_path, weights=weights))
-    assert manifest["weights"] == {"sha256": digest(weights), "provenance": {"step": 7}}
+    assert manifest["weights"] == {"sha256": digest(weights / "hopper.npz"), "provenance": {"steps": [40, 100]}}
 
 
 # Reuse, and nothing half-made
@@ -192,13 +197,13 @@ def test_weights_stand_in_the_manifest(tmp_path, weights):
 def test_a_file_is_made_once_and_again_when_its_size_is_wrong(tmp_path, monkeypatch):
     calls = []
     real = rollout.roll_out
-    monkeypatch.setattr(collect, "roll_out", lambda *arguments: calls.append(1) or real(*arguments))
+    monkeypatch.setattr(stretches, "roll_out", lambda *arguments: calls.append(1) or real(*arguments))
     seen = []
     path = collect.make("hopper-random-r1", 60, 0, tmp_path, seen.append)
     assert seen == sorted(seen)
     assert seen[-1] == 60
     whole = path.read_bytes()
-    assert collect.recipe_or_file("hopper-random-r1", 60, 0, tmp_path) == path
+    assert collect.data_files(parse("hopper-random-r1"), 60, 0, tmp_path) == [path]
     assert len(calls) == 1
     path.write_bytes(whole[:-1])
     assert collect.make("hopper-random-r1", 60, 0, tmp_path) == path
@@ -258,15 +263,15 @@ def test_impossible_recipes_are_refused(tmp_path, name, rows, seed, says):
 
 
 def test_missing_weights_are_named(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"gone\.npz are missing"):
-        collect.make("hopper-medium-r1", 60, 0, tmp_path, weights=tmp_path / "gone.npz")
+    with pytest.raises(FileNotFoundError, match=r"hopper\.npz are missing"):
+        collect.make("hopper-medium-r1", 60, 0, tmp_path, weights=tmp_path)
 
 
 def test_d4rls_names_are_looked_for(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"download http://.*hopper_medium-v2\.hdf5"):
-        collect.recipe_or_file("hopper-medium-v2", 60, 0, tmp_path)
+        collect.data_files(parse("hopper-medium-v2"), 60, 0, tmp_path)
     (tmp_path / "hopper_medium-v2.hdf5").touch()
-    assert collect.recipe_or_file("hopper-medium-v2", 60, 0, tmp_path) == tmp_path / "hopper_medium-v2.hdf5"
+    assert collect.data_files(parse("hopper-medium-v2"), 60, 0, tmp_path) == [tmp_path / "hopper_medium-v2.hdf5"]
 
 
 # Commands

@@ -17,7 +17,7 @@ from rich.table import Table
 
 from plas_jax.commands.invocation import invoke
 from plas_jax.commands.progress import Watch
-from plas_jax.datasets.catalogue import Dataset, names, normalised_score, parse
+from plas_jax.datasets.catalogue import Dataset, names, normalised_score, parse, parts
 from plas_jax.datasets.folders import locate, search_path, writable_folder
 from plas_jax.recipes import manifests
 from plas_jax.recipes.collect import make, parse_recipe
@@ -79,8 +79,8 @@ def _rows(dataset: Dataset) -> Sequence[tuple[str, ...]]:
     """The cells after the name, for each file of a data set, or once to say that there is none."""
     unknown = ("", "", "", "", "")
     if not dataset.is_recipe:
-        found = locate(dataset, FLAGS.data_dir)
-        return [(*unknown, str(found) if found else "not found")]
+        found = [locate(part, FLAGS.data_dir) for part in parts(dataset)]
+        return [(*unknown, " + ".join(map(str, found)) if all(found) else "not found")]
     folders = search_path(FLAGS.data_dir)
     files = [pair for folder in folders for pair in manifests.made(folder, dataset.name)]
     rows = []

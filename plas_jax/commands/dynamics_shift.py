@@ -28,12 +28,12 @@ def run(words: list[str]) -> int:
     if words:
         raise ValueError(f"unexpected {' '.join(words)!r}: every argument is a flag")
     body = []
-    for environment in ENVIRONMENTS:
+    for environment, facts in ENVIRONMENTS.items():
         policy = load_policies(shipped(environment))[0][-1]
         cells, scores = [f"{environment} medium", f"{MEDIUM_RETURN[environment]:.0f}"], []
         for dynamics in ("d4rl", "gymnasium"):
             found = level(policy, environment, FLAGS.episodes, FLAGS.seed, dynamics)
-            scores.append(float(normalised_score(environment, found.mean)))
+            scores.append(float(normalised_score(facts, found.mean)))
             error = found.std / math.sqrt(FLAGS.episodes)
             cells += [f"{found.mean:.0f} ± {error:.0f}", markdown.number(scores[-1])]
         body.append([*cells, f"{scores[1] - scores[0]:+.1f}"])

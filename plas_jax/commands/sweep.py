@@ -141,7 +141,7 @@ class Sweep:
         return f", mean score {np.nanmean([row.score for row in self.results if row.update == last]):.1f}"
 
     def _stage(self, of: list[sweep.Pair]) -> Stage:
-        environments = [self.request.datasets[pair.dataset].environment for pair in of]
+        environments = [self.request.datasets[pair.dataset].environment.name for pair in of]
         return Stage(environments, self.preset.episodes, self.preset.horizon, self.request.dynamics)
 
     def _evaluate_prior(self, mesh: Any, cvaes: Batch) -> None:

@@ -5,13 +5,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from plas_jax.commands.sweep_request import Request
-from plas_jax.datasets import d4rl_files
-from plas_jax.datasets.catalogue import ENVIRONMENTS, Dataset, normalised_score
-from plas_jax.datasets.folders import require, sha256, writable_folder
+from plas_jax.datasets.catalogue import Dataset, normalised_score, parts
+from plas_jax.datasets.folders import require, writable_folder
+from plas_jax.datasets.loading import fingerprint
+from plas_jax.datasets.loading import load as load_files
 from plas_jax.datasets.minibatch import Rows, concatenate
-from plas_jax.datasets.transitions import describe, qlearning_transitions
 from plas_jax.recipes import manifests
-from plas_jax.recipes.collect import recipe_or_file
+from plas_jax.recipes.collect import data_files
 from plas_jax.types import Sizes, Transition
 
 RECIPE_SEED = 0  # data are the same for every seed of a sweep, as D4RL's files are
@@ -31,41 +31,38 @@ def check(request: Request) -> None:
         if dataset.is_recipe:
             writable_folder(request.data_dir)
         else:
-            require(dataset, request.data_dir)
+            for part in parts(dataset):
+                require(part, request.data_dir)
 
 
 def load(request: Request, progress: Callable[[str, int, int], None]) -> SweepData:
     """Make or find every data set and load it; `progress(name, rows so far, rows)` while one is made.
 
-    Raises `ValueError` and `OSError` as `recipe_or_file` and `d4rl_files.read` do.
+    Raises `ValueError` and `OSError` as `data_files` and `load_files` do.
     """
     transitions, described, sizes = [], {}, []
     rows = request.preset.rows
     for dataset in request.datasets:
-        path = recipe_or_file(
-            dataset.name, rows, RECIPE_SEED, request.data_dir, lambda done, d=dataset: progress(d.name, done, rows)
+        paths = data_files(
+            dataset, rows, RECIPE_SEED, request.data_dir, lambda done, d=dataset: progress(d.name, done, rows)
         )
-        loaded, description = _load(dataset, path)
+        loaded, description = _load(dataset, paths)
         transitions.append(loaded)
         described[dataset.name] = description
-        environment = ENVIRONMENTS[dataset.environment]
+        environment = dataset.environment
         sizes.append(Sizes.of(environment.observation_size, environment.action_size))
     observation = max(size.observation.padded for size in sizes)
     action = max(size.action.padded for size in sizes)
     return SweepData(concatenate(transitions, observation, action), sizes, described)
 
 
-def _load(dataset: Dataset, path: Path) -> tuple[Transition, dict[str, Any]]:
-    recording = d4rl_files.read(path, dataset)
-    horizon = ENVIRONMENTS[dataset.environment].horizon
-    description, transitions = describe(recording, horizon), qlearning_transitions(recording, horizon)
-    if len(transitions.reward) == 0:
-        raise ValueError(f"{path}: no transition is left once rows on a time limit are dropped")
-    recipe = manifests.read(path) if dataset.is_recipe else None
+def _load(dataset: Dataset, paths: list[Path]) -> tuple[Transition, dict[str, Any]]:
+    transitions, description = load_files(dataset, paths)
+    recipe = manifests.read(paths[0]) if dataset.is_recipe else None
     return transitions, {
         "version": dataset.version,
-        "path": str(path),
-        "fingerprint": recipe["fingerprint"] if recipe else sha256(path),
+        "path": " + ".join(map(str, paths)),
+        "fingerprint": recipe["fingerprint"] if recipe else fingerprint(paths),
         "rows": description.rows,
         "transitions": len(transitions.reward),
         "episodes": description.episodes,

@@ -44,7 +44,7 @@ def run(words: list[str]) -> int:
         with whole_file(seams) as partial:
             partial.write_text(json.dumps(seen))
     first, started, recent = start.step if start else 0, time.monotonic(), [float("nan")]
-    for at, returns in train(FLAGS.environment, FLAGS.seed, FLAGS.steps, start):
+    for at, _, returns in train(FLAGS.environment, FLAGS.seed, FLAGS.steps, start):
         recent = (recent + returns)[-10:]
         if at.step % SNAPSHOT_STEPS == 0:
             _snapshot(folder, at, seen)

@@ -1,10 +1,15 @@
-"""The data sets by name: environments with their sizes and score references, D4RL's levels and files, and recipes.
+"""The data sets by name: `catalogue.csv` has a line for each, this module reads it and finds names in it.
 
-Facts are D4RL's `d4rl/infos.py`; the score references are the same for its versions v0, v1 and v2.
+Facts are D4RL's `d4rl/infos.py`, bytes and hashes TensorFlow Datasets' `checksums.tsv`; the score references are the
+same for D4RL's versions v0, v1 and v2.
 """
 
+import csv
 import difflib
 import warnings
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -13,91 +18,124 @@ import numpy as np
 class Environment(NamedTuple):
     """What a data set's environment fixes: array sizes, steps of a whole episode, returns worth 0 and 100."""
 
+    name: str  # one of ENVIRONMENTS, or the Gymnasium id of an environment of one's own
     observation_size: int
     action_size: int
     horizon: int
-    minimum: float
-    maximum: float
+    minimum: float | None  # None where nobody has defined a score
+    maximum: float | None
+    # Of an environment of one's own: Gymnasium's `EnvSpec` as JSON, and its actions' bounds where they are not ±1.
+    specification: str = ""
+    action_low: tuple[float, ...] | None = None
+    action_high: tuple[float, ...] | None = None
 
 
 ENVIRONMENTS: dict[str, Environment] = {
-    "hopper": Environment(11, 3, 1000, -20.272305, 3234.3),
-    "walker2d": Environment(17, 6, 1000, 1.629008, 4592.3),
-    "halfcheetah": Environment(17, 6, 1000, -280.178953, 12135.0),
+    "hopper": Environment("hopper", 11, 3, 1000, -20.272305, 3234.3),
+    "walker2d": Environment("walker2d", 17, 6, 1000, 1.629008, 4592.3),
+    "halfcheetah": Environment("halfcheetah", 17, 6, 1000, -280.178953, 12135.0),
 }
-D4RL_LEVELS = ("random", "medium", "medium-replay", "medium-expert", "expert")
-# Each version of D4RL's files and the folder of its server that holds them; later ones carry their version in the name.
-D4RL_FOLDERS = {"v0": "gym_mujoco", "v1": "gym_mujoco_v1", "v2": "gym_mujoco_v2"}
 D4RL_SERVER = "http://rail.eecs.berkeley.edu/datasets/offline_rl"
-V1_FAULT = "D4RL's v1 files of hopper-medium and hopper-expert were swapped for a while (D4RL#76); v2 repaired Hopper"
-# Data made by this project (`plas_jax/recipes/collect.py`): each level and the version tag of its recipe.
-RECIPES = {"random": "r1", "medium": "r1"}
+V1_FAULTS = (
+    "D4RL's v1 files have known faults: hopper-medium and hopper-expert were swapped for a while (D4RL#76), and the "
+    "replay sets were questioned (D4RL#86); v2 replaces them"
+)
 
 
 class Dataset(NamedTuple):
-    """A parsed name: `hopper-medium-replay-v2` is ("hopper", "medium-replay", "v2")."""
+    """One data set. `version` is v0, v1 or v2 for D4RL's, r1 for this project's recipes, own or minari for others'."""
 
     name: str
-    environment: str
-    level: str
-    version: str
+    environment: Environment
+    level: str = ""
+    version: str = "own"
+    rows: int | None = None  # a recipe's, unless another size is asked for: those of D4RL's v2 file
+    source: str = ""  # D4RL: the file on its server; a mixture: the names of its parts; minari: the id there
+    bytes: int | None = None
+    sha256: str = ""
+    path: Path | None = None  # of a file of one's own
 
     @property
     def is_recipe(self) -> bool:
-        """Whether this project makes the data itself; otherwise they are a file of D4RL's."""
-        return self.version not in D4RL_FOLDERS
+        """Whether this project makes the data itself."""
+        return self.version.startswith("r")
+
+    @property
+    def is_published(self) -> bool:
+        """Whether it is a file of D4RL's, or a mixture of such files."""
+        return self.version.startswith("v")
+
+
+@cache
+def _table() -> dict[str, Dataset]:
+    lines = (files("plas_jax.datasets") / "catalogue.csv").read_text(encoding="utf-8").splitlines()
+    return {line["name"]: _dataset(line) for line in csv.DictReader(lines)}
+
+
+def _dataset(line: dict[str, str]) -> Dataset:
+    return Dataset(
+        name=line["name"],
+        environment=ENVIRONMENTS[line["environment"]],
+        level=line["level"],
+        version=line["version"],
+        rows=int(line["rows"]) if line["rows"] else None,
+        source=line["source"],
+        bytes=int(line["bytes"]) if line["bytes"] else None,
+        sha256=line["sha256"],
+    )
 
 
 def names() -> list[str]:
     """Every name worth offering: all recipes, then D4RL's v0 and v2. `parse` also takes v1, with a warning."""
-    recipes = [f"{environment}-{level}-{tag}" for environment in ENVIRONMENTS for level, tag in RECIPES.items()]
-    levels = [(version, level) for version in ("v0", "v2") for level in D4RL_LEVELS]
-    return recipes + [f"{environment}-{level}-{version}" for version, level in levels for environment in ENVIRONMENTS]
+    return [name for name, dataset in _table().items() if dataset.version != "v1"]
 
 
 def parse(name: str) -> Dataset:
     """The data set of this name. Raises `ValueError`, one line that says which part is wrong and what is close."""
-    environment, _, rest = name.partition("-")
-    level, _, version = rest.rpartition("-")
-    fault = _fault(environment, level, version)
-    if fault:
+    found = _table().get(name)
+    if found is None:
         close = difflib.get_close_matches(name.lower(), names(), n=3, cutoff=0.75)
         advice = f"did you mean {' or '.join(close)}?" if close else f"the names are {', '.join(names())}"
-        raise ValueError(f"unknown data set {name!r}: {fault}; {advice}")
-    if version == "v1":
-        warnings.warn(f"{name}: {V1_FAULT}", stacklevel=2)
-    return Dataset(name, environment, level, version)
+        raise ValueError(f"unknown data set {name!r}: {_fault(name)}; {advice}")
+    if found.version == "v1":
+        warnings.warn(f"{name}: {V1_FAULTS}", stacklevel=2)
+    return found
 
 
-def _fault(environment: str, level: str, version: str) -> str:
-    """What is wrong with the three parts of a name, or an empty string."""
+def _fault(name: str) -> str:
+    """What is wrong with a name that the table does not have."""
+    environment, _, rest = name.partition("-")
+    level, _, version = rest.rpartition("-")
     if environment not in ENVIRONMENTS:
         return f"no environment {environment!r} (there are {', '.join(ENVIRONMENTS)})"
-    versions = [*D4RL_FOLDERS, *sorted(set(RECIPES.values()))]
+    versions = sorted({dataset.version for dataset in _table().values()})
     if version not in versions:
         ending = f", not in {version!r}" if version else ""
         return f"it must end in a version ({', '.join(versions)}){ending}"
-    levels = D4RL_LEVELS if version in D4RL_FOLDERS else [key for key, tag in RECIPES.items() if tag == version]
-    if level not in levels:
-        return f"{version} has no level {level!r} (it has {', '.join(levels)})"
-    return ""
+    of = [d.level for d in _table().values() if (d.environment.name, d.version) == (environment, version)]
+    return f"{version} of {environment} has no level {level!r} (it has {', '.join(of)})"
+
+
+def parts(dataset: Dataset) -> tuple[Dataset, ...]:
+    """The data sets that one is mixed of, in their order; itself alone when it is no mixture."""
+    if " + " not in dataset.source:
+        return (dataset,)
+    return tuple(_table()[name] for name in dataset.source.split(" + "))
 
 
 def url(dataset: Dataset) -> str:
-    """Where D4RL published the file; its last part is the file's name in D4RL's cache. `ValueError` for a recipe."""
-    if dataset.is_recipe:
-        raise ValueError(f"{dataset.name} is a recipe: it is made, not downloaded")
-    environment, level, suffix = dataset.environment, dataset.level.replace("-", "_"), f"-{dataset.version}"
-    if dataset.version == "v0":
-        suffix = ""
-        if dataset.level == "medium-replay":
-            # v0 named the replay data "mixed", and called this one walker.
-            environment, level = environment.replace("walker2d", "walker"), "mixed"
-    return f"{D4RL_SERVER}/{D4RL_FOLDERS[dataset.version]}/{environment}_{level}{suffix}.hdf5"
+    """Where D4RL published the file; its last part is the file's name in D4RL's cache.
+
+    Raises `ValueError` for what D4RL has no single file of.
+    """
+    if not dataset.is_published or len(parts(dataset)) > 1:
+        raise ValueError(f"{dataset.name} is no file of D4RL's: there is nothing to download")
+    return f"{D4RL_SERVER}/{dataset.source}"
 
 
-def normalised_score(environment: str, episode_return: np.ndarray | float) -> np.ndarray:
-    """D4RL's score 100·(return − min)/(max − min); any shape to float64 of that shape. `KeyError` if unknown."""
-    reference = ENVIRONMENTS[environment]
-    spread = reference.maximum - reference.minimum
-    return 100.0 * (np.asarray(episode_return, np.float64) - reference.minimum) / spread
+def normalised_score(environment: Environment, episode_return: np.ndarray | float) -> np.ndarray:
+    """D4RL's score 100·(return − min)/(max − min); any shape to float64 of that shape, NaN without references."""
+    values = np.asarray(episode_return, np.float64)
+    if environment.minimum is None or environment.maximum is None:
+        return np.full_like(values, np.nan)
+    return 100.0 * (values - environment.minimum) / (environment.maximum - environment.minimum)

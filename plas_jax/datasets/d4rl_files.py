@@ -7,7 +7,7 @@ from typing import NamedTuple
 import h5py
 import numpy as np
 
-from plas_jax.datasets.catalogue import ENVIRONMENTS, Dataset
+from plas_jax.datasets.catalogue import Environment
 
 
 class BadDatasetError(ValueError):
@@ -24,13 +24,14 @@ class Recording(NamedTuple):
     timeouts: np.ndarray | None  # [rows], bool: the time limit cut it here
 
 
-def read(path: Path, dataset: Dataset) -> Recording:
-    """The recording in `path`, checked against what `dataset` must be.
+def read(path: Path, environment: Environment) -> Recording:
+    """The recording in `path`, checked against what data of `environment` must be.
+
+    Actions of an environment whose bounds are not ±1 are mapped linearly from them to [-1, 1].
 
     Raises `BadDatasetError` for a damaged file, a missing key, a wrong shape or length, a value that is not finite, an
-    action outside [-1, 1] or a flag that is neither 0 nor 1; `OSError` for a file that cannot be opened at all.
+    action outside its bounds or a flag that is neither 0 nor 1; `OSError` for a file that cannot be opened at all.
     """
-    environment = ENVIRONMENTS[dataset.environment]
     try:
         with h5py.File(path, "r") as file:
             observations = _numbers(path, file, "observations", (environment.observation_size,))
@@ -45,8 +46,18 @@ def read(path: Path, dataset: Dataset) -> Recording:
         raise
     except (OSError, RuntimeError) as error:  # h5py raises either for a file that was cut off
         raise BadDatasetError(f"{path}: not a whole HDF5 file: {str(error).splitlines()[0]}") from error
-    _refuse_rows(path, "actions", ~np.all(np.abs(actions) <= 1.0, axis=-1), actions, "outside [-1, 1]")
-    return Recording(observations, actions, rewards, terminals, timeouts)
+    return Recording(observations, _in_unit_box(path, actions, environment), rewards, terminals, timeouts)
+
+
+def _in_unit_box(path: Path, actions: np.ndarray, environment: Environment) -> np.ndarray:
+    """The actions, mapped from the environment's bounds to [-1, 1]; any outside is refused."""
+    if environment.action_low is None or environment.action_high is None:
+        _refuse_rows(path, "actions", ~np.all(np.abs(actions) <= 1.0, axis=-1), actions, "outside [-1, 1]")
+        return actions
+    low, high = (np.array(bound, np.float32) for bound in (environment.action_low, environment.action_high))
+    inside = np.all((low <= actions) & (actions <= high), axis=-1)
+    _refuse_rows(path, "actions", ~inside, actions, f"outside [{low.tolist()}, {high.tolist()}]")
+    return np.clip(2.0 * (actions - low) / (high - low) - 1.0, -1.0, 1.0)  # clipped: rounding may pass ±1
 
 
 def _array(path: Path, file: h5py.File, key: str, tail: tuple[int, ...], rows: int | None) -> np.ndarray:

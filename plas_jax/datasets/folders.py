@@ -37,7 +37,7 @@ def writable_folder(data_dir: str | Path | None = None) -> Path:
 def locate(dataset: Dataset, data_dir: str | Path | None = None) -> Path | None:
     """The file of a D4RL data set, under D4RL's own name or `<name>.hdf5`; None when no folder has it.
 
-    Raises `NotADirectoryError` when `data_dir` is given and is no folder.
+    For a mixture, ask for each of its `parts`. Raises `NotADirectoryError` when `data_dir` is given and is no folder.
     """
     files = [folder / name for folder in search_path(data_dir) for name in _file_names(dataset)]
     return next((file for file in files if file.is_file()), None)
@@ -50,14 +50,14 @@ def require(dataset: Dataset, data_dir: str | Path | None = None) -> Path:
         looked = ", ".join(str(folder) for folder in search_path(data_dir))
         raise FileNotFoundError(
             f"{dataset.name} was not found: looked for {' or '.join(_file_names(dataset))} in {looked}; "
-            f"download {url(dataset)} and put it there"
+            f"fetch it (python -m plas_jax.datasets fetch {dataset.name}), or download {url(dataset)} and put it there"
         )
     return found
 
 
 def _file_names(dataset: Dataset) -> list[str]:
     plain = f"{dataset.name}.hdf5"
-    return [plain] if dataset.is_recipe else [url(dataset).rpartition("/")[2], plain]
+    return [url(dataset).rpartition("/")[2], plain] if dataset.is_published else [plain]
 
 
 @contextmanager

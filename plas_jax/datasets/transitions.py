@@ -14,14 +14,27 @@ from plas_jax.types import Transition
 
 
 class Description(NamedTuple):
-    """What a recording holds. Returns are undiscounted and of whole episodes; NaN where there is none."""
+    """What a recording holds; a last episode without an end is not counted."""
 
     rows: int
-    episodes: int  # that ended; a last one without an end is not counted
     terminals: int
     timeouts: int
-    return_mean: float
-    return_std: float
+    returns: np.ndarray  # float64 [episodes], undiscounted
+
+    @property
+    def episodes(self) -> int:
+        """How many episodes ended."""
+        return len(self.returns)
+
+    @property
+    def return_mean(self) -> float:
+        """NaN when no episode ended."""
+        return float(self.returns.mean()) if len(self.returns) else float("nan")
+
+    @property
+    def return_std(self) -> float:
+        """NaN when no episode ended."""
+        return float(self.returns.std()) if len(self.returns) else float("nan")
 
 
 def qlearning_transitions(recording: Recording, horizon: int) -> Transition:
@@ -71,7 +84,4 @@ def describe(recording: Recording, horizon: int) -> Description:
     returns = np.zeros(0)
     if len(ends):
         returns = np.add.reduceat(recording.rewards[: ends[-1] + 1].astype(np.float64), starts)
-    mean, std = (float(returns.mean()), float(returns.std())) if len(returns) else (float("nan"), float("nan"))
-    return Description(
-        len(recording.rewards), len(ends), int(recording.terminals.sum()), int(timeouts.sum()), mean, std
-    )
+    return Description(len(recording.rewards), int(recording.terminals.sum()), int(timeouts.sum()), returns)

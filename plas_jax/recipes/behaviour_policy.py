@@ -1,4 +1,4 @@
-"""The policies behind the medium recipes: small squashed Gaussians, shipped as float16 weights with provenance."""
+"""The policies behind the recipes: small squashed Gaussians, shipped as float16 weights with provenance."""
 
 import json
 from collections.abc import Sequence
@@ -10,6 +10,8 @@ import numpy as np
 
 from plas_jax.datasets.folders import whole_file
 from plas_jax.models.gaussian_policy import LOG_STD_RANGE
+
+WEIGHTS = Path(str(files("plas_jax.recipes") / "weights"))
 
 
 class BehaviourPolicy(NamedTuple):
@@ -73,6 +75,6 @@ def load_policies(path: Path) -> tuple[list[BehaviourPolicy], dict[str, Any]]:
     return policies, provenance
 
 
-def shipped(environment: str) -> Path:
-    """The file of the shipped ladder of one environment; its last rung is the medium policy."""
-    return Path(str(files("plas_jax.recipes") / "weights" / f"{environment}.npz"))
+def shipped(environment: str, level: str = "medium", folder: Path = WEIGHTS) -> Path:
+    """The file of one environment's policies: the ladder whose last rung is the medium one, or the expert."""
+    return folder / (f"{environment}.npz" if level == "medium" else f"{environment}_{level}.npz")

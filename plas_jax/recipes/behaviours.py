@@ -16,6 +16,7 @@ from plas_jax.algorithms import sac
 from plas_jax.environments.lockstep import Lockstep
 from plas_jax.environments.locomotion import HORIZON, LOCOMOTION
 from plas_jax.recipes.behaviour_policy import BehaviourPolicy, from_parameters
+from plas_jax.recipes.rollout import KINDS, Columns
 from plas_jax.types import Array, Sizes, Transition
 
 # The shipped actors have 128 units so that a ladder of ten fits the repository; the critics keep rlkit's 256.
@@ -40,9 +41,10 @@ class Checkpoint(NamedTuple):
 
 
 class Progress(NamedTuple):
-    """What `train` yields after a chunk: where it is, and the returns of the episodes that ended in it."""
+    """What `train` yields after a chunk: where it is, its rows, and the returns of the episodes that ended in it."""
 
     at: Checkpoint
+    columns: Columns  # 50 rows in the layout of D4RL's v2 files
     returns: list[float]  # of sampled actions
 
 
@@ -96,11 +98,11 @@ class _Actor:
         self.length, self.episode_return = HORIZON, 0.0
         self.observation = np.zeros(0)
 
-    def collect(self, step: int, policy: BehaviourPolicy | None) -> tuple[Transition, list[float]]:
-        """A chunk of transitions, uniform actions without a policy, and the returns of the episodes it ended."""
+    def collect(self, step: int, policy: BehaviourPolicy | None) -> tuple[Columns, list[float]]:
+        """A chunk of rows, uniform actions without a policy, and the returns of the episodes it ended."""
         # Drawn from the step alone, so that a resumed run needs no saved generator.
         generator = np.random.default_rng([self.seed, step])
-        columns, returns = [], []
+        rows, returns = [], []
         shape = (1, self.lockstep.locomotion.action_size)
         for _ in range(CHUNK):
             if self.length >= HORIZON:
@@ -110,15 +112,27 @@ class _Actor:
                 action = generator.uniform(-1.0, 1.0, shape).astype(np.float32)
             else:
                 action = policy.sample(self.observation[None], generator.standard_normal(shape))
+            state = self.lockstep.position[0].copy(), self.lockstep.velocity[0].copy()
             following, reward, terminated = self.lockstep.step(action, np.zeros(1, int))
-            columns.append((self.observation, action[0], reward[0], following[0], 1.0 - terminated[0]))
-            self.observation = following[0]
             self.episode_return += float(reward[0])
             self.length += 1
-            if terminated[0] or self.length >= HORIZON:
+            # Never both on one row. The terminal counts here, for it is what the critics learn from.
+            timeout = self.length >= HORIZON and not terminated[0]
+            rows.append((self.observation, action[0], reward[0], terminated[0], timeout, following[0], *state))
+            self.observation = following[0]
+            if terminated[0] or timeout:
                 returns.append(self.episode_return)
                 self.length = HORIZON
-        return Transition(*(np.asarray(column, np.float32) for column in zip(*columns, strict=True))), returns
+        columns = zip(KINDS.items(), zip(*rows, strict=True), strict=True)
+        return {key: np.asarray(column, kind) for (key, kind), column in columns}, returns
+
+
+def transitions(columns: Columns) -> Transition:
+    """The rows as the critics see them: next observations as they were, also where the time limit cut."""
+    bootstrap = 1.0 - columns["terminals"].astype(np.float32)
+    return Transition(
+        columns["observations"], columns["actions"], columns["rewards"], columns["next_observations"], bootstrap
+    )
 
 
 def train(environment: str, seed: int, steps: int, start: Checkpoint | None = None) -> Iterator[Progress]:
@@ -131,10 +145,11 @@ def train(environment: str, seed: int, steps: int, start: Checkpoint | None = No
     step, state, replay = start or first_checkpoint(environment, seed, steps)
     while step < steps:
         uniform = int(replay.size) < RANDOM_STEPS
-        fresh, returns = actor.collect(step, None if uniform else from_parameters(state.policy.parameters))
+        columns, returns = actor.collect(step, None if uniform else from_parameters(state.policy.parameters))
+        fresh = transitions(columns)
         if uniform:
             replay = append(replay, fresh)
         else:
             state, replay = learn(state, replay, fresh, jax.random.fold_in(key, step))
         step += CHUNK
-        yield Progress(Checkpoint(step, state, replay), returns)
+        yield Progress(Checkpoint(step, state, replay), columns, returns)

@@ -5,6 +5,7 @@ its seed alone, and the rows are those of episodes 0, 1, 2, … until there are 
 run at a time changes only the speed.
 """
 
+import hashlib
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -13,6 +14,16 @@ import numpy as np
 from plas_jax.environments.lockstep import Lockstep
 
 Columns = dict[str, np.ndarray]  # by the keys of D4RL's v2 files
+KINDS: dict[str, type] = {
+    "observations": np.float32,
+    "actions": np.float32,
+    "rewards": np.float32,
+    "terminals": bool,
+    "timeouts": bool,
+    "next_observations": np.float32,
+    "infos/qpos": np.float64,
+    "infos/qvel": np.float64,
+}
 SLOTS = 64  # episodes side by side; from 16 to 256 the speed is the same, and fewer waste less at the end
 
 
@@ -27,6 +38,11 @@ class Behaviour(NamedTuple):
     act: Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
+def stream(name: str) -> int:
+    """A number for a name, to seed its episodes apart from every other's."""
+    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "little")
+
+
 class _Slots:
     """Episodes that run side by side, each with the columns of its rows so far."""
 
@@ -35,15 +51,9 @@ class _Slots:
         self.behaviour, self.entropy, self.horizon = behaviour, entropy, horizon
         robot, model = self.lockstep.locomotion, self.lockstep.model
         observation, action = robot.observation_size, robot.action_size
+        tails = ((observation,), (action,), (), (), (), (observation,), (model.nq,), (model.nv,))
         self.columns: Columns = {
-            "observations": np.zeros((slots, horizon, observation), np.float32),
-            "actions": np.zeros((slots, horizon, action), np.float32),
-            "rewards": np.zeros((slots, horizon), np.float32),
-            "terminals": np.zeros((slots, horizon), bool),
-            "timeouts": np.zeros((slots, horizon), bool),
-            "next_observations": np.zeros((slots, horizon, observation), np.float32),
-            "infos/qpos": np.zeros((slots, horizon, model.nq)),
-            "infos/qvel": np.zeros((slots, horizon, model.nv)),
+            key: np.zeros((slots, horizon, *tail), kind) for (key, kind), tail in zip(KINDS.items(), tails, strict=True)
         }
         self.noise = np.zeros((slots, horizon, action))
         self.observation = np.zeros((slots, observation), np.float32)
