@@ -26,17 +26,22 @@ setup(
         "mujoco>=3.4,<5",  # the physics
         "gymnasium>=1.4,<2",  # the robots' model files, and what tests compare the environments with
         "h5py>=3.16,<4",  # D4RL's files
+        "requests>=2.32,<3",  # fetching them: redirects, timeouts, proxies, certificates
+        "urllib3>=2.2,<3",  # requests' own transport, whose errors a resumed download tells apart
         "matplotlib>=3.11,<4",  # figures
         "rich>=15,<16",  # live progress
     ],
     extras_require={
         "cuda": ["jax[cuda13]>=0.10.0,<0.13"],
         "tpu": ["jax[tpu]>=0.10.0,<0.13"],
+        "minari": ["minari[hdf5]>=0.5.4,<0.6"],  # data sets in Minari's format
         "test": [
+            "minari[hdf5]>=0.5.4,<0.6",
             "pytest>=9.0,<10",
             "hypothesis>=6.150,<7",
             "ruff>=0.17,<0.18",
             "mypy>=2.4,<3",
+            "types-requests>=2.32,<3",
             "gymnasium[mujoco]>=1.4,<2",  # the environments that ours must equal
         ],
     },

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import jax
@@ -12,7 +13,8 @@ from plas_jax.environments.locomotion import LOCOMOTION
 from plas_jax.models.gaussian_policy import GaussianPolicy, squashed_sample
 from plas_jax.recipes import behaviours
 from plas_jax.recipes.behaviour_policy import from_parameters, load_policies, save_policies, shipped
-from plas_jax.recipes.levels import MEDIUM_RETURN, RUNGS, ladder, level, nearest
+from plas_jax.recipes.levels import MEDIUM_RETURN, RUNGS, choose, ladder, level
+from plas_jax.recipes.networks import restart, save_networks
 
 ROOT = Path(__file__).parents[1]
 
@@ -71,10 +73,24 @@ def test_a_saved_ladder_comes_back_in_float16(trained, tmp_path):
 
 
 def test_levels_by_hand():
-    assert nearest([900.0, 1500.0, 1400.0, 1444.0], 1422.0) == 2
     assert ladder([10, 20, 30, 40, 50, 60], 4, rungs=5) == [0, 1, 2, 3, 4]
     assert ladder([10, 20, 30, 40, 50, 60], 5, rungs=2) == [2, 5]
     assert ladder([10, 20], 1, rungs=10) == [0, 1]
+
+
+def test_the_policy_to_ship_is_chosen_by_a_rule():
+    """Ten episodes each, then a hundred for the five nearest: what looked best after ten may not be."""
+    rough = [900.0, 1500.0, 1400.0, 1444.0, 1300.0, 1420.0, 2000.0]
+    fine = {1: 1422.0, 2: 1400.0, 3: 1100.0, 4: 1300.0, 5: 1000.0}
+    played = []
+
+    def play(place, episodes):
+        played.append((place, episodes))
+        return rough[place] if episodes == 10 else fine.get(place, 3000.0)
+
+    assert choose(range(7), play, 1422.0) == 1
+    assert played == [(place, 10) for place in range(7)] + [(place, 100) for place in (1, 2, 3, 4, 5)]
+    assert choose([0, 2, 4], lambda place, _: rough[place], None) == 2
 
 
 def test_a_level_is_that_of_its_own_dynamics():
@@ -135,3 +151,32 @@ def test_commands_refuse_what_they_cannot_do(tmp_path):
         done = subprocess.run(words, capture_output=True, text=True, check=False)
         assert done.returncode != 0
         assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_a_run_goes_on_from_its_networks_alone(trained, tmp_path, monkeypatch):
+    """Its transitions are gone: its policy refills the buffer first, and it learns once there are enough."""
+    state = trained[1].state
+    save_networks(tmp_path / "networks.npz", state, {"environment": "hopper", "step": 6000, "seams": [300]})
+    assert (tmp_path / "networks.npz").stat().st_size < 2**19
+    start, record = restart(tmp_path / "networks.npz", "hopper", 0, 6300)
+    assert record["seams"] == [300]
+    assert (start.step, int(start.replay.size)) == (6000, 0)
+    kept = [start.state.policy.parameters, start.state.critics.parameters, start.state.critic_targets]
+    before = [state.policy.parameters, state.critics.parameters, state.critics.parameters]
+    for one, other in zip(jax.tree.leaves(kept), jax.tree.leaves(before), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-6)
+    monkeypatch.setattr(behaviours, "REFILL_STEPS", 100)
+    kernels, actions = [np.asarray(from_parameters(start.state.policy.parameters).mean[0])], []
+    for at in behaviours.train("hopper", 0, 6200, start):
+        kernels.append(from_parameters(at.at.state.policy.parameters).mean[0])
+        actions.append(at.columns["actions"])
+    changes = [np.abs(after - earlier).max() for earlier, after in pairwise(kernels)]
+    assert changes[:2] == [0.0, 0.0]
+    assert min(changes[2:]) > 0
+    assert not np.array_equal(actions[0], actions[1])
+
+
+def test_networks_of_another_run_are_refused(trained, tmp_path):
+    save_networks(tmp_path / "networks.npz", trained[1].state, {"environment": "hopper", "step": 10, "seams": []})
+    with pytest.raises(ValueError, match="not the networks of a run in walker2d"):
+        restart(tmp_path / "networks.npz", "walker2d", 0, 100)

@@ -27,7 +27,9 @@ OWNERS = {
     "mujoco": ("environments/", "commands/"),  # commands report its version
     "gymnasium": ("environments/", "commands/"),
     "h5py": ("datasets/d4rl_files.py",),
+    "minari": ("datasets/minari_files.py",),
     "matplotlib": ("reports/figures.py",),
+    "requests": ("datasets/download.py",),
     "orbax": ("training/checkpoints.py",),
 }
 SOURCES = {path.relative_to(PACKAGE).as_posix(): path.read_text("utf-8") for path in sorted(PACKAGE.rglob("*.py"))}

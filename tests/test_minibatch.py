@@ -2,10 +2,12 @@
 
 import jax
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from plas_jax.datasets.minibatch import concatenate, minibatch
+from plas_jax.training.layout import on_all, run_mesh
 from plas_jax.types import Transition
 
 LENGTHS = (5, 7, 11)
@@ -19,7 +21,7 @@ def numbered(first, rows, observation, action):
 
 
 def three_datasets():
-    return concatenate([numbered(0, 5, 3, 1), numbered(5, 7, 4, 2), numbered(12, 11, 2, 2)], 4, 2)
+    return concatenate([numbered(0, 5, 3, 1), numbered(5, 7, 4, 2), numbered(12, 11, 2, 2)], 30, 4, 2)
 
 
 def test_data_sets_stand_one_behind_the_other_with_zeros_to_their_right():
@@ -37,6 +39,20 @@ def test_data_sets_stand_one_behind_the_other_with_zeros_to_their_right():
             continue
         width = np.repeat(true[field], LENGTHS)[:, None]
         np.testing.assert_array_equal(values, np.where(np.arange(columns[field]) < width, number[:, None], 0))
+
+
+def test_more_rows_than_expected_are_refused():
+    with pytest.raises(ValueError, match="12 transitions do not fit where 11"):
+        concatenate([numbered(0, 5, 3, 1), numbered(5, 7, 3, 1)], 11, 3, 1)
+
+
+def test_every_device_of_a_cpu_reads_the_one_copy():
+    """At the paper's sizes the data are gigabytes: a copy for each core would not fit where one does."""
+    rows = concatenate([numbered(0, 4000, 17, 6), numbered(4000, 3000, 11, 3)], 9000, 17, 6).transitions
+    placed = on_all(run_mesh(2), rows)
+    for column, shared in zip(rows, placed, strict=True):
+        assert len(shared.addressable_shards) == 2
+        assert {shard.data.unsafe_buffer_pointer() for shard in shared.addressable_shards} == {column.ctypes.data}
 
 
 @settings(deadline=None, max_examples=60)

@@ -41,8 +41,9 @@ def random_rows(dimensions, rows, seed):
     return Transition(*(column.astype(np.float32) for column in columns))
 
 
+ROOM = 1000  # rows
 DATASETS = [random_rows(WIDE, 300, 0), random_rows(SMALL, 200, 1)]
-ROWS = concatenate(DATASETS, *WIDE)
+ROWS = concatenate(DATASETS, ROOM, *WIDE)
 OF_WIDE, OF_SMALL = 0, 1
 
 
@@ -368,8 +369,8 @@ def test_a_single_bad_row_marks_its_run_when_it_is_first_drawn_and_no_other():
     # A row of its own: the bad data set stands behind the others and belongs to one run.
     reward = DATASETS[OF_WIDE].reward.copy()
     reward[bad_row] = np.nan
-    healthy = concatenate([*DATASETS, DATASETS[OF_WIDE]], *WIDE)
-    broken = concatenate([*DATASETS, DATASETS[OF_WIDE]._replace(reward=reward)], *WIDE)
+    healthy = concatenate([*DATASETS, DATASETS[OF_WIDE]], ROOM, *WIDE)
+    broken = concatenate([*DATASETS, DATASETS[OF_WIDE]._replace(reward=reward)], ROOM, *WIDE)
     batch, runs = batch_and_runs("plas")
     start = runs.start.copy()
     start[wide[0]] = healthy.start[2]

@@ -6,8 +6,11 @@ import os
 import re
 import subprocess
 import sys
+import threading
 import time
+from functools import partial
 from hashlib import sha256
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import h5py
@@ -17,15 +20,15 @@ import pytest
 import plas_jax
 from plas_jax.commands import datasets as command
 from plas_jax.datasets import d4rl_files
-from plas_jax.datasets.catalogue import ENVIRONMENTS, parse
+from plas_jax.datasets.catalogue import ENVIRONMENTS, normalised_score, parse, parts
 from plas_jax.datasets.transitions import describe
 from plas_jax.environments.lockstep import Lockstep
-from plas_jax.recipes import collect, manifests, rollout, stretches
+from plas_jax.recipes import behaviours, collect, manifests, rollout, stretches
 from plas_jax.recipes.behaviour_policy import BehaviourPolicy, load_policies, save_policies
 
 
-def ladder(path, environment, seed=0):
-    """A file of two untrained policies, the last one far from the first."""
+def ladder(path, environment, seed=0, steps=(40, 100)):
+    """A file of untrained policies, each far from the others."""
     generator = np.random.default_rng(seed)
     sizes = ENVIRONMENTS[environment]
 
@@ -36,7 +39,7 @@ def ladder(path, environment, seed=0):
         hidden = (layer(sizes.observation_size, 128), layer(128, 128))
         return BehaviourPolicy(hidden, layer(128, sizes.action_size), layer(128, sizes.action_size))
 
-    save_policies(path, [policy(), policy()], {"steps": [40, 100]})
+    save_policies(path, [policy() for _ in steps], {"steps": list(steps)})
     return path
 
 
@@ -191,6 +194,101 @@ def test_weights_stand_in_the_manifest(tmp_path, weights):
     assert manifest["weights"] == {"sha256": digest(weights / "hopper.npz"), "provenance": {"steps": [40, 100]}}
 
 
+def ends_of(rows):
+    return np.flatnonzero(rows["terminals"] | rows["timeouts"])
+
+
+def test_medium_expert_is_medium_then_expert_in_whole_episodes(tmp_path, weights):
+    mixed = rows_of(collect.make("hopper-medium-expert-r1", 1000, 0, tmp_path, weights=weights))
+    seam = ends_of(mixed)[ends_of(mixed) >= 499][0] + 1
+    assert ends_of(mixed)[-1] == len(mixed["rewards"]) - 1 >= 999
+    for level, part in (("medium", slice(0, seam)), ("expert", slice(seam, None))):
+        rows = len(mixed["rewards"][part])
+        alone = rows_of(collect.make(f"hopper-{level}-r1", rows, 0, tmp_path, weights=weights))
+        for key, values in alone.items():
+            assert values.tobytes() == mixed[key][part].tobytes(), (level, key)
+
+
+def test_form_a_is_expert_then_replay_in_the_shares_of_d4rls_file(tmp_path, weights):
+    of = stretches.stretches(parse("hopper-medium-expert-a-r1"), weights)
+    assert [stretch.share for stretch in of] == pytest.approx(
+        [1e6 / 1_200_919, *(200_919 / 1_200_919 * np.array([0.4, 0.6]))]
+    )
+    mixed = rows_of(collect.make("hopper-medium-expert-a-r1", 600, 0, tmp_path, weights=weights))
+    alone = rows_of(collect.make("hopper-expert-r1", 480, 0, tmp_path, weights=weights))
+    for key, values in alone.items():
+        assert values.tobytes() == mixed[key][:480].tobytes(), key
+
+
+def test_replay_climbs_the_ladder_in_whole_episodes(tmp_path):
+    """Uniform actions up to the first snapshot, then each snapshot for the steps up to the next."""
+    ladder(tmp_path / "hopper.npz", "hopper", steps=(100, 300, 400))
+    dataset = parse("hopper-medium-replay-r1")
+    uniform, first, second = stretches.stretches(dataset, tmp_path)
+    assert [stretch.share for stretch in (uniform, first, second)] == [0.25, 0.5, 0.25]
+    assert uniform.behaviour is stretches.UNIFORM
+    policies = load_policies(tmp_path / "hopper.npz")[0]
+    observation, noise = np.ones((3, 11)), np.ones((3, 3))
+    for stretch, policy in ((first, policies[0]), (second, policies[1])):
+        np.testing.assert_array_equal(
+            stretch.behaviour.act(observation, noise), stretches.sampled(policy).act(observation, noise)
+        )
+    path = collect.make("hopper-medium-replay-r1", 800, 0, tmp_path, weights=tmp_path)
+    rows, ends = rows_of(path), []
+    for stretch, wanted in ((uniform, 200), (first, 600), (second, 800)):
+        begin = ends[-1] if ends else 0
+        alone = rollout.roll_out("hopper", 1000, 1500, stretch.behaviour, [0, stretch.stream], collect.ignore)
+        end = begin + next(end + 1 for end in ends_of(alone) if begin + end + 1 >= wanted)
+        for key, values in alone.items():
+            assert values[: end - begin].tobytes() == rows[key][begin:end].tobytes(), key
+        ends.append(end)
+    assert ends[-1] == len(rows["rewards"]) == manifests.read(path)["rows_made"]
+    assert len({stretch.stream for stretch in (uniform, first, second)}) == 3
+
+
+def test_every_stretch_has_an_episode_however_few_rows_are_asked_for(tmp_path):
+    ladder(tmp_path / "halfcheetah.npz", "halfcheetah", steps=(100, 200))
+    path = collect.make("halfcheetah-medium-replay-r1", 10, 0, tmp_path, weights=tmp_path)
+    assert ends_of(rows_of(path)).tolist() == [999, 1999]
+
+
+@pytest.fixture
+def soon(monkeypatch):
+    """Training that begins after 100 random steps instead of 5,000."""
+    monkeypatch.setattr(behaviours, "RANDOM_STEPS", 100)
+
+
+def test_a_trained_buffer_is_that_of_its_run(tmp_path, soon):
+    paths = []
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        seen = []
+        paths.append(collect.make("hopper-medium-replay-trained-r1", 230, 5, tmp_path / folder, seen.append))
+        assert seen == [50, 100, 150, 200, 230, 230]
+    assert digest(paths[0]) == digest(paths[1])
+    rows = rows_of(paths[0])
+    *_, last = behaviours.train("hopper", 5, 250)
+    replay = last.at.replay.rows
+    for key, column in (("observations", replay.observation), ("actions", replay.action), ("rewards", replay.reward)):
+        np.testing.assert_array_equal(rows[key], column[:230])
+    np.testing.assert_array_equal(rows["terminals"], replay.bootstrap[:230] == 0)
+    goes_on = np.setdiff1d(np.arange(229), ends_of(rows))
+    np.testing.assert_array_equal(rows["next_observations"][goes_on], rows["observations"][goes_on + 1])
+    manifest = manifests.read(paths[0])
+    assert manifest["training"]["policy_widths"] == [128, 128]
+    assert {"jax", "mujoco"} <= set(manifest["versions"])
+
+
+def test_replay_train_makes_the_trained_recipe(tmp_path, soon, capsys):
+    words = ["make", "hopper-medium-replay-r1", "--replay=train", "--size=60", f"--data_dir={tmp_path}"]
+    assert command.main(words) == 0
+    path, sha256 = capsys.readouterr().out.splitlines()[-2:]
+    assert Path(path).name.startswith("hopper-medium-replay-trained-r1-60-")
+    assert digest(Path(path)) == sha256
+    assert command.main(["make", "hopper-medium-r1", "--replay=train", f"--data_dir={tmp_path}"]) == 1
+    assert "--replay=train makes a medium-replay recipe" in capsys.readouterr().err
+
+
 # Reuse, and nothing half-made
 
 
@@ -298,6 +396,58 @@ def test_make_prints_path_and_hash_last(tmp_path):
     assert "200 of 200 rows" in done.stderr
 
 
+@pytest.fixture
+def server(tmp_path):
+    """A mirror of D4RL's server: two small files in its folder of v0."""
+    folder = tmp_path / "served" / "gym_mujoco"
+    folder.mkdir(parents=True)
+    (folder / "hopper_medium.hdf5").write_bytes(b"medium")
+    (folder / "hopper_expert.hdf5").write_bytes(b"expert")
+    handler = partial(SimpleHTTPRequestHandler, directory=tmp_path / "served")
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+def test_fetch_gets_every_part_of_a_mixture_and_what_is_there_only_once(tmp_path, server, monkeypatch, capsys):
+    def small(dataset):
+        return [part._replace(bytes=6, sha256=sha256(part.level.encode()).hexdigest()) for part in parts(dataset)]
+
+    monkeypatch.setattr(command, "parts", small)
+    words = ["fetch", "hopper-medium-expert-v0", f"--server={server}/", f"--data_dir={tmp_path}"]
+    expected = []
+    for name in ("medium", "expert"):
+        expected += [str(tmp_path / f"hopper_{name}.hdf5"), sha256(name.encode()).hexdigest()]
+    assert command.main(words) == 0
+    assert capsys.readouterr().out.splitlines() == expected
+    assert (tmp_path / "hopper_expert.hdf5").read_bytes() == b"expert"
+    monkeypatch.setattr(command.download, "download", None)  # a second fetch would call it
+    assert command.main(words) == 0
+    assert capsys.readouterr().out.splitlines() == expected
+
+
+def test_fetch_refuses_a_file_that_is_not_the_published_one(tmp_path, server, capsys):
+    words = ["fetch", "hopper-medium-v0", f"--server={server}", f"--data_dir={tmp_path / 'data'}"]
+    (tmp_path / "data").mkdir()
+    assert command.main(words) == 1
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert f"cannot download {server}/gym_mujoco/hopper_medium.hdf5" in error
+    assert str(tmp_path / "data") in error
+    assert list((tmp_path / "data").iterdir()) == []
+
+
+def test_validate_says_what_is_wrong_by_its_exit_status(tmp_path, capsys):
+    path = collect.make("hopper-random-r1", 2000, 0, tmp_path)
+    words = ["validate", "hopper-random-r1", "--size=2000", f"--data_dir={tmp_path}"]
+    assert command.main(words) == 0
+    columns = rows_of(path)
+    columns["rewards"] = np.roll(columns["rewards"], 1)
+    d4rl_files.write(tmp_path / "shifted.hdf5", columns, {})
+    assert command.main(["validate", f"{tmp_path}/shifted.hdf5@hopper"]) == 1
+    assert "wrong" in capsys.readouterr().out
+
+
 def test_a_wrong_name_is_one_line(tmp_path):
     done = call("make", "hopper-rondom-r1", cwd=tmp_path)
     assert done.returncode == 1
@@ -318,7 +468,10 @@ def test_a_wrong_name_is_one_line(tmp_path):
         (["make", "hopper-random-r1", "--seed=-1"], 2, "seed=-1"),
         (["make", "hopper-random-r1", "--colour=red"], 2, "colour"),
         (["make"], 2, "NAME"),
-        (["fetch", "hopper-medium-v2"], 2, "'fetch hopper-medium-v2' is no command"),
+        (["fetch", "hopper-random-r1"], 1, "nothing to download"),
+        (["fetch"], 2, "fetch needs the NAME"),
+        (["validate", "hopper-medium-v2"], 1, "was not found"),
+        (["steal", "hopper-medium-v2"], 2, "'steal hopper-medium-v2' is no command"),
         ([], 2, "--help"),
     ],
 )
@@ -346,16 +499,38 @@ def test_ctrl_c_is_one_line(tmp_path, monkeypatch, capsys):
     assert capsys.readouterr().err.startswith("error: interrupted")
 
 
+def cells(line):
+    return [cell.strip() for cell in line.strip("│").split("│")]
+
+
 def test_list_shows_what_is_there(tmp_path, capsys):
     path = collect.make("hopper-random-r1", 500, 2, tmp_path)
     (tmp_path / "walker_mixed.hdf5").touch()
+    d4rl_files.write(tmp_path / "hopper_random.hdf5", rows_of(path), {})
     assert command.main(["list", f"--data_dir={tmp_path}"]) == 0
     lines = capsys.readouterr().out.splitlines()
     line = next(line for line in lines if "hopper-random-r1" in line)
     manifest = manifests.read(path)
-    for cell in ("500", "2", str(manifest["episodes"]), f"{manifest['return_mean']:.1f}", str(path)):
-        assert cell in line
-    assert any("walker2d-medium-replay-v0" in line and "walker_mixed.hdf5" in line for line in lines)
+    counts = [str(manifest[key]) for key in ("seed", "episodes", "terminals", "timeouts")]
+    mean, score = (
+        f"{manifest['return_mean']:.1f}",
+        f"{normalised_score(ENVIRONMENTS['hopper'], manifest['return_mean']):.1f}",
+    )
+    assert cells(line) == ["hopper-random-r1", "500", *counts, mean, score, manifest["fingerprint"][:12], str(path)]
+    copy = cells(next(line for line in lines if "hopper-random-v0" in line))
+    fingerprint = digest(tmp_path / "hopper_random.hdf5")[:12]
+    assert copy == [
+        "hopper-random-v0",
+        "500",
+        "",
+        *counts[1:],
+        mean,
+        score,
+        fingerprint,
+        str(tmp_path / "hopper_random.hdf5"),
+    ]
+    assert any("walker2d-medium-replay-v0" in line and "not a whole HDF5 file" in line for line in lines)
+    assert any("hopper-medium-expert-v0" in line and "not found" in line for line in lines)
     assert any("walker2d-random-r1" in line and "not made yet" in line for line in lines)
 
 

@@ -14,6 +14,7 @@ import pytest
 
 from plas_jax.algorithms.presets import PRESETS
 from plas_jax.datasets import d4rl_files
+from plas_jax.datasets.catalogue import ENVIRONMENTS
 from plas_jax.evaluation.rows import Row, read_rows
 
 ROOT = Path(__file__).parents[1]
@@ -31,6 +32,17 @@ def command(*arguments, home=None):
 def call(*arguments, home=None, **options):
     words, environment = command(*arguments, home=home)
     return subprocess.run(words, env=environment, capture_output=True, text=True, check=False, **options)
+
+
+def interrupt_at(phase, words, environment):
+    """Send Ctrl-C as soon as a phase is seen; returns the exit status."""
+    with subprocess.Popen(words, env=environment, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as running:
+        for line in running.stderr:
+            if line.startswith(phase):
+                running.send_signal(signal.SIGINT)
+                break
+        running.communicate(timeout=120)
+    return running.returncode
 
 
 @pytest.fixture(scope="module")
@@ -101,6 +113,67 @@ def test_progress_has_phases_speed_and_time_left(finished):
     assert any("run-updates/s" in line and "to go" in line for line in lines)
 
 
+def test_the_groups_and_their_memory_are_told_before_anything_starts(finished):
+    lines = finished[1].stdout.splitlines()
+    assert lines[0] == "1 shape group, one program for each phase of each"
+    assert lines[1].startswith("cvae-16: 8 runs over 4 CVAEs 16 wide, 2,000 rows; memory 0.000336 GB data + ")
+    assert lines[1].endswith("; hopper-random-r1, halfcheetah-medium-r1")
+
+
+@pytest.fixture(scope="module")
+def mixed(data, tmp_path_factory):
+    """Two shape groups: replay CVAEs are narrower. D4RL's form (b), a file of one's own, and a recipe in the first."""
+    for name in ("hopper_medium.hdf5", "hopper_expert.hdf5", "mine.hdf5"):
+        d4rl_files.write(data / name, recording(), {})
+    folder = tmp_path_factory.mktemp("mixed") / "sweep"
+    names = "hopper-medium-replay-r1,hopper-medium-expert-v0,halfcheetah-random-r1," + f"{data / 'mine.hdf5'}@hopper"
+    words = ["--preset=smoke", f"--datasets={names}", "--seeds=1", "--perturbation_limits=0,0.1"]
+    done = call(*words, f"--data_dir={data}", f"--output={folder}")
+    assert done.returncode == 0, done.stderr
+    return folder, done, words
+
+
+def test_any_mix_of_data_sets_is_one_program_per_shape_group(mixed):
+    folder, done, _ = mixed
+    lines = done.stdout.splitlines()
+    assert lines[0] == "2 shape groups, one program for each phase of each"
+    assert lines[1].startswith("cvae-8: 2 runs over 1 CVAEs 8 wide, 1,000 rows;")
+    assert lines[2].startswith("cvae-16: 6 runs over 3 CVAEs 16 wide, 1,150 rows;")
+    manifest = json.loads((folder / "manifest.json").read_text())
+    assert [group["executables"] for group in manifest["groups"].values()] == [{"behaviour": 1, "policy": 1}] * 2
+    assert manifest["executables"] == {"behaviour": 2, "policy": 2}
+    assert [group["cvae_width"] for group in manifest["groups"].values()] == [8, 16]
+    rows = read_rows(folder / "results.csv")
+    names = {"hopper-medium-replay-r1", "hopper-medium-expert-v0", "halfcheetah-random-r1", "mine@hopper"}
+    assert {row.dataset for row in rows} == set(manifest["datasets"]) == names
+    assert len(rows) == 4 * (1 + 2 * 2)
+    assert manifest["datasets"]["hopper-medium-expert-v0"]["rows"] == 100
+    assert "hopper-medium-expert-v0 is (b)" in (folder / "table_1.md").read_text()
+    assert any(line.startswith("train CVAEs (cvae-8)") for line in done.stderr.splitlines())
+
+
+def test_a_group_does_not_depend_on_the_others(mixed, data, tmp_path):
+    words = ["--preset=smoke", "--datasets=halfcheetah-random-r1", "--seeds=1", "--perturbation_limits=0,0.1"]
+    done = call(*words, f"--data_dir={data}", f"--output={tmp_path / 'alone'}")
+    assert done.returncode == 0, done.stderr
+    of = [row for row in read_rows(mixed[0] / "results.csv") if row.dataset == "halfcheetah-random-r1"]
+    alone = read_rows(tmp_path / "alone" / "results.csv")
+    # The same draws; the padding of another batch rounds otherwise, and 40 updates do not let that grow far.
+    assert [row[:9] for row in of] == [row[:9] for row in alone]
+    np.testing.assert_allclose([row.episode_return for row in of], [row.episode_return for row in alone], rtol=1e-2)
+
+
+@pytest.mark.parametrize("phase", ["train policies (cvae-8)", "train CVAEs (cvae-16)", "evaluate at 40 (cvae-16)"])
+def test_a_sweep_of_several_groups_resumes_to_the_same_bytes(mixed, data, tmp_path, phase):
+    folder, _, words = mixed
+    stopped = tmp_path / "stopped"
+    words, environment = command(*words, f"--data_dir={data}", f"--output={stopped}")
+    interrupt_at(phase, words, environment)
+    done = subprocess.run([*words, "--resume"], env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert (stopped / "results.csv").read_bytes() == (folder / "results.csv").read_bytes()
+
+
 def test_quick_is_what_it_must_be_at_least():
     quick = PRESETS["quick"]
     assert quick.rows >= 100_000
@@ -110,7 +183,8 @@ def test_quick_is_what_it_must_be_at_least():
     assert len(quick.evaluations) >= 3
     assert quick.evaluations[-1] == quick.policy_updates
     assert quick.episodes >= 5
-    assert quick.horizon == 1000
+    assert quick.horizon is None  # the environments' own
+    assert {environment.horizon for environment in ENVIRONMENTS.values()} == {1000}
 
 
 def test_a_finished_folder_is_not_overwritten(finished, data):
@@ -137,14 +211,9 @@ def test_a_stopped_sweep_resumes_to_the_same_bytes(finished, data, tmp_path, pha
     folder = tmp_path / "sweep"
     arguments = [*SHORT, f"--data_dir={data}", f"--output={folder}"]
     words, environment = command(*arguments)
-    with subprocess.Popen(words, env=environment, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as running:
-        for line in running.stderr:
-            if line.startswith(phase):
-                running.send_signal(signal.SIGINT)
-                break
-        running.communicate(timeout=120)
+    status = interrupt_at(phase, words, environment)
     if phase != "train policies":  # whose only line comes when it is over
-        assert running.returncode == 130
+        assert status == 130
         assert json.loads((folder / "manifest.json").read_text())["complete"] is False
     resumed = call(*arguments, "--resume")
     assert resumed.returncode == 0, resumed.stderr

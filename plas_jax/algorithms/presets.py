@@ -1,5 +1,6 @@
 """Every constant of the paper's experiments, of its official code and of this project's shorter ones, by name."""
 
+import re
 from typing import NamedTuple
 
 from plas_jax.algorithms import behaviour, plas
@@ -35,6 +36,7 @@ class Preset(NamedTuple):
 
     name: str
     policy: plas.Architecture
+    replay_cvae_width: int  # of the CVAEs of medium-replay sets, which the paper makes narrower than the others
     knobs: plas.Knobs
     behaviour_knobs: behaviour.Knobs
     behaviour_updates: int  # M, of the CVAE
@@ -42,8 +44,8 @@ class Preset(NamedTuple):
     evaluations: tuple[int, ...]  # the updates at which policies are evaluated
     episodes: int  # per evaluation
     evaluations_in_mean: int  # the reported score is the mean over this many last evaluations
-    rows: int  # of a recipe data set; files of D4RL's are taken whole
-    horizon: int = 1000
+    rows: int | None  # of a recipe data set, None for those of D4RL's file; files are taken whole
+    horizon: int | None = None  # of an evaluation's episodes; None for the environment's own
     uses_latent_limit_table: bool = True
 
     def behaviour_architecture(self) -> behaviour.Architecture:
@@ -58,10 +60,10 @@ def every(interval: int, updates: int) -> tuple[int, ...]:
 
 PAPER = Preset(
     name="paper",
-    # Appendix A has a CVAE of 128 units for data sets of fewer than a million transitions (the replay sets; a rule on
-    # rows would misfire, since dropping time limits leaves fewer of a nominal million). Another width is another shape
-    # group, which a sweep does not form yet: every data set gets 750.
     policy=PAPER_POLICY,
+    # Appendix A: 128 units for data sets of fewer than a million transitions, which are the replay sets. A rule on rows
+    # would misfire, since dropping time limits leaves fewer of a nominal million.
+    replay_cvae_width=128,
     knobs=PAPER_KNOBS,
     behaviour_knobs=behaviour.Knobs(learning_rate=1e-4),  # algos.py:157
     behaviour_updates=500_000,  # appendix A
@@ -69,11 +71,12 @@ PAPER = Preset(
     evaluations=every(1000, 500_000),  # section 5: every 1000 updates, 10 episodes
     episodes=10,
     evaluations_in_mean=10,  # the paper does not say which; D4RL reports the last, we the mean of the last ten
-    rows=1_000_000,  # the size of D4RL's files
+    rows=None,
 )
 
 OFFICIAL_CODE = PAPER._replace(
     name="official_code",
+    replay_cvae_width=750,  # main.py:56: one default for every data set
     knobs=PAPER_KNOBS._replace(clip_weight=0.75, latent_limit=2.0),  # algos.py:189, main.py:57
     uses_latent_limit_table=False,
 )
@@ -86,6 +89,7 @@ OFFICIAL_CODE = PAPER._replace(
 QUICK = Preset(
     name="quick",
     policy=plas.Architecture(policy_widths=(64, 64), critic_widths=(64, 64), cvae_width=128, batch_size=100),
+    replay_cvae_width=128,
     knobs=PAPER_KNOBS._replace(polyak=0.03),
     behaviour_knobs=behaviour.Knobs(learning_rate=5e-4),
     behaviour_updates=20_000,
@@ -100,6 +104,7 @@ QUICK = Preset(
 SMOKE = Preset(
     name="smoke",
     policy=plas.Architecture(policy_widths=(16, 16), critic_widths=(16, 16), cvae_width=16, batch_size=32),
+    replay_cvae_width=8,
     knobs=PAPER_KNOBS,
     behaviour_knobs=behaviour.Knobs(learning_rate=1e-3),
     behaviour_updates=50,
@@ -116,6 +121,7 @@ SMOKE = Preset(
 ROBOT = Preset(
     name="robot",
     policy=plas.Architecture(policy_widths=(64, 64), critic_widths=(64, 64), cvae_width=64, batch_size=256),
+    replay_cvae_width=64,
     knobs=PAPER_KNOBS._replace(clip_weight=0.75, policy_learning_rate=3e-4, critic_learning_rate=3e-4),
     behaviour_knobs=behaviour.Knobs(learning_rate=1e-4),
     behaviour_updates=15_000,
@@ -132,6 +138,17 @@ PRESETS = {preset.name: preset for preset in (SMOKE, QUICK, PAPER, OFFICIAL_CODE
 
 def latent_limit(preset: Preset, dataset: str) -> float:
     """σ for a data set named as D4RL does, with or without its version."""
-    family = "-".join(part for part in dataset.split("-") if part not in ("v0", "v1", "v2", "r1"))
     base = float(preset.knobs.latent_limit)
-    return LATENT_LIMIT.get(family, base) if preset.uses_latent_limit_table else base
+    return LATENT_LIMIT.get(_family(dataset), base) if preset.uses_latent_limit_table else base
+
+
+def for_dataset(preset: Preset, dataset: str) -> Preset:
+    """The preset with the CVAE's width for a data set named as D4RL does, with or without its version."""
+    if not _family(dataset).endswith("-medium-replay"):
+        return preset
+    return preset._replace(policy=preset.policy._replace(cvae_width=preset.replay_cvae_width))
+
+
+def _family(dataset: str) -> str:
+    """The name without its version, and without the mark of a buffer that was trained here."""
+    return re.sub(r"(-trained)?-[rv]\d+$", "", dataset)

@@ -2,55 +2,75 @@
 
 usage:
   python -m plas_jax.datasets list [--data_dir=D]
-  python -m plas_jax.datasets make NAME [--size=1000000] [--seed=0] [--data_dir=D]
+  python -m plas_jax.datasets make NAME [--size=1000000] [--seed=0] [--replay=ladder|train] [--data_dir=D]
+  python -m plas_jax.datasets fetch NAME [--server=URL] [--data_dir=D]
+  python -m plas_jax.datasets validate NAME [--size=1000000] [--seed=0] [--data_dir=D]
 
-`list` shows every data set and where it is; `make` makes a recipe's, or finds it made, and prints its path and
-sha256. Without --data_dir, data are looked for in $D4RL_DATASET_DIR, then in ~/.d4rl/datasets, and written to the
-first of these.
+`list` shows every data set and what was found of it. `make` makes a recipe's, or finds it made; --replay=train makes
+the buffer of a fresh training run instead of the ladder of shipped policies. `fetch` downloads a file of D4RL's. Both
+print the file's path and sha256 last. `validate` checks a data set: 0 when nothing is wrong. Without --data_dir, data
+are looked for in $D4RL_DATASET_DIR, then in ~/.d4rl/datasets, and written to the first of these.
 """
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from absl import flags
-from rich.console import Console
-from rich.table import Table
 
+from plas_jax.commands.datasets_list import show
+from plas_jax.commands.datasets_validate import report
 from plas_jax.commands.invocation import invoke
-from plas_jax.commands.progress import Watch
-from plas_jax.datasets.catalogue import Dataset, names, normalised_score, parse, parts
-from plas_jax.datasets.folders import locate, search_path, writable_folder
+from plas_jax.commands.progress import Watch, screen
+from plas_jax.datasets import download
+from plas_jax.datasets.catalogue import D4RL_SERVER, Dataset, parse, parts, url
+from plas_jax.datasets.folders import locate, writable_folder
+from plas_jax.environments.own_data import find
 from plas_jax.recipes import manifests
-from plas_jax.recipes.collect import make, parse_recipe
+from plas_jax.recipes.collect import data_files, make, parse_recipe
 
 # Values of its own and not absl's global ones, where another command's `seed` may be defined already.
 FLAGS = flags.FlagValues()
-flags.DEFINE_integer("size", 1_000_000, "Rows of a recipe.", lower_bound=2, flag_values=FLAGS)
+flags.DEFINE_integer(
+    "size", None, "Rows of a recipe; default: those of D4RL's v2 file.", lower_bound=2, flag_values=FLAGS
+)
 flags.DEFINE_integer("seed", 0, "Seed of a recipe.", lower_bound=0, flag_values=FLAGS)
+flags.DEFINE_enum("replay", "ladder", ["ladder", "train"], "What makes a medium-replay recipe.", flag_values=FLAGS)
+flags.DEFINE_string("server", D4RL_SERVER, "Where the folders of D4RL's files are, or of a mirror.", flag_values=FLAGS)
 flags.DEFINE_string("data_dir", None, "Folder to look in and to write to.", flag_values=FLAGS)
-PLAIN_WIDTH = 240  # columns of a table that goes into a file or a pipe
 
 
 def run(words: list[str]) -> int:
     """Do what the words ask for; `flags.Error` when that is nothing."""
     match words:
         case ["list"]:
-            _list()
+            show(FLAGS.data_dir)
         case ["make", name]:
             _make(name)
-        case ["make"]:
-            raise flags.Error("make needs the NAME of a recipe")
+        case ["fetch", name]:
+            _fetch(parse(name))
+        case ["validate", name]:
+            return _validate(find(name))
+        case ["make" | "fetch" | "validate" as command]:
+            raise flags.Error(f"{command} needs the NAME of a data set")
         case []:
-            raise flags.Error("which command, list or make? --help shows how to call them")
+            raise flags.Error("which command: list, make, fetch or validate? --help shows how to call them")
         case _:
-            raise flags.Error(f"{' '.join(words)!r} is no command; there are `list` and `make NAME`")
+            raise flags.Error(
+                f"{' '.join(words)!r} is no command; there are `list`, `make NAME`, `fetch NAME` and `validate NAME`"
+            )
     return 0
 
 
 def _make(name: str) -> None:
-    parse_recipe(name)  # a wrong name should not create the default folder
+    dataset = parse_recipe(name)  # a wrong name should not create the default folder
+    if FLAGS.replay == "train":
+        if dataset.level != "medium-replay":
+            raise ValueError(f"--replay=train makes a medium-replay recipe, not {name}")
+        dataset = parse(name.replace("-replay-", "-replay-trained-"))
+    rows = FLAGS.size or dataset.rows or 0
     folder = writable_folder(FLAGS.data_dir)
     with Watch() as watch:
-        path = make(name, FLAGS.size, FLAGS.seed, folder, lambda rows: watch.rows_made(name, rows, FLAGS.size))
+        path = make(dataset.name, rows, FLAGS.seed, folder, lambda done: watch.rows_made(dataset.name, done, rows))
     manifest = manifests.read(path)
     if manifest is None:
         raise FileNotFoundError(f"{path} or its manifest vanished as soon as it was made")
@@ -58,39 +78,40 @@ def _make(name: str) -> None:
     print(manifest["sha256"])
 
 
-def _list() -> None:
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=PLAIN_WIDTH)
-    table = Table(title="data sets", title_justify="left")
-    table.add_column("name", no_wrap=True)
-    for heading in ("rows", "seed", "episodes", "mean return", "score"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column("file", overflow="fold")
-    for name in names():
-        for row in _rows(parse(name)):
-            table.add_row(name, *row)
-    console.print(table)
-    folders = ", ".join(str(folder) for folder in search_path(FLAGS.data_dir))
-    console.print(f"looked in {folders}", highlight=False, soft_wrap=True)
+def _fetch(dataset: Dataset) -> None:
+    for part in parts(dataset):
+        url(part)  # refuses a recipe, before a folder is created for it
+    folder = writable_folder(FLAGS.data_dir)
+    fetched = []
+    with Watch() as watch:
+        for part in parts(dataset):
+            found = locate(part, FLAGS.data_dir)
+            fetched.append((found or _download(part, folder, watch), part.sha256))
+    for path, sha256 in fetched:
+        print(path)
+        print(sha256)
 
 
-def _rows(dataset: Dataset) -> Sequence[tuple[str, ...]]:
-    """The cells after the name, for each file of a data set, or once to say that there is none."""
-    unknown = ("", "", "", "", "")
-    if not dataset.is_recipe:
-        found = [locate(part, FLAGS.data_dir) for part in parts(dataset)]
-        return [(*unknown, " + ".join(map(str, found)) if all(found) else "not found")]
-    folders = search_path(FLAGS.data_dir)
-    files = [pair for folder in folders for pair in manifests.made(folder, dataset.name)]
-    rows = []
-    for path, manifest in files:
-        mean, score = manifest["return_mean"], ""
-        if mean is not None:
-            score = f"{float(normalised_score(dataset.environment, mean)):z.1f}"
-        counts = (f"{manifest['rows']:,}", str(manifest["seed"]), f"{manifest['episodes']:,}")
-        rows.append((*counts, "" if mean is None else f"{mean:.1f}", score, str(path)))
-    return rows or [(*unknown, "not made yet")]
+def _download(part: Dataset, folder: Path, watch: Watch) -> Path:
+    size, published = part.bytes or 0, url(part)
+    phase = watch.phase(f"fetch {part.name}", size)
+    return download.download(
+        published.replace(D4RL_SERVER, FLAGS.server.rstrip("/")),
+        folder / published.rpartition("/")[2],
+        size,
+        part.sha256,
+        lambda done: phase.show(done, f"{done / 1e6:,.0f} of {size / 1e6:,.0f} MB"),
+    )
+
+
+def _validate(dataset: Dataset) -> int:
+    rows = FLAGS.size or dataset.rows or 0
+    with Watch() as watch:
+        paths = data_files(
+            dataset, rows, FLAGS.seed, FLAGS.data_dir, lambda done: watch.rows_made(dataset.name, done, rows)
+        )
+    manifest = manifests.read(paths[0]) if dataset.is_recipe else None
+    return report(dataset, paths, manifest["sha256"] if manifest else None, screen())
 
 
 def main(argv: Sequence[str] | None = None) -> int:

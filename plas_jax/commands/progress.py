@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
 LINE_SECONDS = 10.0  # between two lines where the output is no terminal
+PLAIN_WIDTH = 320  # columns of a table that goes into a file or a pipe
 
 
 class Watch:
@@ -75,6 +76,12 @@ class Phase:
         if self._done or self._task is None:
             self._said = now
             self._watch.say(f"{self._name}: {100 * done / self._total:.0f} %, {text}")
+
+
+def screen() -> Console:
+    """A console on stdout; where that is no terminal, tables are as wide as they need."""
+    console = Console()
+    return console if console.is_terminal else Console(width=PLAIN_WIDTH)
 
 
 def clock(seconds: float) -> str:

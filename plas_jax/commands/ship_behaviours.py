@@ -1,55 +1,80 @@
-"""Ship the medium policy of a training run, and the ladder of snapshots that leads to it, with the package.
+"""Ship a policy of a training run with the package: medium with the ladder of snapshots that leads to it, or expert.
 
-usage: ship_behaviours.py FOLDER   (a folder of snapshots that train_behaviours.py wrote)
+usage: ship_behaviours.py FOLDER [--level=medium|expert]   (a folder of snapshots that train_behaviours.py wrote)
 
-The rule is fixed before any return is seen: every snapshot plays 10 episodes, the five nearest to D4RL's mean return
-play 100, and the nearest of these is the medium policy. Weights are judged as they are shipped, in float16.
+The rules are fixed before any return is seen. Every snapshot plays 10 episodes (expert: every fifth of the run's
+second half). The five nearest to D4RL's mean return (expert: the five best) play 100; the nearest (the best) of these
+is shipped, and its return is that of 100 episodes more. Weights are judged as they are shipped, in float16.
 """
 
 from pathlib import Path
+from typing import Any, NamedTuple
 
 from absl import flags
 
 from plas_jax.commands.invocation import invoke
-from plas_jax.recipes.behaviour_policy import load_policies, save_policies, shipped
-from plas_jax.recipes.levels import MEDIUM_RETURN, ladder, level, nearest
+from plas_jax.recipes.behaviour_policy import BehaviourPolicy, load_policies, save_policies, shipped
+from plas_jax.recipes.levels import EPISODES, EXPERT_RETURN, FIRST_EPISODES, MEDIUM_RETURN, choose, ladder, level
 
 FLAGS = flags.FlagValues()
-FIRST_EPISODES, EPISODES, CANDIDATES = 10, 100, 5
+flags.DEFINE_enum("level", "medium", ["medium", "expert"], "Which policy.", flag_values=FLAGS)
+EVERY = 5  # snapshots of a run's second half that may become its expert
+
+
+class Snapshots(NamedTuple):
+    """A run's policies in the order of their steps."""
+
+    environment: str
+    seed: int
+    seams: list[int]
+    steps: list[int]
+    policies: list[BehaviourPolicy]
+
+    def play(self, place: int, episodes: int, again: int = 0) -> float:
+        """The mean return of the policy at a place; another `again` is other episodes."""
+        found = level(self.policies[place], self.environment, episodes, self.steps[place] + again)
+        if episodes > FIRST_EPISODES:
+            print(f"step {self.steps[place]:,}: {found.mean:.0f} ± {found.std:.0f} over {found.length:.0f} steps")
+        return found.mean
 
 
 def run(words: list[str]) -> int:
     """Choose and ship."""
     if len(words) != 1 or not any(Path(words[0]).glob("actor_*.npz")):
         raise ValueError("ship_behaviours takes one folder that holds snapshots, actor_*.npz")
-    snapshots = [load_policies(path) for path in sorted(Path(words[0]).glob("actor_*.npz"))]
-    policies, records = [policies[0] for policies, _ in snapshots], [record for _, record in snapshots]
-    environment, steps = records[0]["environment"], [record["step"] for record in records]
-    wanted = MEDIUM_RETURN[environment]
-    rough = [
-        level(policy, environment, FIRST_EPISODES, step).mean for policy, step in zip(policies, steps, strict=True)
-    ]
-    near = sorted(range(len(rough)), key=lambda place: abs(rough[place] - wanted))[:CANDIDATES]
-    fine = {place: level(policies[place], environment, EPISODES, steps[place]) for place in sorted(near)}
-    for place, found in fine.items():
-        print(f"step {steps[place]:,}: {found.mean:.0f} ± {found.std:.0f} over {found.length:.0f} steps")
-    medium = sorted(near)[nearest([found.mean for found in fine.values()], wanted)]
-    rungs = ladder(steps, medium)
-    provenance = {
+    of = _read(Path(words[0]))
+    expert = FLAGS.level == "expert"
+    wanted = (EXPERT_RETURN if expert else MEDIUM_RETURN)[of.environment]
+    if expert:
+        half = [place for place, step in enumerate(of.steps) if 2 * step >= of.steps[-1]]
+        chosen = choose(half[::-EVERY], of.play, None)
+    else:
+        chosen = choose(range(len(of.steps)), of.play, wanted)
+    rungs = [chosen] if expert else ladder(of.steps, chosen)
+    path, record = shipped(of.environment, FLAGS.level), _provenance(of, rungs, wanted)
+    save_policies(path, [of.policies[place] for place in rungs], record)
+    print(path, record)
+    return 0
+
+
+def _read(folder: Path) -> Snapshots:
+    loaded = [load_policies(path) for path in sorted(folder.glob("actor_*.npz"))]
+    last, steps = loaded[-1][1], [record["step"] for _, record in loaded]
+    return Snapshots(last["environment"], last["seed"], last["seams"], steps, [policies[0] for policies, _ in loaded])
+
+
+def _provenance(of: Snapshots, rungs: list[int], wanted: float) -> dict[str, Any]:
+    return {
         "script": "experiments/train_behaviours.py",
-        "environment": environment,
+        "environment": of.environment,
         "dynamics": "d4rl",
-        "seed": records[medium]["seed"],
-        "steps": [steps[place] for place in rungs],
-        "returns": [round(level(policies[place], environment, EPISODES, steps[place]).mean, 1) for place in rungs],
+        "seed": of.seed,
+        "steps": [of.steps[place] for place in rungs],
+        "returns": [round(of.play(place, EPISODES, again=1), 1) for place in rungs],
         "return_of": f"sampled actions, {EPISODES} episodes, float16 weights",
         "wanted_return": wanted,
-        "seams": [seam for seam in records[medium]["seams"] if seam <= steps[medium]],
+        "seams": [seam for seam in of.seams if seam <= of.steps[rungs[-1]]],
     }
-    path = shipped(environment)
-    save_policies(path, [policies[place] for place in rungs], provenance)
-    print(path, provenance)
-    return 0
 
 
 def main() -> int:

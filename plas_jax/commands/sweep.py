@@ -18,7 +18,7 @@ from plas_jax.commands.interruption import Interruption
 from plas_jax.commands.output_folder import OutputFolder
 from plas_jax.commands.progress import Watch
 from plas_jax.commands.sweep_data import SweepData
-from plas_jax.commands.sweep_request import Request
+from plas_jax.commands.sweep_groups import Group
 from plas_jax.datasets.catalogue import normalised_score
 from plas_jax.evaluation.returns import Returns, Stage, episode_seeds
 from plas_jax.evaluation.rows import Row, read_rows, write_rows
@@ -48,17 +48,20 @@ def act_from_prior(state: behaviour.State, observation: Array, knobs: PriorKnobs
 
 
 class Sweep:
-    """One sweep in one output folder. `run` trains, evaluates and writes rows until it is done or interrupted."""
+    """One shape group of a sweep. `run` trains, evaluates and writes rows until it is done or interrupted."""
 
-    def __init__(self, request: Request, data: SweepData, folder: OutputFolder, manifest: dict, watch: Watch):
-        self.request, self.preset = request, request.preset
+    def __init__(self, group: Group, data: SweepData, folder: OutputFolder, manifest: dict, watch: Watch):
+        self.name, self.request = group.name, group.request
+        request, self.preset = group.request, group.request.preset
         self.folder, self.manifest, self.watch = folder, manifest, watch
         names = [dataset.name for dataset in request.datasets]
         self.pairs = sweep.pairs(names, request.seeds)
         self.cells = sweep.cells(self.pairs, request.perturbation_limits)
         self.rows = data.rows
         self.sizes = sweep.stacked_sizes([data.sizes[pair.dataset] for pair in self.pairs])
-        self.results = read_rows(folder.rows) if folder.rows.exists() else []
+        rows = read_rows(folder.rows) if folder.rows.exists() else []
+        self.results = [row for row in rows if row.dataset in names]
+        self.results_of_other_groups = [row for row in rows if row.dataset not in names]
         self.interruption = Interruption()
         self.evaluation_seconds = 0.0
 
@@ -67,11 +70,13 @@ class Sweep:
         with self.interruption:
             cvaes = self._train_cvaes()
             self._train_policies(cvaes)
+        self.manifest["groups"][self.name]["complete"] = True
+        self._note()
 
     def _train_cvaes(self) -> Batch:
         mesh = run_mesh(len(self.pairs))
         batch, runs = sweep.behaviour_phase(self.preset, mesh, self.rows, self.sizes, self.pairs)
-        checkpoints = Checkpoints(self.folder.checkpoints / "behaviour", keep=1)
+        checkpoints = Checkpoints(self.folder.checkpoints / self.name / "behaviour", keep=1)
         ends = (self.preset.behaviour_updates,)
         for _, trained in self._train("behaviour", BEHAVIOUR, mesh, batch, runs, checkpoints, ends):
             batch = trained
@@ -83,7 +88,7 @@ class Sweep:
     def _train_policies(self, cvaes: Batch) -> None:
         mesh = run_mesh(len(self.cells))
         batch, runs = sweep.policy_phase(self.preset, mesh, self.rows, cvaes, self.pairs, self.cells)
-        checkpoints = Checkpoints(self.folder.checkpoints / "policy", keep=1)
+        checkpoints = Checkpoints(self.folder.checkpoints / self.name / "policy", keep=1)
         stage = self._stage([self.pairs[cell.pair] for cell in self.cells])
         for update, trained in self._train("policy", PLAS, mesh, batch, runs, checkpoints, self.preset.evaluations):
             if not any(row.update == update and row.algorithm != "cvae_prior" for row in self.results):
@@ -110,7 +115,7 @@ class Sweep:
         with self._timed("compile"):
             batch = sweep.compile_only(algorithm, mesh, batch, runs, data)
         name, count = ("train CVAEs", len(self.pairs)) if phase == "behaviour" else ("train policies", len(self.cells))
-        shown = self.watch.phase(name, ends[-1])
+        shown = self.watch.phase(self._titled(name), ends[-1])
         saved = time.monotonic()
         for end in ends:
             for chunk in sweep.train(algorithm, mesh, batch, runs, data, update, end):
@@ -123,8 +128,14 @@ class Sweep:
                 self.interruption.check()
             if end >= update:
                 yield end, batch
-        self.manifest["executables"][phase] = executables.count
+        groups = self.manifest["groups"]
+        groups[self.name]["executables"][phase] = executables.count
+        self.manifest["executables"][phase] = sum(group["executables"].get(phase, 0) for group in groups.values())
         self._note()
+
+    def _titled(self, phase: str) -> str:
+        """A phase's name, with the group's where there are several."""
+        return phase if len(self.manifest["groups"]) == 1 else f"{phase} ({self.name})"
 
     def _show(self, shown: Any, chunk: sweep.Chunk, runs: int, ends: tuple[int, ...]) -> None:
         rate = chunk.updates / chunk.seconds
@@ -141,7 +152,7 @@ class Sweep:
         return f", mean score {np.nanmean([row.score for row in self.results if row.update == last]):.1f}"
 
     def _stage(self, of: list[sweep.Pair]) -> Stage:
-        environments = [self.request.datasets[pair.dataset].environment.name for pair in of]
+        environments = [self.request.datasets[pair.dataset].environment for pair in of]
         return Stage(environments, self.preset.episodes, self.preset.horizon, self.request.dynamics)
 
     def _evaluate_prior(self, mesh: Any, cvaes: Batch) -> None:
@@ -167,7 +178,7 @@ class Sweep:
         self._record(played, self.cells, batch, update, None)
 
     def _play(self, name: str, act: Any, stage: Stage, cells: list[sweep.Cell], batch: Batch, update: int) -> Returns:
-        shown = self.watch.phase(name, self.preset.horizon)
+        shown = self.watch.phase(self._titled(name), stage.horizon)
         active = np.asarray(batch.diverged_at)[: len(cells)] == HEALTHY
         seeds = [episode_seeds(self.pairs[cell.pair].seed, update, self.preset.episodes) for cell in cells]
 
@@ -180,7 +191,7 @@ class Sweep:
         with self._timed("evaluate"):
             played = stage.play(watched, seeds, active, self.sizes.observation.padded)
         self.evaluation_seconds = time.perf_counter() - started
-        shown.show(self.preset.horizon, f"{played.episode_length.sum() / self.evaluation_seconds:,.0f} steps/s")
+        shown.show(stage.horizon, f"{played.episode_length.sum() / self.evaluation_seconds:,.0f} steps/s")
         return played
 
     def _record(
@@ -208,7 +219,7 @@ class Sweep:
                         diverged_at=None if diverged[place] == HEALTHY else int(diverged[place]),
                     )
                 )
-        write_rows(self.folder.rows, self.results)
+        write_rows(self.folder.rows, self.results_of_other_groups + self.results)
         self._note()
 
     @contextmanager

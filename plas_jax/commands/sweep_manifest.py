@@ -3,6 +3,7 @@
 import platform
 import subprocess
 import sys
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -10,12 +11,13 @@ from typing import Any
 import jax
 
 from plas_jax.algorithms.presets import latent_limit
+from plas_jax.commands.sweep_groups import Group
 from plas_jax.commands.sweep_request import Request
 
 PACKAGES = ("plas_jax", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "mujoco", "gymnasium", "h5py", "numpy")
 
 
-def first_manifest(request: Request, described: dict[str, dict[str, Any]]) -> dict[str, Any]:
+def first_manifest(request: Request, of: Sequence[Group], described: dict[str, dict[str, Any]]) -> dict[str, Any]:
     """The manifest before training; times, executables and `complete` are filled in as the sweep goes on."""
     preset = request.preset
     return {
@@ -31,7 +33,10 @@ def first_manifest(request: Request, described: dict[str, dict[str, Any]]) -> di
         "latent_limit": sorted({latent_limit(preset, dataset.name) for dataset in request.datasets}),
         "constants": {
             "rows": preset.rows,
-            "horizon": preset.horizon,
+            "horizon": max(
+                min(dataset.environment.horizon, preset.horizon or dataset.environment.horizon)
+                for dataset in request.datasets
+            ),
             "behaviour_updates": preset.behaviour_updates,
             "policy_updates": preset.policy_updates,
             "evaluations": len(preset.evaluations),
@@ -46,6 +51,15 @@ def first_manifest(request: Request, described: dict[str, dict[str, Any]]) -> di
         "device": device(),
         "versions": {package: version(package) for package in PACKAGES} | {"python": platform.python_version()},
         "git_commit": git_commit(),
+        "groups": {
+            group.name: {
+                "datasets": [dataset.name for dataset in group.request.datasets],
+                "cvae_width": group.width,
+                "executables": {},
+                "complete": False,
+            }
+            for group in of
+        },
         "executables": {},
         "wall_seconds": {},
     }

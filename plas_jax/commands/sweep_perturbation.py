@@ -15,6 +15,7 @@ from plas_jax.commands.invocation import invoke
 from plas_jax.commands.output_folder import OutputFolder
 from plas_jax.commands.progress import Watch, clock
 from plas_jax.commands.sweep import Sweep
+from plas_jax.commands.sweep_groups import Group, groups, lines
 from plas_jax.commands.sweep_manifest import first_manifest
 from plas_jax.commands.sweep_request import Request, request
 from plas_jax.datasets.folders import whole_file
@@ -47,7 +48,7 @@ def run(words: list[str]) -> int:
     use_every_core(os.cpu_count() or 1)
     asked = _request()
     folder = OutputFolder(asked.output)
-    sweep_data.check(asked)
+    sweep_data.expected_rows(asked)  # refuses what is nowhere before the folder is made
     earlier = folder.claim(asked)
     if earlier is not None and earlier.get("complete"):
         print(f"{folder.path} holds a finished sweep already\n\n{(folder.path / 'table_1.md').read_text()}")
@@ -77,17 +78,23 @@ def _request() -> Request:
 
 def _sweep(asked: Request, folder: OutputFolder, earlier: dict[str, Any] | None, watch: Watch) -> int:
     started = time.monotonic()
-    data = sweep_data.load(asked, watch.rows_made)
-    manifest = earlier or first_manifest(asked, data.described)
-    _same_data(manifest, data)
+    of = groups(asked)
+    for line in lines(of, [sweep_data.expected_rows(group.request) for group in of]):
+        print(line, flush=True)
+    files = sweep_data.find(asked, watch.rows_made)
+    described, data = _described(of, files)
+    manifest = earlier or first_manifest(asked, of, described)
+    _same_data(manifest, described)
     wall = manifest["wall_seconds"]
     wall["data"] = round(wall.get("data", 0.0) + time.monotonic() - started, 2)
     folder.write_manifest(manifest)
     if asked.preset.name == "smoke":
         watch.say("smoke: too short to mean anything")
-    work = Sweep(asked, data, folder, manifest, watch)
     try:
-        work.run()
+        for group in of:
+            if not manifest["groups"][group.name]["complete"]:
+                Sweep(group, data or sweep_data.load(group.request, files), folder, manifest, watch).run()
+            data = None  # so that one group's data make room for the next one's
         manifest["complete"] = True
     except Interrupted:
         watch.say(f"stopped; go on with: --preset={asked.preset.name} --output={folder.path} --resume")
@@ -98,8 +105,22 @@ def _sweep(asked: Request, folder: OutputFolder, earlier: dict[str, Any] | None,
     return 0 if manifest["complete"] else 130
 
 
-def _same_data(manifest: dict[str, Any], data: sweep_data.SweepData) -> None:
-    for name, found in data.described.items():
+def _described(of: list[Group], files: sweep_data.Files) -> tuple[sweep_data.Described, sweep_data.SweepData | None]:
+    """What every data set holds, and the data of the first group.
+
+    All are read before any training, since a file that cannot be used should not be found after hours of it.
+    """
+    described: sweep_data.Described = {}
+    data = None
+    for group in reversed(of):
+        data = None
+        data = sweep_data.load(group.request, files)
+        described = data.described | described
+    return described, data
+
+
+def _same_data(manifest: dict[str, Any], described: sweep_data.Described) -> None:
+    for name, found in described.items():
         before = manifest["datasets"].get(name, {}).get("fingerprint")
         if before != found["fingerprint"]:
             raise ValueError(f"{name} has changed since this sweep began: {before} then, {found['fingerprint']} now")

@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from plas_jax.algorithms.presets import PRESETS, TABLE_1_DATASETS, TABLE_1_PERTURBATION_LIMITS, Preset
-from plas_jax.datasets.catalogue import Dataset, parse
+from plas_jax.datasets.catalogue import Dataset
+from plas_jax.environments.own_data import find
 
 
 class Request(NamedTuple):
@@ -50,7 +51,7 @@ def request(
     limits = _words("--perturbation_limits", perturbation_limits, ",".join(map(str, TABLE_1_PERTURBATION_LIMITS)))
     return Request(
         preset=PRESETS[preset],
-        datasets=tuple(parse(name) for name in names),
+        datasets=_different([find(name) for name in names]),
         perturbation_limits=tuple(_limit(text) for text in limits),
         seeds=tuple(range(first_seed, first_seed + seeds)),
         dynamics=dynamics,
@@ -65,6 +66,14 @@ def _words(flag: str, text: str, default: str) -> list[str]:
     if "" in words or len(set(words)) < len(words):
         raise ValueError(f"{flag} takes different values with commas between them, not {text!r}")
     return words
+
+
+def _different(datasets: list[Dataset]) -> tuple[Dataset, ...]:
+    names = [dataset.name for dataset in datasets]
+    for name in names:
+        if names.count(name) > 1:
+            raise ValueError(f"--datasets has two of the name {name}: rename one of the files")
+    return tuple(datasets)
 
 
 def _limit(text: str) -> float:

@@ -1,13 +1,17 @@
 """Train the behaviour policies behind the medium, replay and expert recipes, with snapshots and checkpoints.
 
 usage: train_behaviours.py --environment=hopper [--seed=0] [--steps=1000000] [--output=results/behaviours]
+                           [--start=experiments/behaviours/hopper.npz]
 
-Called again with the same flags it goes on from its last checkpoint.
+Called again with the same flags it goes on from its last checkpoint. A run without one can start from the networks
+of an earlier run (--start): it first refills its buffer with transitions of that run's policy, and the step at which
+it did so is a seam in the provenance of what it ships.
 """
 
 import json
 import time
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
@@ -19,6 +23,7 @@ from plas_jax.datasets.folders import whole_file
 from plas_jax.environments.locomotion import LOCOMOTION
 from plas_jax.recipes.behaviour_policy import from_parameters, save_policies
 from plas_jax.recipes.behaviours import CHUNK, Checkpoint, first_checkpoint, train
+from plas_jax.recipes.networks import restart, save_networks
 from plas_jax.training.checkpoints import Checkpoints
 
 FLAGS = flags.FlagValues()
@@ -26,6 +31,7 @@ flags.DEFINE_enum("environment", "hopper", sorted(LOCOMOTION), "Which robot.", f
 flags.DEFINE_integer("seed", 0, "Seed of the run.", lower_bound=0, flag_values=FLAGS)
 flags.DEFINE_integer("steps", 1_000_000, "Control steps, each with one update.", lower_bound=CHUNK, flag_values=FLAGS)
 flags.DEFINE_string("output", "results/behaviours", "Folder of snapshots and checkpoints.", flag_values=FLAGS)
+flags.DEFINE_string("start", None, "Networks of a run to go on from.", flag_values=FLAGS)
 SNAPSHOT_STEPS = 2_000
 CHECKPOINT_STEPS = 50_000
 
@@ -37,17 +43,13 @@ def run(words: list[str]) -> int:
     folder = Path(FLAGS.output) / f"{FLAGS.environment}-{FLAGS.seed}"
     folder.mkdir(parents=True, exist_ok=True)
     checkpoints = Checkpoints(folder / "checkpoints", keep=1)
-    start, seams = _resumed(checkpoints), folder / "seams.json"
-    seen = json.loads(seams.read_text()) if seams.exists() else []
-    if start is not None:
-        seen.append(start.step)
-        with whole_file(seams) as partial:
-            partial.write_text(json.dumps(seen))
+    start, seams = _start(folder, checkpoints)
     first, started, recent = start.step if start else 0, time.monotonic(), [float("nan")]
     for at, _, returns in train(FLAGS.environment, FLAGS.seed, FLAGS.steps, start):
         recent = (recent + returns)[-10:]
         if at.step % SNAPSHOT_STEPS == 0:
-            _snapshot(folder, at, seen)
+            record = _record(at, seams)
+            save_policies(folder / f"actor_{at.step:08d}.npz", [from_parameters(at.state.policy.parameters)], record)
             rate = (at.step - first) / (time.monotonic() - started)
             left = clock((FLAGS.steps - at.step) / rate)
             print(
@@ -56,21 +58,32 @@ def run(words: list[str]) -> int:
             )
         if at.step % CHECKPOINT_STEPS == 0:
             checkpoints.save(at.step, (at.state, at.replay))
+            save_networks(folder / "networks.npz", at.state, _record(at, seams))
     checkpoints.close()
     return 0
 
 
-def _resumed(checkpoints: Checkpoints) -> Checkpoint | None:
+def _start(folder: Path, checkpoints: Checkpoints) -> tuple[Checkpoint | None, list[int]]:
+    """Where the run begins, None for its first step, and every step at which it was taken up again."""
+    kept = folder / "seams.json"
+    seams = json.loads(kept.read_text()) if kept.exists() else []
     latest = checkpoints.latest()
-    if latest is None:
-        return None
-    like = jax.eval_shape(lambda: first_checkpoint(FLAGS.environment, FLAGS.seed, FLAGS.steps)[1:])
-    return Checkpoint(latest, *checkpoints.restore(latest, like))
+    if latest is not None:
+        like = jax.eval_shape(lambda: first_checkpoint(FLAGS.environment, FLAGS.seed, FLAGS.steps)[1:])
+        start = Checkpoint(latest, *checkpoints.restore(latest, like))
+    elif FLAGS.start:
+        start, record = restart(Path(FLAGS.start), FLAGS.environment, FLAGS.seed, FLAGS.steps)
+        seams = record["seams"]
+    else:
+        return None, seams
+    seams.append(start.step)
+    with whole_file(kept) as partial:
+        partial.write_text(json.dumps(seams))
+    return start, seams
 
 
-def _snapshot(folder: Path, at: Checkpoint, seams: list[int]) -> None:
-    record = {"environment": FLAGS.environment, "seed": FLAGS.seed, "step": at.step, "seams": seams}
-    save_policies(folder / f"actor_{at.step:08d}.npz", [from_parameters(at.state.policy.parameters)], record)
+def _record(at: Checkpoint, seams: list[int]) -> dict[str, Any]:
+    return {"environment": FLAGS.environment, "seed": FLAGS.seed, "step": at.step, "seams": seams}
 
 
 def main() -> int:

@@ -7,9 +7,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from plas_jax.datasets import d4rl_files
-from plas_jax.datasets.catalogue import Dataset
-from plas_jax.datasets.folders import sha256
+from plas_jax.datasets import d4rl_files, minari_files
+from plas_jax.datasets.catalogue import Dataset, parts
+from plas_jax.datasets.folders import require, sha256
+from plas_jax.datasets.recordings import Recording
 from plas_jax.datasets.transitions import Description, describe, qlearning_transitions
 from plas_jax.types import Transition
 
@@ -21,28 +22,67 @@ class Loaded(NamedTuple):
     description: Description
 
 
+def files(dataset: Dataset, data_dir: str | Path | None = None) -> list[Path]:
+    """The files of a data set that is no recipe: one's own, Minari's, or those of D4RL's parts.
+
+    Raises `OSError`, one line, for one that is nowhere and for a `data_dir` that is no folder.
+    """
+    if dataset.version == "minari":
+        return minari_files.data_files(dataset.source)
+    return [dataset.path] if dataset.path is not None else [require(part, data_dir) for part in parts(dataset)]
+
+
 def load(dataset: Dataset, paths: Sequence[Path]) -> Loaded:
-    """The transitions of a data set whose parts lie in `paths`.
+    """The transitions of a data set whose parts lie in `paths`; Minari's lies where its package keeps it.
 
     No transition leads from one part to the next: each part loses its last row, as a file does.
 
-    Raises `BadDatasetError` and `OSError` as `d4rl_files.read` does, `ValueError` when no transition is left.
+    Raises `BadDatasetError` and `OSError` as `d4rl_files.read` and `minari_files.read` do, `ValueError` when no
+    transition is left.
     """
+    # One recording at a time: each is let go before the next is read.
+    loaded = [_prepared(dataset, source) for source in _sources(dataset, paths)]
+    return Loaded(_joined([part.transitions for part in loaded]), _all([part.description for part in loaded]))
+
+
+def describe_files(dataset: Dataset, paths: Sequence[Path]) -> Description:
+    """What the files hold, without their transitions. Raises as `load` does, save for a lack of transitions."""
     horizon = dataset.environment.horizon
-    transitions, descriptions = [], []
-    for path in paths:
-        recording = d4rl_files.read(path, dataset.environment)
-        transitions.append(qlearning_transitions(recording, horizon))
-        descriptions.append(describe(recording, horizon))
-        if len(transitions[-1].reward) == 0:
-            raise ValueError(f"{path}: no transition is left once rows on a time limit are dropped")
-    return Loaded(_joined(transitions), _all(descriptions))
+    return _all([describe(_read(dataset, source), horizon) for source in _sources(dataset, paths)])
+
+
+def count_rows(dataset: Dataset, paths: Sequence[Path]) -> int:
+    """How many rows `load` will read, without reading them. Raises as `load` does for what cannot be opened."""
+    if dataset.version == "minari":
+        return minari_files.count_rows(dataset.source)
+    return sum(d4rl_files.count_rows(path) for path in paths)
 
 
 def fingerprint(paths: Sequence[Path]) -> str:
-    """The sha256 of a file; of several, that of their hashes with blanks between them."""
+    """The sha256 of a file; of several, that of their hashes with blanks between them.
+
+    Of a Minari data set it is that of its steps alone: its metadata may change without them.
+    """
     hashes = [sha256(path) for path in paths]
     return hashes[0] if len(hashes) == 1 else hashlib.sha256(" ".join(hashes).encode()).hexdigest()
+
+
+def _sources(dataset: Dataset, paths: Sequence[Path]) -> list[str]:
+    return [f"minari:{dataset.source}"] if dataset.version == "minari" else [str(path) for path in paths]
+
+
+def _read(dataset: Dataset, source: str) -> Recording:
+    if dataset.version == "minari":
+        return minari_files.read(dataset.source, dataset.environment)
+    return d4rl_files.read(Path(source), dataset.environment)
+
+
+def _prepared(dataset: Dataset, source: str) -> Loaded:
+    recording, horizon = _read(dataset, source), dataset.environment.horizon
+    transitions = qlearning_transitions(recording, horizon)
+    if len(transitions.reward) == 0:
+        raise ValueError(f"{source}: no transition is left once rows on a time limit are dropped")
+    return Loaded(transitions, describe(recording, horizon))
 
 
 def _joined(transitions: Sequence[Transition]) -> Transition:

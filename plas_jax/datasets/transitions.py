@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from plas_jax.datasets.d4rl_files import Recording
+from plas_jax.datasets.recordings import Recording
 from plas_jax.types import Transition
 
 

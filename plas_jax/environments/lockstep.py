@@ -52,6 +52,11 @@ class Lockstep:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    @property
+    def action_size(self) -> int:
+        """How many numbers an action has."""
+        return self.locomotion.action_size
+
     def close(self) -> None:
         """End the threads; afterwards `step` works on in the calling thread alone."""
         if self._pool is not None:

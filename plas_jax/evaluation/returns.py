@@ -5,6 +5,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from plas_jax.datasets.catalogue import Environment
+from plas_jax.environments.episodes import Episodes
 from plas_jax.environments.lockstep import Lockstep
 
 Act = Callable[[np.ndarray, int], np.ndarray]
@@ -25,37 +27,49 @@ def episode_seeds(seed: int, update: int, episodes: int) -> list[int]:
 class _Scene:
     """The episodes of all runs of one environment."""
 
-    def __init__(self, name: str, runs: np.ndarray, episodes: int, dynamics: str):
+    def __init__(self, environment: Environment, runs: np.ndarray, episodes: int, horizon: int | None, dynamics: str):
         self.run = np.repeat(runs, episodes)
         self.episode = np.tile(np.arange(episodes), len(runs))
-        self.lockstep = Lockstep(name, len(self.run), dynamics)
+        self.horizon = environment.horizon if horizon is None else min(environment.horizon, horizon)
+        self.together: Lockstep | Episodes
+        if environment.specification:
+            self.together = Episodes(environment, len(self.run))
+        else:
+            self.together = Lockstep(environment.name, len(self.run), dynamics)
 
 
 class Stage:
     """The environments in which a batch of runs is evaluated, kept between evaluations.
 
-    `environments` names the environment of each run, `dynamics` is as in `Lockstep`.
+    `environments` has the environment of each run; an episode lasts as long as its environment's horizon, or
+    `horizon` where that is shorter. `dynamics` is the robots', as in `Lockstep`.
     """
 
-    def __init__(self, environments: Sequence[str], episodes: int, horizon: int, dynamics: str):
-        self.shape, self.horizon = (len(environments), episodes), horizon
-        names = np.array(environments)
-        self._scenes = [
-            _Scene(name, np.flatnonzero(names == name), episodes, dynamics) for name in dict.fromkeys(environments)
-        ]
+    def __init__(self, environments: Sequence[Environment], episodes: int, horizon: int | None, dynamics: str):
+        self.shape = len(environments), episodes
+        runs: dict[Environment, list[int]] = {}
+        for run, environment in enumerate(environments):
+            runs.setdefault(environment, []).append(run)
+        self._scenes = [_Scene(of, np.array(runs[of]), episodes, horizon, dynamics) for of in runs]
+        self.horizon = max(scene.horizon for scene in self._scenes)
+
+    def close(self) -> None:
+        """Let go of threads and environments."""
+        for scene in self._scenes:
+            scene.together.close()
 
     def play(self, act: Act, seeds: Sequence[Sequence[int]], active: np.ndarray, width: int) -> Returns:
-        """Play every episode of the active runs to its end or to the horizon.
+        """Play every episode of the active runs to its end or to its horizon.
 
         `act(observation, step)` maps float32 `[runs, episodes, width]` to actions `[runs, episodes, action]`; narrower
-        observations are padded with zeros, and of each action a robot takes as many columns as it has motors.
+        observations are padded with zeros, and of each action an environment takes as many columns as it has motors.
         `seeds` is `[runs][episodes]`, `active` bool `[runs]`.
         """
         observation = np.zeros((*self.shape, width), np.float32)
         alive = np.repeat(active[:, None], self.shape[1], axis=1)
         returns, lengths = np.where(alive, 0.0, np.nan), np.zeros(self.shape, int)
         for scene in self._scenes:
-            start = scene.lockstep.reset([seeds[r][e] for r, e in zip(scene.run, scene.episode, strict=True)])
+            start = scene.together.reset([seeds[r][e] for r, e in zip(scene.run, scene.episode, strict=True)])
             observation[scene.run, scene.episode, : start.shape[1]] = start
         for step in range(self.horizon):
             if not alive.any():
@@ -66,10 +80,10 @@ class Stage:
                 if len(index) == 0:
                     continue
                 where = scene.run[index], scene.episode[index]
-                motors = scene.lockstep.locomotion.action_size
-                following, reward, terminated = scene.lockstep.step(action[where][:, :motors], index)
+                motors = scene.together.action_size
+                following, reward, ended = scene.together.step(action[where][:, :motors], index)
                 observation[(*where, slice(following.shape[1]))] = following
                 returns[where] += reward
                 lengths[where] += 1
-                alive[where] = ~terminated
+                alive[where] = ~ended & (step + 1 < scene.horizon)
         return Returns(returns, lengths)

@@ -22,6 +22,7 @@ from plas_jax.types import Array, Sizes, Transition
 # The shipped actors have 128 units so that a ladder of ten fits the repository; the critics keep rlkit's 256.
 ARCHITECTURE = sac.Architecture(policy_widths=(128, 128), critic_widths=(256, 256), batch_size=128)
 RANDOM_STEPS = 5_000  # uniform actions before the first update
+REFILL_STEPS = 25_000  # of the policy's own before a run without its old transitions learns on
 CHUNK = 50  # control steps, then as many updates
 
 
@@ -143,11 +144,12 @@ def train(environment: str, seed: int, steps: int, start: Checkpoint | None = No
     actor = _Actor(environment, seed)
     key = jax.random.fold_in(jax.random.key(seed), 1)
     step, state, replay = start or first_checkpoint(environment, seed, steps)
+    wanted = RANDOM_STEPS if int(replay.size) == step else REFILL_STEPS
     while step < steps:
-        uniform = int(replay.size) < RANDOM_STEPS
+        uniform = step < RANDOM_STEPS
         columns, returns = actor.collect(step, None if uniform else from_parameters(state.policy.parameters))
         fresh = transitions(columns)
-        if uniform:
+        if int(replay.size) < wanted:
             replay = append(replay, fresh)
         else:
             state, replay = learn(state, replay, fresh, jax.random.fold_in(key, step))

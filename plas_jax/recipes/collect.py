@@ -15,7 +15,8 @@ from typing import Any
 
 from plas_jax.datasets import d4rl_files
 from plas_jax.datasets.catalogue import Dataset, parse, parts
-from plas_jax.datasets.folders import appears_whole, require, sha256, writable_folder
+from plas_jax.datasets.folders import appears_whole, sha256, writable_folder
+from plas_jax.datasets.loading import files
 from plas_jax.datasets.transitions import describe
 from plas_jax.recipes.behaviour_policy import WEIGHTS, load_policies
 from plas_jax.recipes.manifests import beside, reusable
@@ -55,7 +56,7 @@ def data_files(
     """
     if dataset.is_recipe:
         return [make(dataset.name, rows, seed, writable_folder(data_dir), progress)]
-    return [require(part, data_dir) if dataset.path is None else dataset.path for part in parts(dataset)]
+    return files(dataset, data_dir)
 
 
 def make(

@@ -9,6 +9,12 @@ from plas_jax.reports.statistics import Results, policies
 DEFAULT_EVALUATIONS_IN_MEAN = 10  # the paper does not say which evaluations its scores are; quick sweeps use 3
 UNKNOWN = "not recorded"
 
+# Appendix A of the paper has two data sets of this name: the file that D4RL v0 shipped is not what its name says.
+FORMS = {
+    "hopper-medium-expert": "(b), medium then expert, not (a), the file that v0 shipped",
+    "hopper-medium-expert-a": "(a), as the file that v0 shipped: expert then medium-replay",
+}
+
 Manifest = Mapping[str, Any]
 
 
@@ -25,8 +31,9 @@ def heading(of: Results, manifest: Manifest) -> list[str]:
         f" deterministic policy; seeds {seeds}.",
         f"- Device: {_known(manifest, 'device')}; wall seconds: {_wall_seconds(manifest)}.",
     ]
-    if "hopper-medium-expert-r1" in datasets(of, manifest):
-        lines.insert(1, "- hopper-medium-expert-r1 is (b), medium then expert, not (a), the file that v0 shipped.")
+    for name in datasets(of, manifest):
+        if published.unversioned(name) in FORMS:
+            lines.insert(1, f"- {name} is {FORMS[published.unversioned(name)]}.")
     return lines
 
 

@@ -1,0 +1,125 @@
+"""Environments of one's own: whatever Gymnasium can make with numbers in and numbers out."""
+
+import dataclasses
+import importlib
+import sys
+
+import gymnasium
+import numpy as np
+from gymnasium.envs.registration import EnvSpec
+from gymnasium.spaces import Box, Space
+
+from plas_jax.datasets.catalogue import Environment
+
+REFERENCES = ("ref_min_score", "ref_max_score")  # D4RL's registrations pass them to the environment
+
+
+def environment(of: str | EnvSpec) -> Environment:
+    """What there is to know of a Gymnasium environment, by its id (`Id-v0` or `module:Id-v0`) or specification.
+
+    It is made once, as every later one will be, and closed. Its name is the id without a module.
+
+    Raises `ValueError`, one line, for an unknown id, for what cannot be imported or made, and for an environment
+    without a time limit, with observations that are not one row of numbers or actions that are not bounded floats.
+    """
+    registered = _registered(of) if isinstance(of, str) else of
+    specification = _json(registered)
+    made = _make(EnvSpec.from_json(specification))
+    try:
+        name, seen, acts = registered.id, made.observation_space, made.action_space
+        horizon = made.spec.max_episode_steps if made.spec is not None else None
+    finally:
+        made.close()
+    if not isinstance(seen, Box) or len(seen.shape) != 1:
+        raise ValueError(
+            f"{name}: observations must be a Box of one axis, not a {_shown(seen)}: "
+            "wrap it with FlattenObservation under an id of your own"
+        )
+    if horizon is None:
+        raise ValueError(f"{name}: its episodes have no time limit: register it with max_episode_steps")
+    low, high = _bounds(name, acts)
+    is_unit = all(bound == -1.0 for bound in low) and all(bound == 1.0 for bound in high)
+    facts = Environment(
+        name=name,
+        observation_size=seen.shape[0],
+        action_size=len(low),
+        horizon=horizon,
+        minimum=None,
+        maximum=None,
+        specification=specification,
+        action_low=None if is_unit else low,
+        action_high=None if is_unit else high,
+    )
+    return scored(facts, *(registered.kwargs.get(key) for key in REFERENCES))
+
+
+def scored(unscored: Environment, low: float | None, high: float | None) -> Environment:
+    """The environment with the returns worth 0 and 100, or without a score when both are None.
+
+    Raises `ValueError` for one alone and for two that are not in order.
+    """
+    if low is None and high is None:
+        return unscored
+    if low is None or high is None or not low < high:
+        raise ValueError(f"{unscored.name}: {' and '.join(REFERENCES)} go together, in order, not {low} and {high}")
+    return unscored._replace(minimum=float(low), maximum=float(high))
+
+
+def _registered(identifier: str) -> EnvSpec:
+    module, _, plain = identifier.rpartition(":")
+    try:
+        if module:
+            importlib.import_module(module)
+    except Exception as error:  # whatever a module of somebody's own may raise
+        raise ValueError(
+            f"{identifier}: importing {module} failed ({_line(error)}): pip install its package, or name its folder "
+            "in PYTHONPATH"
+        ) from error
+    try:
+        return gymnasium.spec(plain)
+    except gymnasium.error.Error as error:
+        raise ValueError(
+            f"{identifier}: {_line(error)}: pip install the package that registers it, and name its module as in "
+            f"{module or 'module'}:{plain}"
+        ) from error
+
+
+def _json(registered: EnvSpec) -> str:
+    """The specification as JSON; a class or function of a module is written as its name."""
+    entry = registered.entry_point
+    where, what = getattr(entry, "__module__", ""), getattr(entry, "__qualname__", "")
+    if callable(entry) and getattr(sys.modules.get(where), what, None) is entry:
+        registered = dataclasses.replace(registered, entry_point=f"{where}:{what}")
+    try:
+        return dataclasses.replace(registered, vector_entry_point=None).to_json()
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"{registered.id}: its registration cannot be written down ({_line(error)}): register it with "
+            "entry_point='module:Class' and plain numbers and words as kwargs"
+        ) from error
+
+
+def _make(specification: EnvSpec) -> gymnasium.Env:
+    try:
+        return gymnasium.make(specification, disable_env_checker=True)
+    except Exception as error:  # whatever a constructor of somebody's own may raise
+        missing = isinstance(error, (ImportError, gymnasium.error.DependencyNotInstalled))
+        advice = "pip install what it needs" if missing else f"see gymnasium.make({specification.id!r}) in Python"
+        raise ValueError(f"{specification.id} cannot be made ({_line(error)}): {advice}") from error
+
+
+def _bounds(name: str, acts: Space) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    if not isinstance(acts, Box) or len(acts.shape) != 1 or acts.dtype is None or acts.dtype.kind != "f":
+        raise ValueError(f"{name}: actions must be a Box of floats with one axis, not a {_shown(acts)}")
+    if not (np.isfinite(acts.low) & np.isfinite(acts.high) & (acts.low < acts.high)).all():
+        raise ValueError(f"{name}: actions must have finite bounds, not {acts.low.tolist()} to {acts.high.tolist()}")
+    return tuple(acts.low.tolist()), tuple(acts.high.tolist())
+
+
+def _shown(space: Space) -> str:
+    shape = f" of {space.dtype} and shape {list(space.shape)}" if isinstance(space, Box) else ""
+    return f"{type(space).__name__}{shape}"
+
+
+def _line(error: Exception) -> str:
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"

@@ -1,0 +1,61 @@
+"""The networks of a training run as one small file, from which it goes on where its transitions are gone."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from plas_jax.algorithms import sac
+from plas_jax.algorithms.descent import network
+from plas_jax.datasets.folders import whole_file
+from plas_jax.datasets.npz_files import read_arrays
+from plas_jax.recipes.behaviours import Checkpoint, first_checkpoint
+
+
+def save_networks(path: Path, state: sac.State, record: dict[str, Any]) -> None:
+    """Write what a run can go on from where its transitions are too many to keep: its networks, in float16."""
+    arrays: dict[str, Any] = {_name(place): np.asarray(leaf, np.float16) for place, leaf in _leaves(_networks(state))}
+    arrays["record"] = np.frombuffer(json.dumps(record).encode(), np.uint8)
+    with whole_file(path) as partial, partial.open("wb") as file:
+        np.savez_compressed(file, **arrays)
+
+
+def restart(path: Path, environment: str, seed: int, steps: int) -> tuple[Checkpoint, dict[str, Any]]:
+    """The run whose networks lie in `path`, with no transitions, fresh Adam moments and targets; and its record.
+
+    Raises `ValueError`, one line, for another environment's file.
+    """
+    arrays = read_arrays(path)
+    record = json.loads(arrays.pop("record").tobytes())
+    first = first_checkpoint(environment, seed, steps)
+    like = _networks(first.state)
+    shapes = {_name(place): np.shape(leaf) for place, leaf in _leaves(like)}
+    if record["environment"] != environment or {name: values.shape for name, values in arrays.items()} != shapes:
+        raise ValueError(f"{path}: not the networks of a run in {environment} with today's widths")
+    policy, critics, temperature = jax.tree.map_with_path(
+        lambda place, leaf: jnp.asarray(arrays[_name(place)], leaf.dtype), like
+    )
+    state = replace(
+        first.state,
+        policy=network(policy),
+        critics=network(critics),
+        critic_targets=jax.tree.map(jnp.copy, critics),
+        log_temperature=network(temperature),
+    )
+    return Checkpoint(record["step"], state, first.replay), record
+
+
+def _networks(state: sac.State) -> tuple[Any, Any, Any]:
+    return state.policy.parameters, state.critics.parameters, state.log_temperature.parameters
+
+
+def _leaves(tree: Any) -> list[tuple[Any, Any]]:
+    return jax.tree.leaves_with_path(tree)
+
+
+def _name(place: Any) -> str:
+    return jax.tree_util.keystr(place, simple=True, separator="/")
