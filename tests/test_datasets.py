@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+from hashlib import sha256
 from pathlib import Path
 
 import h5py
@@ -16,6 +17,7 @@ import plas_jax
 from plas_jax.datasets import d4rl_files, folders
 from plas_jax.datasets.catalogue import ENVIRONMENTS, names, normalised_score, parse, parts, url
 from plas_jax.datasets.d4rl_files import BadDatasetError, Recording
+from plas_jax.datasets.loading import count_rows, fingerprint, load
 from plas_jax.datasets.transitions import describe, qlearning_transitions
 
 HOPPER = parse("hopper-medium-v2")
@@ -324,6 +326,49 @@ def test_the_loader_is_d4rls_loop(rows, horizon, has_timeouts):
     assert made.action.tolist() == [recording.actions[i].tolist() for i in kept]
     assert made.next_observation.tolist() == [recording.observations[i + 1].tolist() for i in kept]
     assert made.bootstrap.tolist() == [1.0 - recording.terminals[i] for i in kept]
+
+
+# Files in the layouts of D4RL's versions. v0: explicit timeouts and nothing else; v2: next observations and states too,
+# of which the former are wrong on purpose here, as they must not be read.
+LAYOUTS = {
+    "v0": lambda columns: {},
+    "v2": lambda columns: {
+        "next_observations": columns["observations"] + 7,
+        "infos/qpos": np.zeros((len(columns["rewards"]), 6)),
+        "infos/qvel": np.zeros((len(columns["rewards"]), 6)),
+    },
+}
+
+
+@settings(max_examples=60, deadline=None)
+@given(episodes=st.lists(flags, min_size=1, max_size=3), layout=st.sampled_from(sorted(LAYOUTS)))
+def test_files_of_every_layout_and_their_mixtures_give_d4rls_transitions(tmp_path_factory, episodes, layout):
+    folder, paths, expected = tmp_path_factory.mktemp("files"), [], []
+    for place, rows in enumerate(episodes):
+        columns = arrays(len(rows))
+        columns["rewards"] = columns["rewards"] + 1000 * place
+        columns["terminals"], columns["timeouts"] = np.array(rows, bool).T
+        paths.append(stored(folder / f"{place}.hdf5", columns | LAYOUTS[layout](columns)))
+        kept = literal_loop(Recording(**columns), HOPPER.environment.horizon)
+        expected.append([(columns["rewards"][i], columns["observations"][i + 1].tolist()) for i in kept])
+    if not all(expected):
+        with pytest.raises(ValueError, match="no transition is left"):
+            load(HOPPER, paths)
+        return
+    found = load(HOPPER, paths)
+    made = zip(found.transitions.reward.tolist(), found.transitions.next_observation.tolist(), strict=True)
+    assert list(made) == [row for rows in expected for row in rows]
+    assert found.description.rows == count_rows(HOPPER, paths) == sum(map(len, episodes))
+    ended = sum(any(flag) for rows in episodes for flag in rows)
+    assert found.description.episodes == ended
+
+
+def test_the_fingerprint_is_the_files_own(tmp_path):
+    (tmp_path / "a").write_bytes(b"a")
+    (tmp_path / "b").write_bytes(b"b")
+    of_a, of_b = (sha256(name).hexdigest() for name in (b"a", b"b"))
+    assert fingerprint([tmp_path / "a"]) == of_a
+    assert fingerprint([tmp_path / "a", tmp_path / "b"]) == sha256(f"{of_a} {of_b}".encode()).hexdigest()
 
 
 def test_without_timeouts_the_counter_is_d4rls():

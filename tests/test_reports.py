@@ -1,5 +1,6 @@
 """Rows and reports: results.csv round trips, statistics worked by hand, and what a table must never hide."""
 
+import math
 import random
 from math import isnan
 
@@ -204,7 +205,7 @@ def test_table_1_has_the_hand_worked_cells_beside_the_papers():
     assert cells(table, HOPPER, "here, r1, quick") == ["31.4", "20.0 ± 0.0", "30.0 ± 7.1", "35.0 ± 7.1", "60.0 ± 7.1"]
     assert cells(table, "hopper-medium", "paper, v0") == ["—", "—", "32.9", "35.5", "—"]
     assert cells(table, HOPPER, "last") == ["0", "35.0 ± 7.1", "30.0 ± 7.1", "35.0 ± 7.1"]
-    assert cells(table, HOPPER, "mean returns") == ["1000.0", "200.0", "300.0", "30.0"]
+    assert cells(table, HOPPER, "mean returns") == ["1000.0", "200.0", "300.0", "350.0", "600.0", "30.0"]
     for said in ("made here by recipe: not D4RL's files", "no verdict is drawn across versions", "λ (clip_weight) 1;",
                  "σ (latent_limit) 2;", "dynamics d4rl", "float32", "mean of the last 2 evaluations, 2 episodes",
                  "seeds 0, 1.", "over 2 seeds"):  # fmt: skip
@@ -217,6 +218,27 @@ def test_table_1_shows_settings_by_data_set_and_the_papers_row_order():
     table = table_1(rows, MANIFEST)
     assert "σ (latent_limit) 0.5 (walker2d-random-r1), 2 (hopper-medium-r1)" in table
     assert table.index(f"| {WALKER} ") < table.index(f"| {HOPPER} ")
+
+
+def test_each_form_of_hopper_medium_expert_says_which_it_is():
+    names = {"hopper-medium-expert-v0": "(b), medium then expert", "hopper-medium-expert-a-r1": "(a), as the file"}
+    rows = [row for name in names for row in sweep(name)]
+    table = table_1(rows, MANIFEST | {"datasets": {}})
+    for name, form in names.items():
+        assert f"- {name} is {form}" in table
+    assert "The paper's Table 1 has none of these data sets." in table
+
+
+def test_data_without_score_references_have_their_returns(tmp_path):
+    name = "mine@Arm-v0"
+    rows = [row._replace(score=math.nan) for row in sweep(name)]
+    manifest = MANIFEST | {"datasets": {name: {"mean_return": -34.4, "score": None, "version": "own"}}}
+    table = table_1(rows, manifest)
+    assert cells(table, name, "here, own, quick") == ["—", "— ± —", "— ± —", "— ± —"]
+    assert cells(table, name, "mean returns") == ["−34.4", "200.0", "300.0", "350.0", "—"]
+    for draw in (score_curves, perturbation_panel):
+        draw(rows, manifest, tmp_path / "figure.png")
+        assert np.ptp(imread(tmp_path / "figure.png")) > 0
 
 
 def test_table_1_flags_divergence_smoke_one_seed_and_what_is_missing():

@@ -174,6 +174,30 @@ def test_a_sweep_of_several_groups_resumes_to_the_same_bytes(mixed, data, tmp_pa
     assert (stopped / "results.csv").read_bytes() == (folder / "results.csv").read_bytes()
 
 
+def test_the_documented_example_of_ones_own_data_runs(tmp_path):
+    """docs/data.md: an environment and a file that the package has never heard of, without touching it."""
+    for script in (ROOT / "docs" / "own_data").glob("*.py"):
+        (tmp_path / script.name).write_text(script.read_text())
+    path = os.pathsep.join([".", str(ROOT)])
+    recorded = subprocess.run(
+        [sys.executable, "record.py"], cwd=tmp_path, env=os.environ | {"PYTHONPATH": path}, check=False
+    )
+    assert recorded.returncode == 0
+    words, environment = command(
+        "--preset=smoke", "--datasets=arm-noisy.hdf5@arm:Arm-v0", "--seeds=1", "--perturbation_limits=0", "--output=out"
+    )
+    done = subprocess.run(
+        words, cwd=tmp_path, env=environment | {"PYTHONPATH": path}, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    rows = read_rows(tmp_path / "out" / "results.csv")
+    assert {row.dataset for row in rows} == {"arm-noisy@Arm-v0"}
+    assert {row.dynamics for row in rows} == {"own"}
+    assert {row.episode_length for row in rows} == {100}
+    assert all(np.isclose(row.score, 100 * (row.episode_return + 145) / 125) for row in rows)
+    assert "# Table 1" in done.stdout
+
+
 def test_quick_is_what_it_must_be_at_least():
     quick = PRESETS["quick"]
     assert quick.rows >= 100_000

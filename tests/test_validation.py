@@ -121,6 +121,26 @@ def test_of_states_of_single_precision_a_few_steps_may_go_another_way(made):
     assert alignment.single_steps("halfcheetah", off, columns, found).status == "wrong"
 
 
+def stepped(name, recording, columns):
+    found = episode_checks.episodes(recording, 1000)
+    return alignment.single_steps(ENVIRONMENTS[name].name, recording, columns, found)
+
+
+def test_the_state_after_a_step_is_compared_and_not_its_reward_alone(made):
+    path, columns = made[WALKER]
+    recording = d4rl_files.read(path, ENVIRONMENTS["walker2d"])
+    recording.observations[:, 3] += 1e-4
+    assert stepped("walker2d", recording, columns).status == "wrong"
+
+
+def test_a_fall_on_a_time_limit_is_no_terminal(made):
+    path, columns = made[WALKER]
+    recording = d4rl_files.read(path, ENVIRONMENTS["walker2d"])
+    cut = recording._replace(terminals=np.zeros(ROWS, bool), timeouts=recording.terminals)
+    assert stepped("walker2d", cut, columns).status == "ok"
+    assert stepped("walker2d", cut._replace(timeouts=None), columns).status == "wrong"
+
+
 # One fault at a time
 
 
@@ -450,3 +470,10 @@ def test_a_row_differs_by_any_number_of_it():
         assert len(np.unique(hashes)) == 2
         array[2] -= 1
     assert len(np.unique(duplicates.row_hashes(recording))) == 1
+
+
+def test_terminal_rows_are_stepped_however_few(made):
+    recording = d4rl_files.read(made[CHEETAH][0], ENVIRONMENTS["halfcheetah"])
+    recording.terminals[1] = True  # a row that the even spread misses
+    assert 1 not in alignment._spread(np.arange(ROWS), alignment.SAMPLED[0])
+    assert stepped("halfcheetah", recording, made[CHEETAH][1]).status == "wrong"

@@ -8,7 +8,7 @@ from rich.table import Table
 from plas_jax.commands.progress import Watch, screen
 from plas_jax.datasets.catalogue import Dataset, names, normalised_score, parse, parts
 from plas_jax.datasets.folders import locate, search_path
-from plas_jax.datasets.loading import fingerprint, load
+from plas_jax.datasets.loading import describe_files, fingerprint
 from plas_jax.recipes import manifests
 
 NUMBERS = ("rows", "seed", "episodes", "terminals", "timeouts", "mean return", "score", "fingerprint")
@@ -83,7 +83,7 @@ def _made(path: Path, manifest: dict) -> Found:
 
 
 def _read(dataset: Dataset, paths: list[Path]) -> Found:
-    of = load(dataset, paths).description
+    of = describe_files(dataset, paths)
     mean = of.return_mean if of.episodes else None
     where = " + ".join(map(str, paths))
     return Found(of.rows, None, of.episodes, of.terminals, of.timeouts, mean, fingerprint(paths), where)

@@ -12,9 +12,9 @@ import mujoco
 from absl import flags
 
 from plas_jax.commands.invocation import invoke
-from plas_jax.datasets.catalogue import ENVIRONMENTS, normalised_score
+from plas_jax.datasets.catalogue import D4RL_MEAN_RETURN, ENVIRONMENTS, normalised_score
 from plas_jax.recipes.behaviour_policy import load_policies, shipped
-from plas_jax.recipes.levels import MEDIUM_RETURN, level
+from plas_jax.recipes.levels import level
 from plas_jax.reports import markdown
 
 FLAGS = flags.FlagValues()
@@ -30,7 +30,7 @@ def run(words: list[str]) -> int:
     body = []
     for environment, facts in ENVIRONMENTS.items():
         policy = load_policies(shipped(environment))[0][-1]
-        cells, scores = [f"{environment} medium", f"{MEDIUM_RETURN[environment]:.0f}"], []
+        cells, scores = [f"{environment} medium", f"{D4RL_MEAN_RETURN[environment]['medium']:.0f}"], []
         for dynamics in ("d4rl", "gymnasium"):
             found = level(policy, environment, FLAGS.episodes, FLAGS.seed, dynamics)
             scores.append(float(normalised_score(facts, found.mean)))

@@ -3,13 +3,14 @@
 usage: plas-jax COMMAND [ARGUMENTS]      plas-jax COMMAND --help
 
   sweep_perturbation   Table 1 and Figure 7: train, evaluate, report
-  datasets             list and make data sets
+  datasets             list, make, fetch and validate data sets
+  data_returns         histograms of the returns in data sets
   parity               replay golden files of the reference implementation
   fidelity             replay recorded transitions of the real environments
   throughput           updates per second, share of the machine's matrix-product rate
   evaluation_speed     control steps per second beside Gymnasium
   dynamics_shift       scores of one policy in both dynamics
-  train_behaviours     train the policies behind the medium recipes
+  train_behaviours     train the policies behind the recipes
   ship_behaviours      choose and ship one of them
 """
 

@@ -13,8 +13,9 @@ from typing import Any, NamedTuple
 from absl import flags
 
 from plas_jax.commands.invocation import invoke
+from plas_jax.datasets.catalogue import D4RL_MEAN_RETURN
 from plas_jax.recipes.behaviour_policy import BehaviourPolicy, load_policies, save_policies, shipped
-from plas_jax.recipes.levels import EPISODES, EXPERT_RETURN, FIRST_EPISODES, MEDIUM_RETURN, choose, ladder, level
+from plas_jax.recipes.levels import EPISODES, FIRST_EPISODES, choose, ladder, level
 
 FLAGS = flags.FlagValues()
 flags.DEFINE_enum("level", "medium", ["medium", "expert"], "Which policy.", flag_values=FLAGS)
@@ -44,7 +45,7 @@ def run(words: list[str]) -> int:
         raise ValueError("ship_behaviours takes one folder that holds snapshots, actor_*.npz")
     of = _read(Path(words[0]))
     expert = FLAGS.level == "expert"
-    wanted = (EXPERT_RETURN if expert else MEDIUM_RETURN)[of.environment]
+    wanted = D4RL_MEAN_RETURN[of.environment][FLAGS.level]
     if expert:
         half = [place for place, step in enumerate(of.steps) if 2 * step >= of.steps[-1]]
         chosen = choose(half[::-EVERY], of.play, None)

@@ -146,10 +146,9 @@ class Sweep:
         shown.show(chunk.update, facts + (f", {diverged} diverged" if diverged else ""), left)
 
     def _score_so_far(self) -> str:
-        if not self.results:
-            return ""
-        last = max(row.update for row in self.results)
-        return f", mean score {np.nanmean([row.score for row in self.results if row.update == last]):.1f}"
+        last = max((row.update for row in self.results), default=0)
+        scores = [row.score for row in self.results if row.update == last and np.isfinite(row.score)]
+        return f", mean score {np.mean(scores):.1f}" if scores else ""
 
     def _stage(self, of: list[sweep.Pair]) -> Stage:
         environments = [self.request.datasets[pair.dataset].environment for pair in of]
@@ -200,7 +199,8 @@ class Sweep:
         diverged = np.asarray(batch.diverged_at)
         for place, cell in enumerate(cells):
             pair = self.pairs[cell.pair]
-            scores = normalised_score(self.request.datasets[pair.dataset].environment, played.episode_return[place])
+            environment = self.request.datasets[pair.dataset].environment
+            scores = normalised_score(environment, played.episode_return[place])
             for episode in range(self.preset.episodes):
                 self.results.append(
                     Row(
@@ -210,7 +210,7 @@ class Sweep:
                         perturbation_limit=cell.perturbation_limit,
                         latent_limit=latent_limit(self.preset, pair.name),
                         clip_weight=float(self.preset.knobs.clip_weight),
-                        dynamics=self.request.dynamics,
+                        dynamics="own" if environment.specification else self.request.dynamics,
                         update=update,
                         episode=episode,
                         episode_length=int(played.episode_length[place, episode]),

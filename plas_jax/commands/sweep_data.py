@@ -1,5 +1,6 @@
 """The data of a sweep: made or found, loaded, padded into one array, described for the manifest."""
 
+import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -89,7 +90,14 @@ def _load(dataset: Dataset, paths: list[Path]) -> tuple[Transition, dict[str, An
         "rows": description.rows,
         "transitions": len(transitions.reward),
         "episodes": description.episodes,
-        "mean_return": description.return_mean,
-        "std_return": description.return_std,
-        "score": float(normalised_score(dataset.environment, description.return_mean)),
+        "mean_return": _number(description.return_mean),
+        "std_return": _number(description.return_std),
+        "score": _number(float(normalised_score(dataset.environment, description.return_mean))),
+        # of one's own: what was made of the id, since another day's may be another environment
+        "environment": dataset.environment.specification or dataset.environment.name,
     }
+
+
+def _number(value: float) -> float | None:
+    """The number as JSON has it: none where no episode ended, or nobody has defined a score."""
+    return value if math.isfinite(value) else None

@@ -35,6 +35,12 @@ ENVIRONMENTS: dict[str, Environment] = {
     "walker2d": Environment("walker2d", 17, 6, 1000, 1.629008, 4592.3),
     "halfcheetah": Environment("halfcheetah", 17, 6, 1000, -280.178953, 12135.0),
 }
+# Undiscounted, of whole episodes of D4RL's v2 files; a recipe is made to match them.
+D4RL_MEAN_RETURN = {
+    "hopper": {"random": 18.4, "medium": 1422.0, "expert": 3511.0},
+    "walker2d": {"random": 1.75, "medium": 2852.0, "expert": 4920.0},
+    "halfcheetah": {"random": -276.0, "medium": 4770.0, "expert": 10656.0},
+}
 D4RL_SERVER = "http://rail.eecs.berkeley.edu/datasets/offline_rl"
 V1_FAULTS = (
     "D4RL's v1 files have known faults: hopper-medium and hopper-expert were swapped for a while (D4RL#76), and the "

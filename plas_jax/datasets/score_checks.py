@@ -2,15 +2,9 @@
 
 import numpy as np
 
-from plas_jax.datasets.catalogue import Dataset, Environment, normalised_score
+from plas_jax.datasets.catalogue import D4RL_MEAN_RETURN, Dataset, Environment, normalised_score
 from plas_jax.datasets.validation import Finding
 
-# Mean returns of D4RL's v2 files; a recipe is made to match them (DATASETS.md, section 3).
-D4RL_MEAN = {
-    "hopper": {"random": 18.4, "medium": 1422.0, "expert": 3511.0},
-    "walker2d": {"random": 1.75, "medium": 2852.0, "expert": 4920.0},
-    "halfcheetah": {"random": -276.0, "medium": 4770.0, "expert": 10656.0},
-}
 SHARE = 0.15
 # Uniform actions earn about the return that is worth 0, so a share of it says nothing. Half a point of the score is
 # 16, 23 and 62 of return; a robot that never moves is 4.4, 2.0 and 2.2 points away from one that moves at random.
@@ -39,7 +33,7 @@ def level(returns: np.ndarray, dataset: Dataset) -> Finding:
     The band is 15 % of D4RL's mean, for random half a point of the score, and three standard errors.
     """
     environment = dataset.environment
-    expected = D4RL_MEAN.get(environment.name, {}).get(dataset.level)
+    expected = D4RL_MEAN_RETURN.get(environment.name, {}).get(dataset.level)
     if expected is None or dataset.version not in ("v2", "r1"):
         return Finding("level", "skipped", "no mean return is known for this data set")
     if len(returns) < 2:

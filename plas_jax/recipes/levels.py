@@ -9,9 +9,6 @@ from plas_jax.datasets.catalogue import ENVIRONMENTS
 from plas_jax.evaluation.returns import Stage
 from plas_jax.recipes.behaviour_policy import BehaviourPolicy
 
-# Mean returns of D4RL's v2 files (their rewards, whole episodes).
-MEDIUM_RETURN = {"hopper": 1422.0, "halfcheetah": 4770.0, "walker2d": 2852.0}
-EXPERT_RETURN = {"hopper": 3511.0, "halfcheetah": 10656.0, "walker2d": 4920.0}
 RUNGS = 10
 FIRST_EPISODES, EPISODES, CANDIDATES = 10, 100, 5
 

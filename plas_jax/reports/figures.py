@@ -1,4 +1,4 @@
-"""Curves of a sweep and a panel like Figure 7 as PNG; the only module that imports matplotlib."""
+"""Curves of a sweep and a panel like Figure 7 as PNG."""
 
 import textwrap
 from collections.abc import Iterable

@@ -27,8 +27,8 @@ NOTES = {
 
 
 def unversioned(dataset: str) -> str:
-    """The data set's name without its version: hopper-medium of hopper-medium-r1."""
-    return re.sub(r"-[rv]\d+$", "", dataset)
+    """The data set's name without its version: hopper-medium of hopper-medium-r1. Own data and Minari's keep theirs."""
+    return dataset if {"@", ":"} & set(dataset) else re.sub(r"-[rv]\d+$", "", dataset)
 
 
 def table_1_score(dataset: str, perturbation_limit: float) -> float | None:

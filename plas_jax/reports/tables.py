@@ -59,7 +59,11 @@ def _ours(of: Results, runs: Runs, manifest: Manifest) -> str:
 
 def _paper(of: Results, manifest: Manifest) -> str:
     limits = perturbation_limits(of)
-    names = [published.unversioned(name) for name in datasets(of, manifest)]
+    # Once each, though several versions of it may have been run here.
+    names = list(dict.fromkeys(published.unversioned(name) for name in datasets(of, manifest)))
+    names = [name for name in names if name in published.TABLE_1]
+    if not names:
+        return "The paper's Table 1 has none of these data sets."
     body = [
         [name, markdown.DASH, markdown.DASH, *(markdown.number(published.table_1_score(name, e)) for e in limits)]
         for name in names
@@ -81,16 +85,17 @@ def _measures(of: Results, runs: Runs, manifest: Manifest, k: int) -> str:
 
 
 def _returns(of: Results, runs: Runs, manifest: Manifest) -> str:
-    returns = across_seeds(runs, "mean_return")
+    returns, limits = across_seeds(runs, "mean_return"), perturbation_limits(of)
     body = []
     for name in datasets(of, manifest):
         data = _described(manifest, name, "mean_return")
-        prior, plas = (returns.get(cell) for cell in (Cell(name, PRIOR, 0.0), policy(name, 0.0)))
+        found = [returns.get(cell) for cell in (Cell(name, PRIOR, 0.0), *(policy(name, limit) for limit in limits))]
+        plas = returns.get(policy(name, 0.0))
         # a share of a loss means nothing: halfcheetah's random data return about -280
         share = 100 * plas.mean / data if plas is not None and data is not None and data > 0 else None
-        means = [data, prior.mean if prior else None, plas.mean if plas else None, share]
+        means = [data, *(spread.mean if spread else None for spread in found), share]
         body.append([name, *map(markdown.number, means)])
-    header = ["data set", "data mean return", "prior mean return", "PLAS mean return", "% of data"]
+    header = [*_header(limits), "PLAS, % of data"]
     return f"{markdown.table(header, body)}\n\nPLAS is ε = 0. No share is given of data whose mean return is negative."
 
 

@@ -1,0 +1,41 @@
+"""Histograms of what data sets hold, as PNG."""
+
+from collections.abc import Mapping
+from math import ceil
+from pathlib import Path
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from plas_jax.datasets.folders import whole_file
+
+COLUMNS, BINS, DOTS_PER_INCH = 3, 40, 160
+INK, BAR = "#222222", "#3b528b"
+
+
+def return_histograms(returns: Mapping[str, np.ndarray], title: str, path: Path) -> None:
+    """A panel for each data set: how many of its episodes have which return.
+
+    `returns` has one undiscounted return for each whole episode, float64 `[episodes]`, by data set. Panels of one row
+    share their axis, so that three levels of one robot can be compared. Raises `ValueError` when there is no data set.
+    """
+    if not returns:
+        raise ValueError("there is nothing to draw: no data set was named")
+    columns = min(COLUMNS, len(returns))
+    rows = ceil(len(returns) / columns)
+    figure = Figure(figsize=(3.1 * columns, 1.8 * rows + 0.6), dpi=DOTS_PER_INCH, layout="constrained")
+    FigureCanvasAgg(figure)
+    figure.suptitle(title, fontsize=10, color=INK)
+    panels = figure.subplots(rows, columns, sharex="row", squeeze=False).ravel()
+    for panel, (name, values) in zip(panels, returns.items(), strict=False):
+        panel.hist(values, bins=BINS, color=BAR)
+        panel.set_title(f"{name}: {len(values):,} episodes", fontsize=8, color=INK)
+        panel.tick_params(labelsize=7)
+        panel.set_yticks([])
+        panel.spines[["top", "right", "left"]].set_visible(False)
+    for panel in panels[len(returns) :]:
+        panel.remove()
+    figure.supxlabel("return of an episode", fontsize=8, color=INK)
+    with whole_file(path) as partial:
+        figure.savefig(partial, format="png")
