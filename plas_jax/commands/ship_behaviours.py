@@ -27,6 +27,7 @@ class Snapshots(NamedTuple):
 
     environment: str
     seed: int
+    learning_rate: float
     seams: list[int]
     steps: list[int]
     policies: list[BehaviourPolicy]
@@ -61,7 +62,8 @@ def run(words: list[str]) -> int:
 def _read(folder: Path) -> Snapshots:
     loaded = [load_policies(path) for path in sorted(folder.glob("actor_*.npz"))]
     last, steps = loaded[-1][1], [record["step"] for _, record in loaded]
-    return Snapshots(last["environment"], last["seed"], last["seams"], steps, [policies[0] for policies, _ in loaded])
+    run = (last["environment"], last["seed"], last["learning_rate"], last["seams"])
+    return Snapshots(*run, steps, [policies[0] for policies, _ in loaded])
 
 
 def _provenance(of: Snapshots, rungs: list[int], wanted: float) -> dict[str, Any]:
@@ -70,6 +72,7 @@ def _provenance(of: Snapshots, rungs: list[int], wanted: float) -> dict[str, Any
         "environment": of.environment,
         "dynamics": "d4rl",
         "seed": of.seed,
+        "learning_rate": of.learning_rate,
         "steps": [of.steps[place] for place in rungs],
         "returns": [round(of.play(place, EPISODES, again=1), 1) for place in rungs],
         "return_of": f"sampled actions, {EPISODES} episodes, float16 weights",

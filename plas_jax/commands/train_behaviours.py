@@ -1,7 +1,7 @@
 """Train the behaviour policies behind the medium, replay and expert recipes, with snapshots and checkpoints.
 
-usage: train_behaviours.py --environment=hopper [--seed=0] [--steps=1000000] [--output=results/behaviours]
-                           [--start=experiments/behaviours/hopper.npz]
+usage: train_behaviours.py --environment=hopper [--seed=0] [--steps=1000000] [--learning_rate=3e-4]
+                           [--start=experiments/behaviours/hopper.npz] [--output=results/behaviours]
 
 Called again with the same flags it goes on from its last checkpoint. A run without one can start from the networks
 of an earlier run (--start): it first refills its buffer with transitions of that run's policy, and the step at which
@@ -22,7 +22,7 @@ from plas_jax.commands.progress import clock
 from plas_jax.datasets.folders import whole_file
 from plas_jax.environments.locomotion import LOCOMOTION
 from plas_jax.recipes.behaviour_policy import from_parameters, save_policies
-from plas_jax.recipes.behaviours import CHUNK, Checkpoint, first_checkpoint, train
+from plas_jax.recipes.behaviours import CHUNK, LEARNING_RATE, Checkpoint, first_checkpoint, train
 from plas_jax.recipes.networks import restart, save_networks
 from plas_jax.training.checkpoints import Checkpoints
 
@@ -30,6 +30,7 @@ FLAGS = flags.FlagValues()
 flags.DEFINE_enum("environment", "hopper", sorted(LOCOMOTION), "Which robot.", flag_values=FLAGS)
 flags.DEFINE_integer("seed", 0, "Seed of the run.", lower_bound=0, flag_values=FLAGS)
 flags.DEFINE_integer("steps", 1_000_000, "Control steps, each with one update.", lower_bound=CHUNK, flag_values=FLAGS)
+flags.DEFINE_float("learning_rate", LEARNING_RATE, "Of every network.", lower_bound=0.0, flag_values=FLAGS)
 flags.DEFINE_string("output", "results/behaviours", "Folder of snapshots and checkpoints.", flag_values=FLAGS)
 flags.DEFINE_string("start", None, "Networks of a run to go on from.", flag_values=FLAGS)
 SNAPSHOT_STEPS = 2_000
@@ -45,7 +46,7 @@ def run(words: list[str]) -> int:
     checkpoints = Checkpoints(folder / "checkpoints", keep=1)
     start, seams = _start(folder, checkpoints)
     first, started, recent = start.step if start else 0, time.monotonic(), [float("nan")]
-    for at, _, returns in train(FLAGS.environment, FLAGS.seed, FLAGS.steps, start):
+    for at, _, returns in train(FLAGS.environment, FLAGS.seed, FLAGS.steps, start, FLAGS.learning_rate):
         recent = (recent + returns)[-10:]
         if at.step % SNAPSHOT_STEPS == 0:
             record = _record(at, seams)
@@ -83,7 +84,13 @@ def _start(folder: Path, checkpoints: Checkpoints) -> tuple[Checkpoint | None, l
 
 
 def _record(at: Checkpoint, seams: list[int]) -> dict[str, Any]:
-    return {"environment": FLAGS.environment, "seed": FLAGS.seed, "step": at.step, "seams": seams}
+    return {
+        "environment": FLAGS.environment,
+        "seed": FLAGS.seed,
+        "step": at.step,
+        "learning_rate": FLAGS.learning_rate,
+        "seams": seams,
+    }
 
 
 def main() -> int:

@@ -22,6 +22,7 @@ from plas_jax.types import Array, Sizes, Transition
 # The shipped actors have 128 units so that a ladder of ten fits the repository; the critics keep rlkit's 256.
 ARCHITECTURE = sac.Architecture(policy_widths=(128, 128), critic_widths=(256, 256), batch_size=128)
 RANDOM_STEPS = 5_000  # uniform actions before the first update
+LEARNING_RATE = 3e-4  # rlkit's, of every network; 1e-3 gets to an expert in a third of the steps
 REFILL_STEPS = 25_000  # of the policy's own before a run without its old transitions learns on
 CHUNK = 50  # control steps, then as many updates
 
@@ -76,7 +77,9 @@ append = jax.jit(_appended, donate_argnums=0)
 
 
 @partial(jax.jit, donate_argnums=(0, 1))
-def learn(state: sac.State, replay: Replay, fresh: Transition, key: Array) -> tuple[sac.State, Replay]:
+def learn(
+    state: sac.State, replay: Replay, fresh: Transition, key: Array, knobs: sac.Knobs
+) -> tuple[sac.State, Replay]:
     """Append the fresh transitions and do one update for each of them."""
     replay = _appended(replay, fresh)
 
@@ -85,7 +88,7 @@ def learn(state: sac.State, replay: Replay, fresh: Transition, key: Array) -> tu
         index = jax.random.randint(key_batch, (state.architecture.batch_size,), 0, replay.size)
         batch = jax.tree.map(lambda column: column[index], replay.rows)
         noise = sac.noise(key_noise, state.architecture, state.sizes)
-        return sac.update(state, batch, noise, sac.Knobs())[0], None
+        return sac.update(state, batch, noise, knobs)[0], None
 
     state, _ = jax.lax.scan(one, state, jnp.arange(len(fresh.reward)))
     return state, replay
@@ -136,13 +139,20 @@ def transitions(columns: Columns) -> Transition:
     )
 
 
-def train(environment: str, seed: int, steps: int, start: Checkpoint | None = None) -> Iterator[Progress]:
+def train(
+    environment: str, seed: int, steps: int, start: Checkpoint | None = None, learning_rate: float = LEARNING_RATE
+) -> Iterator[Progress]:
     """Train to `steps` control steps from scratch or from `start`, which is donated; yields after each chunk of 50.
 
     A resumed run starts a new episode, so it is not bit for bit the unbroken one: its provenance names the seam.
     """
     actor = _Actor(environment, seed)
     key = jax.random.fold_in(jax.random.key(seed), 1)
+    knobs = sac.Knobs(
+        policy_learning_rate=learning_rate,
+        critic_learning_rate=learning_rate,
+        temperature_learning_rate=learning_rate,
+    )
     step, state, replay = start or first_checkpoint(environment, seed, steps)
     wanted = RANDOM_STEPS if int(replay.size) == step else REFILL_STEPS
     while step < steps:
@@ -152,6 +162,6 @@ def train(environment: str, seed: int, steps: int, start: Checkpoint | None = No
         if int(replay.size) < wanted:
             replay = append(replay, fresh)
         else:
-            state, replay = learn(state, replay, fresh, jax.random.fold_in(key, step))
+            state, replay = learn(state, replay, fresh, jax.random.fold_in(key, step), knobs)
         step += CHUNK
         yield Progress(Checkpoint(step, state, replay), columns, returns)

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from plas_jax.recipes.behaviours import ARCHITECTURE, CHUNK, RANDOM_STEPS, train
+from plas_jax.recipes.behaviours import ARCHITECTURE, CHUNK, LEARNING_RATE, RANDOM_STEPS, train
 from plas_jax.recipes.rollout import Columns
 
 
@@ -25,4 +25,8 @@ def replay_buffer(environment: str, rows: int, seed: int, progress: Callable[[in
 
 def constants() -> dict[str, Any]:
     """What decides the buffer besides its seed and its length."""
-    return ARCHITECTURE._asdict() | {"random_steps": RANDOM_STEPS, "chunk": CHUNK}
+    return ARCHITECTURE._asdict() | {
+        "random_steps": RANDOM_STEPS,
+        "chunk": CHUNK,
+        "learning_rate": LEARNING_RATE,
+    }
