@@ -60,7 +60,7 @@ def digest(path):
 # The same bytes
 
 
-@pytest.mark.parametrize("name", ["hopper-random-r1", "hopper-medium-r1"])
+@pytest.mark.parametrize("name", ["hopper-random-r1", "hopper-medium-r1", "hopper-medium-expert-a-r1"])
 def test_the_same_recipe_gives_the_same_bytes(tmp_path, weights, name):
     paths = []
     for folder in ("a", "b", "c"):
