@@ -229,6 +229,16 @@ def test_another_sweep_cannot_resume_it(finished, data):
     assert "seeds" in done.stderr
 
 
+def test_a_sweep_of_an_earlier_version_is_refused(finished, data, tmp_path):
+    manifest = json.loads((finished[0] / "manifest.json").read_text()) | {"complete": False}
+    del manifest["groups"]
+    (tmp_path / "manifest.json").write_text(json.dumps(manifest))
+    done = call(*SHORT, f"--data_dir={data}", f"--output={tmp_path}", "--resume")
+    assert done.returncode == 1
+    assert "a version of plas_jax without shape groups" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 @pytest.mark.parametrize("phase", ["train CVAEs", "evaluate at 20", "train policies"])
 def test_a_stopped_sweep_resumes_to_the_same_bytes(finished, data, tmp_path, phase):
     """Ctrl-C as soon as a phase is seen; what was finished is readable, and resuming gives the unbroken rows."""

@@ -47,6 +47,10 @@ class OutputFolder:
                 raise ValueError(
                     f"{self.path} cannot be resumed: its sweep has {name} {before.get(name)}, not {now[name]}"
                 )
+        if "groups" not in found:
+            raise ValueError(
+                f"{self.path} cannot be resumed: a version of plas_jax without shape groups began its sweep"
+            )
         return found
 
     def read_manifest(self) -> dict[str, Any]:
