@@ -19,7 +19,7 @@ def number(value: float | None) -> str:
     """One decimal, with the paper's minus sign; a dash for what is absent or not finite."""
     if value is None or not isfinite(value):
         return DASH
-    return f"{value:.1f}".replace("-", "−")
+    return f"{value:z.1f}".replace("-", "−")
 
 
 def spread(of: Spread | None, seeds: int) -> str:
