@@ -68,8 +68,7 @@ class Sweep:
     def run(self) -> None:
         """Both phases. Raises `Interrupted` once what was finished is on disk."""
         with self.interruption:
-            cvaes = self._train_cvaes()
-            self._train_policies(cvaes)
+            self._train_policies(self._train_cvaes())
         self.manifest["groups"][self.name]["complete"] = True
         self._note()
 
@@ -88,6 +87,7 @@ class Sweep:
     def _train_policies(self, cvaes: Batch) -> None:
         mesh = run_mesh(len(self.cells))
         batch, runs = sweep.policy_phase(self.preset, mesh, self.rows, cvaes, self.pairs, self.cells)
+        del cvaes  # each policy has its own copy by now; at the paper's widths these are half a gigabyte
         checkpoints = Checkpoints(self.folder.checkpoints / self.name / "policy", keep=1)
         stage = self._stage([self.pairs[cell.pair] for cell in self.cells])
         for update, trained in self._train("policy", PLAS, mesh, batch, runs, checkpoints, self.preset.evaluations):

@@ -15,10 +15,10 @@ INK, BAR = "#222222", "#3b528b"
 
 
 def return_histograms(returns: Mapping[str, np.ndarray], title: str, path: Path) -> None:
-    """A panel for each data set: how many of its episodes have which return.
+    """A panel for each data set: how many of its episodes have which return, on a logarithmic axis.
 
     `returns` has one undiscounted return for each whole episode, float64 `[episodes]`, by data set. Panels of one row
-    share their axis, so that three levels of one robot can be compared. Raises `ValueError` when there is no data set.
+    share axis and bins, so that three levels of one robot can be compared. Raises `ValueError` for no data set.
     """
     if not returns:
         raise ValueError("there is nothing to draw: no data set was named")
@@ -28,12 +28,14 @@ def return_histograms(returns: Mapping[str, np.ndarray], title: str, path: Path)
     FigureCanvasAgg(figure)
     figure.suptitle(title, fontsize=10, color=INK)
     panels = figure.subplots(rows, columns, sharex="row", squeeze=False).ravel()
-    for panel, (name, values) in zip(panels, returns.items(), strict=False):
-        panel.hist(values, bins=BINS, color=BAR)
+    all_values = list(returns.values())
+    for place, (panel, (name, values)) in enumerate(zip(panels, returns.items(), strict=False)):
+        first = place - place % columns
+        edges = np.histogram_bin_edges(np.concatenate(all_values[first : first + columns]), BINS)
+        panel.hist(values, bins=edges, color=BAR, log=True)
         panel.set_title(f"{name}: {len(values):,} episodes", fontsize=8, color=INK)
         panel.tick_params(labelsize=7)
-        panel.set_yticks([])
-        panel.spines[["top", "right", "left"]].set_visible(False)
+        panel.spines[["top", "right"]].set_visible(False)
     for panel in panels[len(returns) :]:
         panel.remove()
     figure.supxlabel("return of an episode", fontsize=8, color=INK)
