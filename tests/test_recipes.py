@@ -16,8 +16,10 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+from matplotlib.image import imread
 
 import plas_jax
+from plas_jax.commands import data_returns
 from plas_jax.commands import datasets as command
 from plas_jax.datasets import d4rl_files
 from plas_jax.datasets.catalogue import ENVIRONMENTS, normalised_score, parse, parts
@@ -25,6 +27,7 @@ from plas_jax.datasets.transitions import describe
 from plas_jax.environments.lockstep import Lockstep
 from plas_jax.recipes import behaviours, collect, manifests, rollout, stretches
 from plas_jax.recipes.behaviour_policy import BehaviourPolicy, load_policies, save_policies
+from plas_jax.reports import markdown
 
 
 def ladder(path, environment, seed=0, steps=(40, 100)):
@@ -497,6 +500,23 @@ def test_ctrl_c_is_one_line(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(command, "make", lambda *_: interrupted(21))
     assert command.main(["make", "hopper-random-r1", f"--data_dir={tmp_path}"]) == 130
     assert capsys.readouterr().err.startswith("error: interrupted")
+
+
+def test_data_returns_tells_and_draws_each_data_set(tmp_path, capsys):
+    made = [collect.make(f"{robot}-random-r1", 2500, 0, tmp_path) for robot in ("hopper", "halfcheetah")]
+    words = ["--datasets=hopper-random-r1,halfcheetah-random-r1", "--size=2500", f"--data_dir={tmp_path}"]
+    assert data_returns.main([*words, f"--output={tmp_path / 'returns.png'}"]) == 0
+    lines = capsys.readouterr().out.splitlines()[2:]
+    for line, path, robot in zip(lines, made, ("hopper", "halfcheetah"), strict=True):
+        manifest = manifests.read(path)
+        score = float(normalised_score(ENVIRONMENTS[robot], manifest["return_mean"]))
+        expected = [f"{robot}-random-r1", "2,500", f"{manifest['episodes']:,}"]
+        expected += [markdown.number(manifest["return_mean"]), markdown.number(score)]
+        assert [cell.strip() for cell in line.strip("|").split("|")][:5] == expected
+    assert np.ptp(imread(tmp_path / "returns.png")) > 0
+    assert data_returns.main([]) == 1
+    assert data_returns.main(["--datasets=halfcheetah-random-r1", "--size=500", f"--data_dir={tmp_path}"]) == 1
+    assert "no episode of it ended" in capsys.readouterr().err
 
 
 def cells(line):

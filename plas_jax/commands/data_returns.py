@@ -5,6 +5,7 @@ usage: data_returns.py --datasets=hopper-random-r1,hopper-medium-r1 [--size=N] [
 Recipes are made where they are missing, with D4RL's sizes unless --size is given.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -54,6 +55,6 @@ def run(words: list[str]) -> int:
     return 0
 
 
-def main() -> int:
+def main(argv: Sequence[str] | None = None) -> int:
     """The console entry point."""
-    return invoke(run, FLAGS, __doc__ or "")
+    return invoke(run, FLAGS, __doc__ or "", argv)
