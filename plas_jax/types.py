@@ -61,12 +61,25 @@ class Transition(NamedTuple):
     reward: chex.Array  # [batch]
     next_observation: chex.Array  # [batch, observation]
     bootstrap: chex.Array  # [batch]
+    next_action: chex.Array | None = None  # [batch, action], the data's own; only where a method asks for it
+
+
+class Statistics(NamedTuple):
+    """What some methods know of a whole data set before they train on it, float32."""
+
+    observation_mean: chex.Array  # [observation], 0 in the padding
+    observation_std: chex.Array  # [observation], 1 in the padding
+    return_range: chex.Array  # scalar: the largest minus the smallest return of an episode, undiscounted
 
 
 class Algorithm(NamedTuple):
-    """A method, as pure functions. The state knows its sizes and its architecture; noise is always an argument."""
+    """A method, as pure functions. The state knows its sizes and its architecture; noise is always an argument.
 
-    init: Callable[..., Any]  # (key, architecture, sizes) -> state
+    A deterministic method draws nothing when it acts: its `acting_noise` is None, and `act` ignores the argument.
+    """
+
+    init: Callable[..., Any]  # (key, architecture, sizes, …) -> state
     noise: Callable[..., Any]  # (key, architecture, sizes) -> every random array of one update
     update: Callable[..., Any]  # (state, batch, noise, knobs) -> (state, metrics)
-    act: Callable[..., Any]  # (state, observation, knobs) -> deterministic action
+    act: Callable[..., Any]  # (state, observation [states, observation], noise, knobs) -> action [states, action]
+    acting_noise: Callable[..., Any] | None = None  # (key, architecture, sizes, states) -> the arrays that `act` needs

@@ -158,7 +158,7 @@ def test_algorithm_1_of_one_batch_is_that_of_numpy(compiled):
 def test_the_policy_acts_as_in_numpy(compiled):
     state, batch = policy_state(), transitions(1)
     action = action_of(state, state.policy.parameters, batch.observation)
-    np.testing.assert_allclose(compiled(plas.act)(state, batch.observation, KNOBS), action, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(compiled(plas.act)(state, batch.observation, None, KNOBS), action, rtol=1e-5, atol=1e-6)
 
 
 # Equations 3 and 4

@@ -139,7 +139,7 @@ def test_a_latent_is_within_sigma(observation, latent_limit):
 @settings(deadline=None, max_examples=200)
 @given(observations, st.floats(0, 2, width=32), st.floats(0, 10, width=32))
 def test_an_action_is_within_epsilon_of_its_latents_decoding_and_within_1(observation, limit, latent_limit):
-    action = act(plas_state(), observation, KNOBS._replace(perturbation_limit=limit, latent_limit=latent_limit))
+    action = act(plas_state(), observation, None, KNOBS._replace(perturbation_limit=limit, latent_limit=latent_limit))
     latent = latent_of(plas_state().policy.parameters["latent_policy"], observation, latent_limit)
     assert np.abs(np.float64(action) - decode(observation, latent)).max() <= limit + 2e-7  # roundings of numbers near 1
     assert (np.abs(action) <= 1).all()
@@ -148,7 +148,7 @@ def test_an_action_is_within_epsilon_of_its_latents_decoding_and_within_1(observ
 @settings(deadline=None, max_examples=100)
 @given(observations, st.floats(0, 10, width=32))
 def test_without_perturbation_the_action_is_the_decoded_latent(observation, latent_limit):
-    action = act(plas_state(), observation, KNOBS._replace(perturbation_limit=0.0, latent_limit=latent_limit))
+    action = act(plas_state(), observation, None, KNOBS._replace(perturbation_limit=0.0, latent_limit=latent_limit))
     latent = latent_of(plas_state().policy.parameters["latent_policy"], observation, latent_limit)
     np.testing.assert_allclose(action, decode(observation, latent), rtol=0, atol=1e-7)
 
@@ -163,7 +163,7 @@ def test_the_prior_decodes_latents_clipped_at_sigma(observation, noise, latent_l
 
 
 def test_the_cvaes_deterministic_action_decodes_the_priors_mean():
-    action = behaviour.act(cvae_state(), batch().observation, None)
+    action = behaviour.act(cvae_state(), batch().observation, None, None)
     np.testing.assert_allclose(action, decode(batch().observation, np.zeros((8, 4), np.float32)), atol=1e-6)
 
 
@@ -418,7 +418,7 @@ def test_soft_actor_critic_updates_temperature_then_critics_then_policy():
 def test_soft_actor_critic_acts_by_its_mean():
     state, observation = sac_state(), batch().observation
     mean = sac.sample(state, state.policy.parameters, observation, np.zeros((8, 2), np.float32))[0]
-    np.testing.assert_allclose(sac.act(state, observation, SAC_KNOBS), mean, atol=1e-6)
+    np.testing.assert_allclose(sac.act(state, observation, None, SAC_KNOBS), mean, atol=1e-6)
 
 
 def test_the_two_draws_of_soft_actor_critic_are_independent():

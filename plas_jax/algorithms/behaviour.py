@@ -72,7 +72,7 @@ def prior_action(state: State, observation: Array, noise: Array, latent_limit: A
     return module.apply(state.cvae.parameters, observation, latent, method=CVAE.decode)
 
 
-def act(state: State, observation: Array, knobs: Knobs) -> Array:
+def act(state: State, observation: Array, noise: None, knobs: Knobs) -> Array:
     """The decoded mean of the prior, z = 0, `[batch, action]`."""
     latent = jnp.zeros((*observation.shape[:-1], state.sizes.latent.padded))
     return prior_action(state, observation, latent, jnp.inf)

@@ -139,7 +139,7 @@ def update(state: State, batch: Transition, noise: None, knobs: Knobs) -> tuple[
     return state, metrics | {"mean_absolute_q": jnp.abs(q_values).mean()}
 
 
-def act(state: State, observation: Array, knobs: Knobs) -> Array:
+def act(state: State, observation: Array, noise: None, knobs: Knobs) -> Array:
     """The deterministic policy, `[batch, action]`."""
     return policy_action(state, state.policy.parameters, observation, knobs)
 

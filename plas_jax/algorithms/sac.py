@@ -151,7 +151,7 @@ def update(state: State, batch: Transition, noise: Noise, knobs: Knobs) -> tuple
     return state, metrics | {"entropy": -log_density.mean(), "temperature": temperature}
 
 
-def act(state: State, observation: Array, knobs: Knobs) -> Array:
+def act(state: State, observation: Array, noise: None, knobs: Knobs) -> Array:
     """The deterministic policy tanh(mean), `[batch, action]`."""
     module = GaussianPolicy(state.sizes, state.architecture.policy_widths)
     return jnp.tanh(module.apply(state.policy.parameters, observation)[0])

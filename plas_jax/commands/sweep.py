@@ -171,7 +171,7 @@ class Sweep:
 
     def _evaluate_policies(self, mesh: Any, batch: Batch, runs: Runs, stage: Stage, update: int) -> None:
         def act(observation: np.ndarray, step: int) -> np.ndarray:
-            return act_runs(PLAS.act, mesh, batch.state, observation, runs.knobs)
+            return act_runs(PLAS.act, mesh, batch.state, observation, None, runs.knobs)
 
         played = self._play(f"evaluate at {update:,}", act, stage, self.cells, batch, update)
         self._record(played, self.cells, batch, update, None)

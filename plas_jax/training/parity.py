@@ -80,7 +80,7 @@ def _replay_policy(golden: Golden, state: plas.State, update: Callable) -> dict[
     critics = TwinCritics(state.sizes, state.architecture.critic_widths)
     q_values = critics.apply(state.critics.parameters, batches.observation[0], batches.action[0])
     errors["actions_after"] = relative_error(
-        plas.act(state, batches.observation[0], knobs), golden.array("actions_after")
+        plas.act(state, batches.observation[0], None, knobs), golden.array("actions_after")
     )
     errors["q_after"] = relative_error(q_values, golden.array("q_after"))
     return errors
