@@ -204,7 +204,7 @@ def test_reading_by_hand(path):
     assert kept.action[:, 1].tolist() == pytest.approx([0.01, 0.02, 0.03, 0.05])
     assert kept.reward.tolist() == [0, 10, 20, 40]
     assert kept.bootstrap.tolist() == [1, 0, 1, 1]
-    assert {array.dtype for array in kept} == {np.dtype(np.float32)}
+    assert {array.dtype for array in kept[:5]} == {np.dtype(np.float32)}
     # whole episodes are rows 0-1 and 2-3; the last two rows are unfinished
     found = describe(recording, 1000)
     assert (found.rows, found.terminals, found.timeouts, found.returns.tolist()) == (6, 1, 1, [10.0, 50.0])

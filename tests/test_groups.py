@@ -75,7 +75,7 @@ def test_the_memory_told_is_what_the_arrays_take(tmp_path):
     files = {dataset.name: [make(dataset.name, 1000, 0, tmp_path)] for dataset in of.datasets}
     data = sweep_data.load(of, files)
     told = memory(group, rows)
-    whole = sum(column.base.nbytes for column in data.rows.transitions)
+    whole = sum(column.base.nbytes for column in jax.tree.leaves(data.rows.transitions))
     assert told.data <= whole <= told.data + 5 * 64
     sizes, preset = widest(of.datasets), group.request.preset
     cvae = behaviour.init(jax.random.key(0), preset.behaviour_architecture(), sizes)

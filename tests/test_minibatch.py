@@ -32,7 +32,8 @@ def test_data_sets_stand_one_behind_the_other_with_zeros_to_their_right():
     number = np.arange(23)
     columns = {"observation": 4, "action": 2, "next_observation": 4}
     true = {"observation": (3, 4, 2), "action": (1, 2, 2), "next_observation": (3, 4, 2)}
-    for field, values in transitions._asdict().items():
+    assert transitions.next_action is None
+    for field, values in zip(transitions._fields, jax.tree.leaves(transitions), strict=False):
         assert values.dtype == np.float32
         if field not in columns:
             assert values.tolist() == number.tolist()
@@ -50,7 +51,7 @@ def test_every_device_of_a_cpu_reads_the_one_copy():
     """At the paper's sizes the data are gigabytes: a copy for each core would not fit where one does."""
     rows = concatenate([numbered(0, 4000, 17, 6), numbered(4000, 3000, 11, 3)], 9000, 17, 6).transitions
     placed = on_all(run_mesh(2), rows)
-    for column, shared in zip(rows, placed, strict=True):
+    for column, shared in zip(jax.tree.leaves(rows), jax.tree.leaves(placed), strict=True):
         assert len(shared.addressable_shards) == 2
         assert {shard.data.unsafe_buffer_pointer() for shard in shared.addressable_shards} == {column.ctypes.data}
 
@@ -63,7 +64,7 @@ def test_a_minibatch_stays_within_its_data_set_and_keeps_rows_whole(seed, start,
     assert rows.reward.shape == (16,)
     assert (start <= rows.reward).all()
     assert (rows.reward < start + size).all()
-    for values in rows:
+    for values in jax.tree.leaves(rows):
         assert (values.reshape(16, -1) == rows.reward[:, None]).all()
 
 

@@ -10,12 +10,15 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from plas_jax.algorithms import behaviour, bellman, plas
+from plas_jax.algorithms import bcq, behaviour, bellman, candidates, evidence, plas
+from plas_jax.algorithms.bcq import proposed
+from plas_jax.models.twin_critics import TwinCritics
 from plas_jax.training.golden import BadGoldenFileError, read
 from plas_jax.training.parity import TOLERANCE, relative_error, replay
 
 ROOT = Path(__file__).parents[1]
-GOLDEN = sorted((ROOT / "tests" / "golden").glob("plas_*.npz"))
+PLAS, PLAS_P, BCQ = (ROOT / "tests" / "golden" / f"{name}.npz" for name in ("plas_latent", "plas_perturbation", "bcq"))
+GOLDEN = (PLAS, PLAS_P, BCQ)
 
 
 @pytest.mark.parametrize("path", GOLDEN, ids=lambda path: path.stem)
@@ -23,48 +26,69 @@ def test_every_tensor_agrees(path):
     golden = read(path)
     errors = replay(golden)
     recorded = {name for name in golden.arrays if name.startswith("after_")}
-    assert len(errors) == len(recorded) + 3 + 2
+    assert len(errors) == len(recorded) + (0 if path == BCQ else 3 + 2)
     assert max(errors.values()) <= TOLERANCE / 10
 
 
-def test_both_algorithms_are_there():
-    assert {read(path).config["algorithm"] for path in GOLDEN} == {"Latent", "LatentPerturbation"}
+def test_every_algorithm_is_there():
+    assert [read(path).config["algorithm"] for path in GOLDEN] == ["Latent", "LatentPerturbation", "BCQ"]
 
 
 @pytest.fixture
 def broken(monkeypatch):
     """The worst error with one function of a module replaced."""
 
-    def replay_broken(module, name, replacement):
+    def replay_broken(path, module, name, replacement):
         monkeypatch.setattr(module, name, replacement)
         # jit would answer for a broken update with the whole one that it has compiled already
         jax.clear_caches()
-        return max(replay(read(GOLDEN[1])).values())
+        return max(replay(read(path)).values())
 
     yield replay_broken
     jax.clear_caches()
 
 
-def test_one_broken_line_turns_it_red(broken):
-    assert max(replay(read(GOLDEN[1])).values()) <= TOLERANCE
+@pytest.mark.parametrize(("path", "module"), [(PLAS_P, plas), (BCQ, bcq)], ids=["PLAS+P", "BCQ"])
+def test_one_broken_line_turns_it_red(broken, path, module):
+    assert max(replay(read(path)).values()) <= TOLERANCE
     # Polyak from the parameters before the step, as some ports do
     stale = lambda target, online, polyak: bellman.polyak_average(target, target, polyak)  # noqa: E731
-    assert broken(plas, "polyak_average", stale) > TOLERANCE
+    assert broken(path, module, "polyak_average", stale) > TOLERANCE
+
+
+def unclipped(state, cvae, observation, draw, latent_limit):
+    return proposed(state, cvae, observation, draw, jnp.inf)
+
+
+def mixed_after_the_maximum(q_values, clip_weight):
+    return bellman.soft_clipped(q_values.max(axis=0), clip_weight)
+
+
+def of_the_smaller(perturbation, state, critics, batch, action, limit):
+    action = bcq.perturbed(state, perturbation, batch.observation, action, limit)
+    module = TwinCritics(state.sizes, state.architecture.critic_widths)
+    return -module.apply(critics, batch.observation, action).min(axis=-1).mean(), None
 
 
 @pytest.mark.parametrize(
-    ("module", "name", "replacement"),
+    ("path", "module", "name", "replacement"),
     [
-        (plas, "soft_clipped", lambda q_values, clip_weight: q_values.mean()),
-        (plas, "bellman_target", lambda reward, bootstrap, value, discount: reward + discount * value),
-        (plas, "squared_error", lambda q_values, target: jnp.square(q_values - target[:, None]).mean()),
-        (behaviour, "evidence_loss", lambda error, divergence: error + divergence),
-        (behaviour, "kl_from_standard_normal", lambda posterior, axis: 1.01 * jnp.square(posterior.mean).mean(-1)),
+        (PLAS_P, plas, "soft_clipped", lambda q_values, clip_weight: q_values.mean()),
+        (PLAS_P, plas, "bellman_target", lambda reward, bootstrap, value, discount: reward + discount * value),
+        (PLAS_P, plas, "squared_error", lambda q_values, target: jnp.square(q_values - target[:, None]).mean()),
+        (PLAS_P, behaviour, "evidence_loss", lambda error, divergence: error + divergence),
+        (PLAS_P, behaviour, "kl_from_standard_normal", lambda posterior, axis: jnp.square(posterior.mean).mean(-1)),
+        (BCQ, candidates, "soft_clipped", lambda q_values, clip_weight: q_values.min()),
+        (BCQ, bcq, "best_value", mixed_after_the_maximum),
+        (BCQ, bcq, "proposed", unclipped),
+        (BCQ, bcq, "perturbation_loss", of_the_smaller),
+        (BCQ, evidence, "evidence_loss", lambda error, divergence: error + divergence),
     ],
-    ids=["mean of critics", "no terminals", "mean over critics", "KL unhalved", "half a KL"],
-)
-def test_a_broken_equation_turns_it_red(broken, module, name, replacement):
-    assert broken(module, name, replacement) > TOLERANCE
+    ids=["mean of critics", "no terminals", "mean over critics", "KL unhalved", "half a KL", "BCQ: minimum of critics",
+         "BCQ: mixed last", "BCQ: latents unclipped", "BCQ: the smaller Q", "BCQ: KL unhalved"],
+)  # fmt: skip
+def test_a_broken_equation_turns_it_red(broken, path, module, name, replacement):
+    assert broken(path, module, name, replacement) > TOLERANCE
 
 
 def test_relative_error_by_hand():
@@ -75,8 +99,8 @@ def test_relative_error_by_hand():
     assert relative_error([1.0], [1.0, 1.0]) == np.inf
 
 
-def rewritten(tmp_path, change):
-    with np.load(GOLDEN[1], allow_pickle=False) as file:
+def rewritten(tmp_path, change, path=PLAS_P):
+    with np.load(path, allow_pickle=False) as file:
         arrays = {name: file[name] for name in file.files}
     config = json.loads(arrays["config"].tobytes())
     change(arrays, config)
@@ -86,14 +110,41 @@ def rewritten(tmp_path, change):
     return path
 
 
+SETTINGS = {
+    PLAS_P: {"lmbda": 0.9, "max_perturbation": 0.06, "max_latent_action": 1.9, "tau": 0.006, "discount": 0.98,
+             "actor_lr": 2e-4, "critic_lr": 9e-4, "vae_lr": 2e-4},
+    BCQ: {"lmbda": 0.9, "max_perturbation": 0.06, "latent_clip": 0.4, "tau": 0.006, "discount": 0.98,
+          "actor_lr": 9e-4, "critic_lr": 9e-4, "vae_lr": 9e-4},
+}  # fmt: skip
+
+
 @pytest.mark.parametrize(
-    ("setting", "value"),
-    [("lmbda", 0.9), ("max_perturbation", 0.06), ("max_latent_action", 1.9), ("tau", 0.006), ("discount", 0.98),
-     ("actor_lr", 2e-4), ("critic_lr", 9e-4), ("vae_lr", 2e-4)],
-)  # fmt: skip
-def test_every_setting_of_the_file_is_heeded(tmp_path, setting, value):
-    path = rewritten(tmp_path, lambda arrays, config: config.update({setting: value}))
+    ("path", "setting", "value"),
+    [(path, setting, value) for path, settings in SETTINGS.items() for setting, value in settings.items()],
+)
+def test_every_setting_of_the_file_is_heeded(tmp_path, path, setting, value):
+    path = rewritten(tmp_path, lambda arrays, config: config.update({setting: value}), path)
     assert max(replay(read(path)).values()) > TOLERANCE
+
+
+def test_a_bcq_file_of_fewer_updates_is_replayed(tmp_path):
+    def shorten(arrays, config):
+        for name in [name for name in arrays if name.startswith(("batch/", "noise/"))]:
+            arrays[name] = arrays[name][:1]
+        for name in [name for name in arrays if name.startswith("after_10")]:
+            del arrays[name]
+
+    assert max(replay(read(rewritten(tmp_path, shorten, BCQ))).values()) <= TOLERANCE
+
+
+def test_a_bcq_file_of_fewer_candidates_is_replayed_with_them(tmp_path):
+    def leave_out(arrays, config):
+        arrays["noise/target"] = arrays["noise/target"].reshape(10, 16, 10, 6)[:, :, :3].reshape(10, 48, 6)
+        config["sampled_actions"] = 3
+
+    errors = replay(read(rewritten(tmp_path, leave_out, BCQ)))
+    assert max(error for name, error in errors.items() if "/vae/" in name) <= TOLERANCE
+    assert max(error for name, error in errors.items() if "/critic/" in name) > TOLERANCE
 
 
 def command(*arguments):
@@ -104,7 +155,8 @@ def command(*arguments):
 def test_the_command_prints_every_tensor_and_agrees():
     done = command(*GOLDEN)
     assert done.returncode == 0, done.stderr
-    assert "after_20/critic_target/params/second_critic/Linear_2/kernel" in done.stdout
+    for moment in ("after_20", "after_10"):
+        assert f"{moment}/critic_target/params/second_critic/Linear_2/kernel" in done.stdout
     assert done.stdout.splitlines()[-1].startswith("agree: worst ")
 
 
@@ -117,19 +169,31 @@ def test_the_command_fails_on_a_changed_tensor(tmp_path):
     assert "<-- differs" in done.stdout
 
 
+def drop_parameters(arrays, config):
+    for name in [name for name in arrays if name.startswith("after_")]:
+        del arrays[name]
+
+
 @pytest.mark.parametrize(
-    ("change", "says"),
+    ("path", "change", "says"),
     [
-        (lambda arrays, config: arrays.pop("vae_noise"), "no array 'vae_noise'"),
-        (lambda arrays, config: config.pop("tau"), "no 'tau'"),
-        (lambda arrays, config: config.update(algorithm="BCQ"), "'BCQ' cannot be replayed"),
-        (lambda arrays, config: config.update(latent_dim=5), "do not fit"),
-        (lambda arrays, config: arrays["batch/rewards"].fill(np.nan), "not finite"),
+        (PLAS_P, lambda arrays, config: arrays.pop("vae_noise"), "no array 'vae_noise'"),
+        (PLAS_P, lambda arrays, config: config.pop("tau"), "no 'tau'"),
+        (PLAS_P, lambda arrays, config: config.update(algorithm="TD3"), "'TD3' cannot be replayed"),
+        (PLAS_P, lambda arrays, config: config.update(algorithm="BCQ"), "no 'sampled_actions'"),
+        (PLAS_P, lambda arrays, config: config.update(latent_dim=5), "do not fit"),
+        (PLAS_P, lambda arrays, config: arrays["batch/rewards"].fill(np.nan), "not finite"),
+        (BCQ, lambda arrays, config: arrays.pop("noise/target"), "no array 'noise/target'"),
+        (BCQ, lambda arrays, config: config.update(sampled_actions=7), "do not fit"),
+        (BCQ, lambda arrays, config: config.update(latent_dim=5), "do not fit"),
+        (BCQ, lambda arrays, config: arrays.update({"noise/actor": arrays["noise/actor"][:9]}), "do not fit"),
+        (BCQ, lambda arrays, config: arrays.update({"after_11/actor/l1.bias": np.zeros(1)}), "one of its 10 updates"),
+        (BCQ, drop_parameters, "one of its 10 updates"),
     ],
 )
-def test_a_file_that_cannot_be_replayed_is_refused(tmp_path, change, says):
+def test_a_file_that_cannot_be_replayed_is_refused(tmp_path, path, change, says):
     with pytest.raises(BadGoldenFileError, match=says) as refusal:
-        replay(read(rewritten(tmp_path, change)))
+        replay(read(rewritten(tmp_path, change, path)))
     assert "changed.npz" in str(refusal.value)
 
 

@@ -32,16 +32,17 @@ def files(dataset: Dataset, data_dir: str | Path | None = None) -> list[Path]:
     return [dataset.path] if dataset.path is not None else [require(part, data_dir) for part in parts(dataset)]
 
 
-def load(dataset: Dataset, paths: Sequence[Path]) -> Loaded:
+def load(dataset: Dataset, paths: Sequence[Path], next_actions: bool = False) -> Loaded:
     """The transitions of a data set whose parts lie in `paths`; Minari's lies where its package keeps it.
 
-    No transition leads from one part to the next: each part loses its last row, as a file does.
+    No transition leads from one part to the next: each part loses its last row, as a file does. `next_actions` are
+    those of `qlearning_transitions`.
 
     Raises `BadDatasetError` and `OSError` as `d4rl_files.read` and `minari_files.read` do, `ValueError` when no
     transition is left.
     """
     # One recording at a time: each is let go before the next is read.
-    loaded = [_prepared(dataset, source) for source in _sources(dataset, paths)]
+    loaded = [_prepared(dataset, source, next_actions) for source in _sources(dataset, paths)]
     return Loaded(_joined([part.transitions for part in loaded]), _all([part.description for part in loaded]))
 
 
@@ -77,9 +78,9 @@ def _read(dataset: Dataset, source: str) -> Recording:
     return d4rl_files.read(Path(source), dataset.environment)
 
 
-def _prepared(dataset: Dataset, source: str) -> Loaded:
+def _prepared(dataset: Dataset, source: str, next_actions: bool) -> Loaded:
     recording, horizon = _read(dataset, source), dataset.environment.horizon
-    transitions = qlearning_transitions(recording, horizon)
+    transitions = qlearning_transitions(recording, horizon, next_actions)
     if len(transitions.reward) == 0:
         raise ValueError(f"{source}: no transition is left once rows on a time limit are dropped")
     return Loaded(transitions, describe(recording, horizon))
@@ -88,7 +89,8 @@ def _prepared(dataset: Dataset, source: str) -> Loaded:
 def _joined(transitions: Sequence[Transition]) -> Transition:
     if len(transitions) == 1:  # a copy would cost as much memory again
         return transitions[0]
-    return Transition(*(np.concatenate(columns) for columns in zip(*transitions, strict=True)))
+    columns = zip(*transitions, strict=True)
+    return Transition(*(None if column[0] is None else np.concatenate(column) for column in columns))
 
 
 def _all(descriptions: Sequence[Description]) -> Description:

@@ -37,12 +37,13 @@ class Description(NamedTuple):
         return float(self.returns.std()) if len(self.returns) else float("nan")
 
 
-def qlearning_transitions(recording: Recording, horizon: int) -> Transition:
+def qlearning_transitions(recording: Recording, horizon: int, next_actions: bool = False) -> Transition:
     """The transitions of a recording, float32 `[transitions, …]`, in the recording's order.
 
-    Row i gives (observation i, action i, reward i, observation i + 1, 1 − terminal i). Rows on a time limit are
-    dropped, also terminal ones, and so is the last row of all. Where the file has no `timeouts`, a row is on the
-    time limit when D4RL's step counter says `horizon` − 1. There may be no transition left.
+    Row i gives (observation i, action i, reward i, observation i + 1, 1 − terminal i), and action i + 1 with
+    `next_actions`. Rows on a time limit are dropped, also terminal ones, and so is the last row of all. Where the
+    file has no `timeouts`, a row is on the time limit when D4RL's step counter says `horizon` − 1. There may be no
+    transition left.
     """
     final = recording.timeouts
     if final is None:
@@ -54,6 +55,8 @@ def qlearning_transitions(recording: Recording, horizon: int) -> Transition:
         np.asarray(recording.rewards[kept], np.float32),
         np.asarray(recording.observations[kept + 1], np.float32),
         1.0 - recording.terminals[kept].astype(np.float32),
+        # Of the recording, not of what is kept: the row before a dropped time limit is followed by that row's action.
+        np.asarray(recording.actions[kept + 1], np.float32) if next_actions else None,
     )
 
 

@@ -1,33 +1,70 @@
-"""A Gaussian squashed by tanh, as Soft Actor-Critic's policy; its densities are exact under zero-padding."""
+"""A Gaussian squashed by tanh, as SAC's and BRAC's policies; its densities are exact under zero-padding."""
+
+from collections.abc import Callable
 
 import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
 
-from plas_jax.models.perceptron import Perceptron, rlkit_hidden, uniform_within
+from plas_jax.models.cvae import MAX_ACTION
+from plas_jax.models.perceptron import Law, Perceptron, rlkit_hidden, uniform_within
 from plas_jax.types import Array, Axis, Sizes
 
 LOG_STD_RANGE = (-5.0, 2.0)  # rlkit/torch/sac/policies.py as vendored in d4rl_evaluations' bear
+BRAC_LOG_STD_RANGE = (-5.0, 0.0)  # networks.py:27-28 of BRAC
+# The density of a squashed Gaussian has no limit at ±1, where data have many actions (bc_agent.py and divergences.py
+# of BRAC, CLIP_EPS).
+DENSITY_LIMIT = MAX_ACTION - 1e-3
+
+
+def keras_dense(fan_in: Array, fan_out: Array | int) -> tuple[Array, float, float]:
+    """Keras' `Dense`, Glorot's law: kernel uniform within ±√(6 / (fan_in + fan_out)), biases zero."""
+    return jnp.sqrt(6.0 / (fan_in + fan_out)), 0.0, 0.0
+
+
+def clipped_log_std(unbounded: Array) -> Array:
+    """rlkit's bounds on log std: a clip to [-5, 2]."""
+    return jnp.clip(unbounded, *LOG_STD_RANGE)
+
+
+def squeezed_log_std(unbounded: Array) -> Array:
+    """BRAC's bounds on log std: -5 + 2.5·(tanh(x) + 1), within [-5, 0] (`networks.py:74-76`)."""
+    smallest, largest = BRAC_LOG_STD_RANGE
+    return smallest + 0.5 * (largest - smallest) * (jnp.tanh(unbounded) + 1)
 
 
 class GaussianPolicy(nn.Module):
-    """Mean and log standard deviation of the Gaussian before the tanh."""
+    """Mean and log standard deviation of the Gaussian before the tanh; rlkit's unless told."""
 
     sizes: Sizes
     widths: tuple[int, ...]
+    hidden_law: Law = rlkit_hidden
+    last_law: Law = uniform_within(1e-3)
+    bounded_log_std: Callable[[Array], Array] = clipped_log_std
 
     @nn.compact
     def __call__(self, observation: Array) -> tuple[Array, Array]:
         """`[batch, observation]` to mean and log std, each `[batch, action]`, zero in the padding."""
-        widths = self.widths
+        widths, action = self.widths, self.sizes.action
         features = Perceptron(
-            (self.sizes.observation,), widths[:-1], Axis(widths[-1], widths[-1]), rlkit_hidden, rlkit_hidden
+            (self.sizes.observation,), widths[:-1], Axis(widths[-1], widths[-1]), self.hidden_law, self.hidden_law
         )(observation)
         features = nn.relu(features)
         head = (Axis(widths[-1], widths[-1]),)
-        mean = Perceptron(head, (), self.sizes.action, last_law=uniform_within(1e-3))(features)
-        log_std = Perceptron(head, (), self.sizes.action, last_law=uniform_within(1e-3))(features)
-        return mean, jnp.clip(log_std, *LOG_STD_RANGE)
+        mean = Perceptron(head, (), action, last_law=self.last_law)(features)
+        log_std = Perceptron(head, (), action, last_law=self.last_law)(features)
+        return mean, self.bounded_log_std(log_std) * action.mask()
+
+
+def brac_policy(sizes: Sizes, widths: tuple[int, ...]) -> GaussianPolicy:
+    """The policy of BRAC and of its behaviour cloning (`networks.py:40-79`), with Keras' initial law.
+
+    There mean and log std are one layer of 2·dim(A) outputs, and Glorot's bound counts them all.
+    """
+    outputs = 2 * sizes.action.true
+    return GaussianPolicy(
+        sizes, widths, keras_dense, lambda fan_in, fan_out: keras_dense(fan_in, outputs), squeezed_log_std
+    )
 
 
 def squashed_sample(mean: Array, log_std: Array, noise: Array, axis: Axis) -> tuple[Array, Array]:
@@ -40,3 +77,19 @@ def squashed_sample(mean: Array, log_std: Array, noise: Array, axis: Axis) -> tu
     density = -0.5 * jnp.square(noise) - log_std - 0.5 * np.log(2 * np.pi)
     volume = 2 * (np.log(2) - before - nn.softplus(-2 * before))
     return jnp.tanh(before), jnp.sum((density - volume) * axis.mask(), axis=-1)
+
+
+def within_density(action: Array) -> Array:
+    """The action clipped to ±(1 − 1e-3), where a squashed Gaussian's density may be asked."""
+    return jnp.clip(action, -DENSITY_LIMIT, DENSITY_LIMIT)
+
+
+def squashed_log_density(mean: Array, log_std: Array, action: Array, axis: Axis) -> Array:
+    """log π(a) of given actions within ±1 (see `within_density`), `[batch, action]` to `[batch]`.
+
+    The same density as `squashed_sample`'s, from a = tanh(u) back to u. Padded dimensions count for nothing.
+    """
+    noise = (jnp.arctanh(action) - mean) * jnp.exp(-log_std)
+    density = -0.5 * jnp.square(noise) - log_std - 0.5 * np.log(2 * np.pi)
+    volume = jnp.log1p(-jnp.square(action))
+    return jnp.sum((density - volume) * axis.mask(), axis=-1)

@@ -1,10 +1,12 @@
-"""Golden files: short runs of the reference implementation, opened as this project's states and batches.
+"""Golden files: short runs of a reference implementation, opened as arrays, batches and parameters.
 
 The layout of a file is described in `tests/golden/README.md`; its layers are torch's, named as in the authors' code.
+What is particular to one method's files is in `golden_plas.py` and `golden_bcq.py`.
 """
 
+import itertools
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,11 +14,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from plas_jax.algorithms import behaviour, plas
 from plas_jax.datasets.npz_files import read_arrays
 from plas_jax.types import Sizes, Transition
 
-WITH_PERTURBATION = {"Latent": False, "LatentPerturbation": True}
+ALGORITHMS = ("Latent", "LatentPerturbation", "BCQ")  # the authors' names: PLAS, PLAS+P, BCQ
+
+# Of every tensor that a file has after some updates, by its name: what ours became, and what it says.
+Tensors = dict[str, tuple[Any, np.ndarray]]
 
 
 class BadGoldenFileError(ValueError):
@@ -45,83 +49,68 @@ class Golden(NamedTuple):
         return self.config[name]
 
     @property
-    def has_perturbation(self) -> bool:
-        """Whether the run had a perturbation layer."""
-        return WITH_PERTURBATION[self.config["algorithm"]]
+    def updates(self) -> int:
+        """How many updates the run had, of each phase."""
+        return len(self.array("batch/rewards"))
+
+    @property
+    def batch_size(self) -> int:
+        """The rows of one batch."""
+        return self.array("batch/rewards").shape[1]
 
     def moments(self) -> list[int]:
-        """The numbers of updates after which the file holds parameters."""
-        return sorted({int(name.split("/")[0][len("after_") :]) for name in self.arrays if name.startswith("after_")})
+        """The numbers of updates after which the file holds parameters. Raises `BadGoldenFileError` if it has none."""
+        found = {int(name.split("/")[0][len("after_") :]) for name in self.arrays if name.startswith("after_")}
+        if not found or max(found) > self.updates:
+            raise BadGoldenFileError(f"{self.path}: has no parameters after one of its {self.updates} updates")
+        return sorted(found)
 
-    def batches(self) -> Transition:
-        """The batch of each update, `[steps, batch, …]`."""
+    def batches(self) -> Iterator[Transition]:
+        """The batch of each update, `[batch, …]`, in order."""
         keys = ("observations", "actions", "rewards", "next_observations", "not_dones")
-        return Transition(*(jnp.asarray(self.array(f"batch/{key}")) for key in keys))
+        columns = (map(jnp.asarray, self.array(f"batch/{key}")) for key in keys)
+        return itertools.starmap(Transition, zip(*columns, strict=True))
 
     def sizes(self) -> Sizes:
         """The run's dimensions."""
         return Sizes.of(*(self.setting(name) for name in ("observation_dim", "action_dim", "latent_dim")))
 
-    def knobs(self) -> plas.Knobs:
-        """The run's knobs; ε is 0 where it had no perturbation layer."""
-        return plas.Knobs(
-            perturbation_limit=self.setting("max_perturbation") if self.has_perturbation else 0.0,
-            latent_limit=self.setting("max_latent_action"),
-            clip_weight=self.setting("lmbda"),
-            discount=self.setting("discount"),
-            polyak=self.setting("tau"),
-            policy_learning_rate=self.setting("actor_lr"),
-            critic_learning_rate=self.setting("critic_lr"),
-        )
-
     def cvae(self, moment: str) -> dict[str, Any]:
         """The CVAE's parameters at `init` or `after_K`."""
         return {
             "params": {
-                "encoder": self._perceptron(f"{moment}/vae", ["e1", "e2"]),
-                "latent_mean": self._layer(f"{moment}/vae/mean"),
-                "latent_log_std": self._layer(f"{moment}/vae/log_std"),
-                "decoder": self._perceptron(f"{moment}/vae", ["d1", "d2", "d3"]),
+                "encoder": self.perceptron(f"{moment}/vae", ["e1", "e2"]),
+                "latent_mean": self.layer(f"{moment}/vae/mean"),
+                "latent_log_std": self.layer(f"{moment}/vae/log_std"),
+                "decoder": self.perceptron(f"{moment}/vae", ["d1", "d2", "d3"]),
             }
-        }
-
-    def policy(self, moment: str, net: str = "actor") -> dict[str, Any]:
-        """The parameters of `actor` or `actor_target`: the latent policy and, if there is one, the perturbation."""
-        parts = {"latent_policy": ["l1", "l2", "l3"]}
-        if self.has_perturbation:
-            parts["perturbation"] = ["l4", "l5", "l6"]
-        return {
-            part: {"params": {"Perceptron_0": self._perceptron(f"{moment}/{net}", layers)}}
-            for part, layers in parts.items()
         }
 
     def critics(self, moment: str, net: str = "critic") -> dict[str, Any]:
         """The parameters of `critic` or `critic_target`."""
         parts = {"first_critic": ["l1", "l2", "l3"], "second_critic": ["l4", "l5", "l6"]}
-        return {"params": {part: self._perceptron(f"{moment}/{net}", layers) for part, layers in parts.items()}}
+        return {"params": {part: self.perceptron(f"{moment}/{net}", layers) for part, layers in parts.items()}}
 
-    def first_cvae(self) -> behaviour.State:
-        """The CVAE before its first update."""
-        architecture = behaviour.Architecture(self._widths("vae", ["e1"])[0], self.array("batch/rewards").shape[1])
-        return behaviour.around(architecture, self.sizes(), jax.tree.map(jnp.asarray, self.cvae("init")))
-
-    def first_policy(self, cvae: behaviour.State) -> plas.State:
-        """The policy before its first update. A run without a perturbation layer gets one that ε = 0 silences."""
-        policy_widths, critic_widths = self._widths("actor", ["l1", "l2"]), self._widths("critic", ["l1", "l2"])
-        architecture = plas.Architecture(policy_widths, critic_widths, *cvae.architecture)
-        drawn = plas.init(jax.random.key(0), architecture, cvae.sizes, cvae.cvae.parameters)
-        given = jax.tree.map(jnp.asarray, (self.policy("init"), self.critics("init")))
-        policy = drawn.policy.parameters | given[0]
-        return plas.around(architecture, cvae.sizes, cvae.cvae.parameters, policy, given[1])
-
-    def _widths(self, net: str, layers: Sequence[str]) -> tuple[int, ...]:
+    def widths(self, net: str, layers: Sequence[str]) -> tuple[int, ...]:
+        """How many units these layers of a network have."""
         return tuple(len(self.array(f"init/{net}/{layer}.bias")) for layer in layers)
 
-    def _layer(self, name: str) -> dict[str, np.ndarray]:
+    def layer(self, name: str) -> dict[str, np.ndarray]:
+        """The parameters of one layer."""
         return {"kernel": self.array(f"{name}.weight").T, "bias": self.array(f"{name}.bias")}
 
-    def _perceptron(self, net: str, layers: Sequence[str]) -> dict[str, Any]:
-        return {f"Linear_{place}": self._layer(f"{net}/{layer}") for place, layer in enumerate(layers)}
+    def perceptron(self, net: str, layers: Sequence[str]) -> dict[str, Any]:
+        """The parameters of these layers, as a perceptron's."""
+        return {f"Linear_{place}": self.layer(f"{net}/{layer}") for place, layer in enumerate(layers)}
+
+
+def paired(prefix: str, ours: Any, theirs: Any) -> Tensors:
+    """Every tensor of theirs beside ours, which may hold more: the perturbation layer that a run at ε = 0 has not."""
+    mine = dict(jax.tree.leaves_with_path(ours))
+    return {
+        f"{prefix}/{jax.tree_util.keystr(path, simple=True, separator='/')}": (mine[path], tensor)
+        for path, tensor in jax.tree.leaves_with_path(theirs)
+    }
 
 
 def read(path: Path) -> Golden:
@@ -132,8 +121,6 @@ def read(path: Path) -> Golden:
         algorithm = config["algorithm"]
     except (ValueError, KeyError, TypeError) as error:
         raise BadGoldenFileError(f"{path}: not a golden file ({error})") from error
-    if algorithm not in WITH_PERTURBATION:
-        raise BadGoldenFileError(
-            f"{path}: algorithm {algorithm!r} cannot be replayed, {' and '.join(WITH_PERTURBATION)} can"
-        )
+    if algorithm not in ALGORITHMS:
+        raise BadGoldenFileError(f"{path}: algorithm {algorithm!r} cannot be replayed, {', '.join(ALGORITHMS)} can")
     return Golden(path, config, arrays)

@@ -1,0 +1,229 @@
+"""BEAR: a policy held within the support of the data by a maximum mean discrepancy and a Lagrange multiplier.
+
+Source: D4RL's version (d4rl_evaluations, bear/rlkit/torch/sac/bear.py), whose order is CVAE, critics, policy,
+multiplier, targets. Deviations: critic targets start as copies, where rlkit draws them anew; and the policy ascends
+the critics just updated, as torch's in-place steps had it.
+"""
+
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from flax import struct
+
+from plas_jax.algorithms.bellman import bellman_target, polyak_average, squared_error
+from plas_jax.algorithms.candidates import best_action, best_value, candidate_normal, repeated
+from plas_jax.algorithms.descent import Network, descend, network
+from plas_jax.algorithms.divergences import chosen_kernel, maximum_mean_discrepancy
+from plas_jax.algorithms.draws import padded_normal
+from plas_jax.algorithms.evidence import cvae_loss
+from plas_jax.models.cvae import CVAE
+from plas_jax.models.gaussian_policy import GaussianPolicy
+from plas_jax.models.perceptron import rlkit_hidden, uniform_within
+from plas_jax.models.twin_critics import TwinCritics
+from plas_jax.types import Algorithm, Array, Metrics, Sizes, Transition
+
+LOG_MULTIPLIER_RANGE = (-5.0, 10.0)
+
+# The kernel of each environment, 1 for the Gaussian: d4rl_evaluations' bear/README.md, confirmed by BEAR's author
+# (BEAR#8), against the script's default (Gaussian, σ = 50) and a comment in the code. σ is 20 everywhere.
+GAUSSIAN_KERNEL = {"hopper": 0.0, "walker2d": 0.0, "halfcheetah": 1.0}
+
+
+class Architecture(NamedTuple):
+    """What changes shapes. The defaults are D4RL's."""
+
+    policy_widths: tuple[int, ...] = (256, 256)
+    critic_widths: tuple[int, ...] = (256, 256)
+    cvae_width: int = 750
+    batch_size: int = 256
+    target_candidates: int = 10
+    acting_candidates: int = 100
+    divergence_samples: int = 4  # n of the discrepancy, of the data's model and of the policy
+
+
+class Knobs(NamedTuple):
+    """What may be swept; any leaf may carry a sweep axis. The defaults are D4RL's."""
+
+    divergence_limit: Array | float = 0.05  # ε of the constraint MMD ≤ ε
+    gaussian_kernel: Array | float = 0.0  # 1: Gaussian, 0: Laplacian; see `for_dataset`
+    bandwidth: Array | float = 20.0  # σ
+    latent_limit: Array | float = 0.5  # latents are clipped at ± this before they are decoded
+    warm_up: Array | float = 40_000.0  # updates before the policy sees the critics
+    clip_weight: Array | float = 0.75  # λ
+    discount: Array | float = 0.99
+    polyak: Array | float = 5e-3
+    policy_learning_rate: Array | float = 1e-4
+    critic_learning_rate: Array | float = 3e-4
+    cvae_learning_rate: Array | float = 3e-4
+    multiplier_learning_rate: Array | float = 1e-3
+
+
+class Noise(NamedTuple):
+    """Every random array of one update, standard normal, float32, zero in the padding."""
+
+    posterior: Array  # [batch, latent]
+    next_action: Array  # [batch, candidates, action]
+    latent: Array  # [batch, samples, latent]
+    action: Array  # [batch, samples, action]
+
+
+@struct.dataclass
+class State:
+    """One run: CVAE, policy, critics with their targets, log α, and how many updates there were."""
+
+    sizes: Sizes
+    cvae: Network
+    policy: Network
+    critics: Network
+    critic_targets: Any
+    log_multiplier: Network
+    updates: Array  # int32
+    architecture: Architecture = struct.field(pytree_node=False)
+
+
+def for_dataset(knobs: Knobs, dataset: str) -> Knobs:
+    """The knobs with the kernel for a data set named as D4RL does; Laplacian where none was published [choice]."""
+    return knobs._replace(gaussian_kernel=GAUSSIAN_KERNEL.get(dataset.partition("-")[0], 0.0))
+
+
+def _critics(sizes: Sizes, architecture: Architecture) -> TwinCritics:
+    return TwinCritics(sizes, architecture.critic_widths, rlkit_hidden, uniform_within(3e-3))
+
+
+def init(key: Array, architecture: Architecture, sizes: Sizes) -> State:
+    """The state before the first update; critic targets start as copies."""
+    key_cvae, key_policy, key_critics = jax.random.split(key, 3)
+    widths = (sizes.observation.padded, sizes.action.padded, sizes.latent.padded)
+    observation, action, latent = (jnp.zeros((1, width)) for width in widths)
+    critics = _critics(sizes, architecture).init(key_critics, observation, action)
+    return State(
+        sizes=sizes,
+        cvae=network(CVAE(sizes, architecture.cvae_width).init(key_cvae, observation, action, latent)),
+        policy=network(GaussianPolicy(sizes, architecture.policy_widths).init(key_policy, observation)),
+        critics=network(critics),
+        critic_targets=jax.tree.map(jnp.copy, critics),
+        log_multiplier=network(jnp.zeros(())),
+        updates=jnp.zeros((), jnp.int32),
+        architecture=architecture,
+    )
+
+
+def noise(key: Array, architecture: Architecture, sizes: Sizes) -> Noise:
+    """The random arrays of one update."""
+    key_posterior, key_next_action, key_latent, key_action = jax.random.split(key, 4)
+    batch_size, samples = architecture.batch_size, architecture.divergence_samples
+    return Noise(
+        posterior=padded_normal(key_posterior, batch_size, sizes.latent),
+        next_action=candidate_normal(key_next_action, batch_size, architecture.target_candidates, sizes.action),
+        latent=candidate_normal(key_latent, batch_size, samples, sizes.latent),
+        action=candidate_normal(key_action, batch_size, samples, sizes.action),
+    )
+
+
+def behaviour_samples(state: State, cvae: Any, observation: Array, draw: Array, latent_limit: Array | float) -> Array:
+    """The CVAE's actions before their tanh, of latents from N(0, 1), clipped; `[states, samples, action]`."""
+    latent = jnp.clip(draw, -latent_limit, latent_limit)
+    module = CVAE(state.sizes, state.architecture.cvae_width)
+    inputs = repeated(observation, draw.shape[1]), latent
+    return module.apply(cvae, *inputs, method=lambda bound, *inputs: bound.decoder(*inputs))
+
+
+def policy_samples(state: State, policy: Any, observation: Array, draw: Array) -> Array:
+    """The policy's actions before their tanh, `[states, samples, action]`."""
+    mean, log_std = GaussianPolicy(state.sizes, state.architecture.policy_widths).apply(policy, observation)
+    return mean[:, None] + jnp.exp(log_std)[:, None] * draw
+
+
+def target(state: State, batch: Transition, draw: Array, knobs: Knobs) -> Array:
+    """r + γ max over the candidates of s' of (λ min Q' + (1 - λ) max Q'); `[batch]`.
+
+    The candidates are the policy's own: it has no target (bear.py:170-182).
+    """
+    action = jnp.tanh(policy_samples(state, state.policy.parameters, batch.next_observation, draw))
+    observation = repeated(batch.next_observation, draw.shape[1])
+    next_q = _critics(state.sizes, state.architecture).apply(state.critic_targets, observation, action)
+    next_value = jax.vmap(best_value, (0, None))(next_q, knobs.clip_weight)
+    return jax.vmap(bellman_target, (0, 0, 0, None))(batch.reward, batch.bootstrap, next_value, knobs.discount)
+
+
+def critic_loss(critics: Any, state: State, batch: Transition, target: Array) -> tuple[Array, Array]:
+    """Both critics' squared error to the target, and their values `[batch, 2]`."""
+    q_values = _critics(state.sizes, state.architecture).apply(critics, batch.observation, batch.action)
+    return squared_error(q_values, target), q_values
+
+
+def policy_loss(
+    policy: Any, state: State, critics: Any, batch: Transition, behaviour: Array, draw: Array, knobs: Knobs
+) -> tuple[Array, tuple[Array, Array]]:
+    """α (MMD - ε) - min Q of the first sample, and their means; before `warm_up` without Q (bear.py:210-223)."""
+    samples = policy_samples(state, policy, batch.observation, draw)
+    kernel = chosen_kernel(knobs.gaussian_kernel, knobs.bandwidth)
+    divergence = jax.vmap(lambda one, other: maximum_mean_discrepancy(kernel, one, other))(behaviour, samples).mean()
+    module = _critics(state.sizes, state.architecture)
+    value = module.apply(critics, batch.observation, jnp.tanh(samples[:, 0])).min(axis=-1).mean()
+    multiplier = jnp.exp(state.log_multiplier.parameters)
+    seen = jnp.where(state.updates >= knobs.warm_up, value, 0.0)
+    return multiplier * (divergence - knobs.divergence_limit) - seen, (divergence, value)
+
+
+def multiplier_loss(log_multiplier: Array, divergence: Array, divergence_limit: Array | float) -> tuple[Array, None]:
+    """-α (MMD - ε), whose descent is the dual's ascent: α grows while the constraint is broken."""
+    return -jnp.exp(log_multiplier) * (divergence - divergence_limit), None
+
+
+def ascend(log_multiplier: Network, divergence: Array, knobs: Knobs) -> Network:
+    """One step of the multiplier on the policy's loss before its own step; log α stays within [-5, 10]."""
+    after, _, _ = descend(
+        log_multiplier,
+        lambda value: multiplier_loss(value, divergence, knobs.divergence_limit),
+        knobs.multiplier_learning_rate,
+    )
+    return replace(after, parameters=jnp.clip(after.parameters, *LOG_MULTIPLIER_RANGE))
+
+
+def update(state: State, batch: Transition, noise: Noise, knobs: Knobs) -> tuple[State, Metrics]:
+    """One update of CVAE, critics, policy, multiplier and targets."""
+    module = CVAE(state.sizes, state.architecture.cvae_width)
+    cvae, evidence, metrics = descend(
+        state.cvae, lambda parameters: cvae_loss(parameters, module, batch, noise.posterior), knobs.cvae_learning_rate
+    )
+    goal = target(state, batch, noise.next_action, knobs)
+    critics, error, q_values = descend(
+        state.critics, lambda parameters: critic_loss(parameters, state, batch, goal), knobs.critic_learning_rate
+    )
+    behaviour = behaviour_samples(state, cvae.parameters, batch.observation, noise.latent, knobs.latent_limit)
+    policy, _, (divergence, value) = descend(
+        state.policy,
+        lambda policy: policy_loss(policy, state, critics.parameters, batch, behaviour, noise.action, knobs),
+        knobs.policy_learning_rate,
+    )
+    state = replace(
+        state,
+        cvae=cvae,
+        policy=policy,
+        critics=critics,
+        critic_targets=polyak_average(state.critic_targets, critics.parameters, knobs.polyak),
+        log_multiplier=ascend(state.log_multiplier, divergence, knobs),
+        updates=state.updates + 1,
+    )
+    metrics |= {"cvae_loss": evidence, "critic_loss": error, "policy_value": value, "mmd": divergence}
+    metrics |= {"mean_q": q_values.mean(), "mean_absolute_q": jnp.abs(q_values).mean()}
+    return state, metrics | {"multiplier": jnp.exp(state.log_multiplier.parameters)}
+
+
+def acting_noise(key: Array, architecture: Architecture, sizes: Sizes, states: int) -> Array:
+    """The draws of the candidates of so many states, `[states, candidates, action]`."""
+    return candidate_normal(key, states, architecture.acting_candidates, sizes.action)
+
+
+def act(state: State, observation: Array, noise: Array, knobs: Knobs) -> Array:
+    """Of the policy's samples that of the greatest Q1 (batch_rl_algorithm.py:89-99), `[states, action]`."""
+    action = jnp.tanh(policy_samples(state, state.policy.parameters, observation, noise))
+    observation, critics = repeated(observation, noise.shape[1]), _critics(state.sizes, state.architecture)
+    values = critics.apply(state.critics.parameters, observation, action, method=TwinCritics.first)
+    return jax.vmap(best_action)(action, values)
+
+
+BEAR = Algorithm(init, noise, update, act, acting_noise)

@@ -1,0 +1,67 @@
+"""How far apart two distributions over actions are: what keeps a policy near the data in BEAR, and appendix E."""
+
+from collections.abc import Callable
+
+import chex
+import jax
+import jax.numpy as jnp
+
+from plas_jax.types import Array, Axis
+
+Kernel = Callable[[Array, Array], Array]  # two samples `[dimension]` to a scalar
+
+# Maximum mean discrepancy, as BEAR estimates it (bear/rlkit/torch/sac/bear.py:116-144 of d4rl_evaluations)
+
+
+def laplacian_kernel(sample: Array, other: Array, bandwidth: Array | float) -> Array:
+    """exp(-‖x - y‖₁ / 2σ) of two samples `[dimension]`."""
+    chex.assert_rank([sample, other], 1)
+    difference = sample - other
+    # JAX's slope of |x| is 1 at 0, torch's is 0; any but 0 would move the weights of padded dimensions.
+    distance = (difference * jnp.sign(difference)).sum()
+    return jnp.exp(-distance / (2 * bandwidth))
+
+
+def gaussian_kernel(sample: Array, other: Array, bandwidth: Array | float) -> Array:
+    """exp(-‖x - y‖² / 2σ) of two samples `[dimension]`; BEAR's code divides by 2σ, not by 2σ² as its paper does."""
+    chex.assert_rank([sample, other], 1)
+    return jnp.exp(-jnp.square(sample - other).sum() / (2 * bandwidth))
+
+
+def chosen_kernel(is_gaussian: Array | float, bandwidth: Array | float) -> Kernel:
+    """The Gaussian kernel where `is_gaussian`, which may be traced, is 1, and the Laplacian where it is 0."""
+
+    def kernel(sample: Array, other: Array) -> Array:
+        gaussian = gaussian_kernel(sample, other, bandwidth)
+        return jnp.where(jnp.asarray(is_gaussian) > 0, gaussian, laplacian_kernel(sample, other, bandwidth))
+
+    return kernel
+
+
+def maximum_mean_discrepancy(kernel: Kernel, samples: Array, others: Array) -> Array:
+    """√(E k(x, x') + E k(y, y') - 2 E k(x, y) + 1e-6) at one state, `[samples, dimension]` and `[others, dimension]`.
+
+    A V-statistic: a sample's kernel with itself counts. Dimensions in which all samples are zero change nothing.
+    """
+    chex.assert_rank([samples, others], 2)
+
+    def mean_kernel(first: Array, second: Array) -> Array:
+        return jax.vmap(lambda sample: jax.vmap(lambda other: kernel(sample, other))(second))(first).mean()
+
+    # 1e-6 keeps the slope of the root finite where the samples are the same.
+    within = mean_kernel(samples, samples) + mean_kernel(others, others)
+    return jnp.sqrt(within - 2 * mean_kernel(samples, others) + 1e-6)
+
+
+# Kullback-Leibler divergence, which BRAC estimates from samples
+
+
+def gaussian_kl(mean: Array, log_std: Array, other_mean: Array, other_log_std: Array, axis: Axis) -> Array:
+    """KL(N ‖ N') of diagonal Gaussians in closed form, `[..., action]` to `[...]`; padded dimensions count for nothing.
+
+    It is that of the Gaussians squashed by tanh too, since a divergence does not change under a bijection.
+    """
+    ratio = jnp.exp(2 * (log_std - other_log_std))
+    distance = jnp.square((mean - other_mean) * jnp.exp(-other_log_std))
+    divergence = other_log_std - log_std + 0.5 * (ratio + distance - 1)
+    return (divergence * axis.mask()).sum(axis=-1)

@@ -1,0 +1,171 @@
+"""Implicit Q-Learning: an upper expectile of Q over the data's own actions, and advantage-weighted regression.
+
+Source: the official ikostrikov/implicit_q_learning (`_update_jit` in learner.py): V, the policy on the new V and the
+target critics, the critics on the new V, the targets. Constants are those of configs/mujoco_config.py.
+Equations are the paper's (Kostrikov et al., arXiv:2110.06169).
+"""
+
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from flax import struct
+
+from plas_jax.algorithms.bellman import bellman_target, polyak_average, squared_error
+from plas_jax.algorithms.descent import Network, descend, network
+from plas_jax.models.orthogonal_critics import OrthogonalCritics
+from plas_jax.models.state_value import StateValue
+from plas_jax.models.unsquashed_policy import UnsquashedPolicy, gaussian_log_density
+from plas_jax.types import Algorithm, Array, Metrics, Sizes, Statistics, Transition
+
+LARGEST_WEIGHT = 100.0  # actor.py
+LARGEST_ACTION = 1 - 1e-5  # dataset_utils.py
+SCALED_RETURN_RANGE = 1000.0  # train_offline.py, `normalize`
+
+
+class Architecture(NamedTuple):
+    """What changes shapes."""
+
+    policy_widths: tuple[int, ...] = (256, 256)
+    value_widths: tuple[int, ...] = (256, 256)
+    critic_widths: tuple[int, ...] = (256, 256)
+    batch_size: int = 256
+
+
+class Knobs(NamedTuple):
+    """What may be swept; any leaf may carry a sweep axis. The defaults are those for locomotion."""
+
+    expectile: Array | float = 0.7  # τ
+    inverse_temperature: Array | float = 3.0  # β
+    discount: Array | float = 0.99
+    polyak: Array | float = 5e-3
+    value_learning_rate: Array | float = 3e-4
+    policy_learning_rate: Array | float = 3e-4  # at the start of its decay
+    critic_learning_rate: Array | float = 3e-4
+    policy_updates: Array | float = 1e6  # over which the policy's rate decays to zero
+
+
+@struct.dataclass
+class State:
+    """One run: V, policy, critics with their targets, what rewards are multiplied by, and the number of updates."""
+
+    sizes: Sizes
+    value: Network
+    policy: Network
+    critics: Network
+    critic_targets: Any
+    reward_scale: Array
+    updates: Array
+    architecture: Architecture = struct.field(pytree_node=False)
+
+
+def _value(state: State, value: Any, observation: Array) -> Array:
+    return StateValue(state.sizes, state.architecture.value_widths).apply(value, observation)
+
+
+def _critics(state: State, critics: Any, batch: Transition) -> Array:
+    module = OrthogonalCritics(state.sizes, state.architecture.critic_widths)
+    return module.apply(critics, batch.observation, batch.action)
+
+
+def init(key: Array, architecture: Architecture, sizes: Sizes, statistics: Statistics) -> State:
+    """The state before the first update; critic targets start as copies."""
+    key_value, key_policy, key_critics = jax.random.split(key, 3)
+    observation, action = jnp.zeros((1, sizes.observation.padded)), jnp.zeros((1, sizes.action.padded))
+    critics = OrthogonalCritics(sizes, architecture.critic_widths).init(key_critics, observation, action)
+    return State(
+        sizes=sizes,
+        value=network(StateValue(sizes, architecture.value_widths).init(key_value, observation)),
+        policy=network(UnsquashedPolicy(sizes, architecture.policy_widths).init(key_policy, observation)),
+        critics=network(critics),
+        critic_targets=jax.tree.map(jnp.copy, critics),
+        reward_scale=jnp.asarray(SCALED_RETURN_RANGE / statistics.return_range, jnp.float32),
+        updates=jnp.zeros((), jnp.int32),
+        architecture=architecture,
+    )
+
+
+def noise(key: Array, architecture: Architecture, sizes: Sizes) -> None:
+    """Nothing: no action is ever sampled."""
+
+
+def conditioned(state: State, batch: Transition) -> Transition:
+    """The batch as IQL sees it: returns of a range of 1000, actions inside the unit box."""
+    action = jnp.clip(batch.action, -LARGEST_ACTION, LARGEST_ACTION)
+    return batch._replace(action=action, reward=batch.reward * state.reward_scale)
+
+
+def expectile_loss(difference: Array, expectile: Array | float) -> Array:
+    """Section 4.1: |τ - 1(u < 0)|·u², element by element."""
+    return jnp.where(difference > 0, expectile, 1 - expectile) * jnp.square(difference)
+
+
+def advantage_weight(advantage: Array, inverse_temperature: Array | float) -> Array:
+    """Equation 7's exp(β·A), at most 100."""
+    return jnp.minimum(jnp.exp(inverse_temperature * advantage), LARGEST_WEIGHT)
+
+
+def cosine_decayed(learning_rate: Array | float, updates: Array, policy_updates: Array | float) -> Array:
+    """The rate of the update after `updates` others, from `learning_rate` down to 0 along half a cosine."""
+    return learning_rate * 0.5 * (1 + jnp.cos(jnp.pi * jnp.minimum(updates / policy_updates, 1.0)))
+
+
+def value_loss(value: Any, state: State, batch: Transition, q: Array, expectile: Array | float) -> tuple[Array, None]:
+    """Equation 5: V regresses to the τ-expectile of Q over the data's actions."""
+    return expectile_loss(q - _value(state, value, batch.observation), expectile).mean(), None
+
+
+def policy_loss(policy: Any, state: State, batch: Transition, weight: Array) -> tuple[Array, None]:
+    """Minus equation 7: the weighted log-likelihood of the data's actions."""
+    module = UnsquashedPolicy(state.sizes, state.architecture.policy_widths)
+    mean, log_std = module.apply(policy, batch.observation)
+    return -(weight * gaussian_log_density(batch.action, mean, log_std, state.sizes.action)).mean(), None
+
+
+def critic_loss(critics: Any, state: State, batch: Transition, target: Array) -> tuple[Array, Array]:
+    """Equation 6, summed over both critics, and their values `[batch, 2]`."""
+    q_values = _critics(state, critics, batch)
+    return squared_error(q_values, target), q_values
+
+
+def update(state: State, batch: Transition, noise: None, knobs: Knobs) -> tuple[State, Metrics]:
+    """One update of V, policy, critics and targets."""
+    batch = conditioned(state, batch)
+    q = _critics(state, state.critic_targets, batch).min(axis=-1)
+    value, value_error, _ = descend(
+        state.value,
+        lambda parameters: value_loss(parameters, state, batch, q, knobs.expectile),
+        knobs.value_learning_rate,
+    )
+    weight = advantage_weight(q - _value(state, value.parameters, batch.observation), knobs.inverse_temperature)
+    policy, _, _ = descend(
+        state.policy,
+        lambda parameters: policy_loss(parameters, state, batch, weight),
+        cosine_decayed(knobs.policy_learning_rate, state.updates, knobs.policy_updates),
+    )
+    next_value = _value(state, value.parameters, batch.next_observation)
+    goal = jax.vmap(bellman_target, (0, 0, 0, None))(batch.reward, batch.bootstrap, next_value, knobs.discount)
+    critics, error, q_values = descend(
+        state.critics, lambda parameters: critic_loss(parameters, state, batch, goal), knobs.critic_learning_rate
+    )
+    state = replace(
+        state,
+        value=value,
+        policy=policy,
+        critics=critics,
+        critic_targets=polyak_average(state.critic_targets, critics.parameters, knobs.polyak),
+        updates=state.updates + 1,
+    )
+    metrics = {"critic_loss": error, "mean_q": q_values.mean(), "mean_absolute_q": jnp.abs(q_values).mean()}
+    return state, metrics | {"value_loss": value_error, "mean_weight": weight.mean()}
+
+
+def act(state: State, observation: Array, noise: None, knobs: Knobs) -> Array:
+    """The policy's mean, `[batch, action]`: temperature 0 in the official evaluation.py."""
+    return UnsquashedPolicy(state.sizes, state.architecture.policy_widths).apply(state.policy.parameters, observation)[
+        0
+    ]
+
+
+IQL = Algorithm(init, noise, update, act)

@@ -1,0 +1,186 @@
+"""ReBRAC, "Revisiting the Minimalist Approach to Offline Reinforcement Learning" (Tarasov et al. 2023).
+
+TD3+BC with the penalty decoupled, β1 in the policy's loss and β2 in the critics' targets, LayerNorm in the critics
+and deeper networks. Source: `rebrac.py` of CORL, which equals the authors' repository in every setting. Order
+(`rebrac.py:415-592`): critics; on every d-th update, counted from 0, the policy on the critics just updated, the
+policy's target from the policy before this update, the critics' targets from the critics after it.
+"""
+
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from flax import struct
+
+from plas_jax.algorithms.bellman import bellman_target, polyak_average, squared_error
+from plas_jax.algorithms.delay import is_due, taken
+from plas_jax.algorithms.descent import Network, descend, network
+from plas_jax.algorithms.draws import padded_normal
+from plas_jax.algorithms.target_smoothing import smoothed
+from plas_jax.models.deterministic_policy import DeterministicPolicy
+from plas_jax.models.layer_normalised_critics import LayerNormalisedCritics, edac_hidden
+from plas_jax.models.perceptron import Perceptron, uniform_within
+from plas_jax.types import Algorithm, Array, Metrics, Sizes, Transition
+
+
+class Architecture(NamedTuple):
+    """What changes shapes. The batch is that of locomotion; Adroit, AntMaze and Maze2D have 256."""
+
+    policy_widths: tuple[int, ...] = (256, 256, 256)
+    critic_widths: tuple[int, ...] = (256, 256, 256)
+    batch_size: int = 1024
+
+
+class Knobs(NamedTuple):
+    """What may be swept; any leaf may carry a sweep axis.
+
+    The defaults are those of locomotion, but for β1 and β2, which `rebrac_penalties` has for each data set; theirs
+    here are the pair that is most frequent there. Adroit and Maze2D train both networks at 3e-4; AntMaze the policy
+    at 3e-4 and the critics at 5e-5, with γ = 0.999 and rewards times 100.
+    """
+
+    policy_penalty: Array | float = 0.01  # β1
+    critic_penalty: Array | float = 0.01  # β2
+    discount: Array | float = 0.99  # γ
+    polyak: Array | float = 0.005  # τ
+    policy_learning_rate: Array | float = 1e-3
+    critic_learning_rate: Array | float = 1e-3
+    target_noise: Array | float = 0.2  # σ of target policy smoothing
+    target_noise_limit: Array | float = 0.5  # c of target policy smoothing
+    policy_delay: Array | float = 2  # d
+
+
+class Noise(NamedTuple):
+    """Every random array of one update, float32 `[batch, action]`, zero in the padding."""
+
+    next_action: Array
+
+
+@struct.dataclass
+class State:
+    """One run: policy and critics with their targets, and how many updates there were."""
+
+    sizes: Sizes
+    policy: Network
+    policy_target: Any
+    critics: Network
+    critic_targets: Any
+    updates: Array
+    architecture: Architecture = struct.field(pytree_node=False)
+
+
+def init(key: Array, architecture: Architecture, sizes: Sizes) -> State:
+    """The state before the first update; targets start as copies."""
+    key_policy, key_critics = jax.random.split(key)
+    observation, action = jnp.zeros((1, sizes.observation.padded)), jnp.zeros((1, sizes.action.padded))
+    policy = first_policy(key_policy, architecture, sizes)
+    critics = LayerNormalisedCritics(sizes, architecture.critic_widths).init(key_critics, observation, action)
+    return State(
+        sizes=sizes,
+        policy=network(policy),
+        policy_target=jax.tree.map(jnp.copy, policy),
+        critics=network(critics),
+        critic_targets=jax.tree.map(jnp.copy, critics),
+        updates=jnp.zeros((), jnp.int32),
+        architecture=architecture,
+    )
+
+
+def first_policy(key: Array, architecture: Architecture, sizes: Sizes) -> Any:
+    """Parameters of a `DeterministicPolicy`, by EDAC's initial law instead of torch's (`rebrac.py:99-136`)."""
+    layers = Perceptron(
+        (sizes.observation,), architecture.policy_widths, sizes.action, edac_hidden, uniform_within(1e-3)
+    )
+    return {"params": {"Perceptron_0": layers.init(key, jnp.zeros((1, sizes.observation.padded)))["params"]}}
+
+
+def noise(key: Array, architecture: Architecture, sizes: Sizes) -> Noise:
+    """The random arrays of one update."""
+    return Noise(padded_normal(key, architecture.batch_size, sizes.action))
+
+
+def policy_action(state: State, policy: Any, observation: Array) -> Array:
+    """The action of these policy parameters, `[batch, action]`."""
+    return DeterministicPolicy(state.sizes, state.architecture.policy_widths).apply(policy, observation)
+
+
+def smaller_q(state: State, critics: Any, observation: Array, action: Array) -> Array:
+    """min Q over both critics, `[batch]`: everywhere in ReBRAC, also in the policy's loss."""
+    module = LayerNormalisedCritics(state.sizes, state.architecture.critic_widths)
+    return module.apply(critics, observation, action).min(axis=-1)
+
+
+def penalty(action: Array, data_action: Array) -> Array:
+    """‖a - â‖², summed (not averaged, as in TD3+BC) over the dimensions of actions; `[batch]`."""
+    return jnp.square(action - data_action).sum(axis=-1)
+
+
+def target(state: State, batch: Transition, draw: Array, knobs: Knobs) -> Array:
+    """The targets r + γ·(min Q'(s', ã) - β2·‖ã - â'‖²) for the target policy's smoothed ã and the data's â', `[batch]`.
+
+    Raises `ValueError` where the data have no next actions.
+    """
+    if batch.next_action is None:
+        raise ValueError("ReBRAC needs the data's next actions: qlearning_transitions(…, next_actions=True)")
+    next_action = policy_action(state, state.policy_target, batch.next_observation)
+    next_action = smoothed(next_action, draw, knobs.target_noise, knobs.target_noise_limit)
+    next_q = smaller_q(state, state.critic_targets, batch.next_observation, next_action)
+    next_value = next_q - knobs.critic_penalty * penalty(next_action, batch.next_action)
+    return jax.vmap(bellman_target, (0, 0, 0, None))(batch.reward, batch.bootstrap, next_value, knobs.discount)
+
+
+def critic_loss(critics: Any, state: State, batch: Transition, target: Array) -> tuple[Array, Array]:
+    """Both critics' squared error to the target, and their values `[batch, 2]`."""
+    module = LayerNormalisedCritics(state.sizes, state.architecture.critic_widths)
+    q_values = module.apply(critics, batch.observation, batch.action)
+    return squared_error(q_values, target), q_values
+
+
+def policy_loss(policy: Any, state: State, critics: Any, batch: Transition, knobs: Knobs) -> tuple[Array, Metrics]:
+    """mean (β1·‖π(s) - a‖² - min Q(s, π(s)) / mean |min Q|), whose denominator is no function of the policy."""
+    action = policy_action(state, policy, batch.observation)
+    q = smaller_q(state, critics, batch.observation, action)
+    scale = jax.lax.stop_gradient(jnp.abs(q).mean())
+    distance = penalty(action, batch.action)
+    loss = (knobs.policy_penalty * distance - q / scale).mean()
+    return loss, {"policy_value": q.mean(), "cloning_error": distance.mean()}
+
+
+def update(state: State, batch: Transition, noise: Noise, knobs: Knobs) -> tuple[State, Metrics]:
+    """One update of the critics and, on every d-th, of policy and targets."""
+    goal = target(state, batch, noise.next_action, knobs)
+    critics, error, q_values = descend(
+        state.critics, lambda parameters: critic_loss(parameters, state, batch, goal), knobs.critic_learning_rate
+    )
+    policy, _, metrics = descend(
+        state.policy,
+        lambda parameters: policy_loss(parameters, state, critics.parameters, batch, knobs),
+        knobs.policy_learning_rate,
+    )
+    policy_target = polyak_average(state.policy_target, state.policy.parameters, knobs.polyak)
+    critic_targets = polyak_average(state.critic_targets, critics.parameters, knobs.polyak)
+
+    policy, policy_target, critic_targets = taken(
+        is_due(state.updates, knobs.policy_delay),
+        (policy, policy_target, critic_targets),
+        (state.policy, state.policy_target, state.critic_targets),
+    )
+    state = replace(
+        state,
+        policy=policy,
+        policy_target=policy_target,
+        critics=critics,
+        critic_targets=critic_targets,
+        updates=state.updates + 1,
+    )
+    metrics |= {"critic_loss": error, "mean_q": q_values.mean(), "mean_absolute_q": jnp.abs(q_values).mean()}
+    return state, metrics
+
+
+def act(state: State, observation: Array, noise: None, knobs: Knobs) -> Array:
+    """The deterministic policy, `[states, action]`."""
+    return policy_action(state, state.policy.parameters, observation)
+
+
+REBRAC = Algorithm(init, noise, update, act)

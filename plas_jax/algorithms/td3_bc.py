@@ -1,0 +1,173 @@
+"""TD3+BC, "A Minimalist Approach to Offline Reinforcement Learning" (Fujimoto and Gu 2021): TD3 beside cloning.
+
+Source: `TD3_BC.py` of the official code, and `main.py` for the normalised states. Order (`TD3_BC.py:101-155`):
+critics; on every d-th update, counted from 1, the policy on the critics just updated, then both targets. Targets
+stand still on the other updates.
+"""
+
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from flax import struct
+
+from plas_jax.algorithms.bellman import bellman_target, polyak_average, squared_error
+from plas_jax.algorithms.delay import is_due, taken
+from plas_jax.algorithms.descent import Network, descend, network
+from plas_jax.algorithms.draws import padded_normal
+from plas_jax.algorithms.target_smoothing import smoothed
+from plas_jax.models.deterministic_policy import DeterministicPolicy
+from plas_jax.models.twin_critics import TwinCritics
+from plas_jax.types import Algorithm, Array, Metrics, Sizes, Statistics, Transition
+
+LEAST_STD = 1e-3  # added to the standard deviations of states, section 5 of the paper (`utils.py:52-57`)
+
+
+class Architecture(NamedTuple):
+    """What changes shapes."""
+
+    policy_widths: tuple[int, ...] = (256, 256)
+    critic_widths: tuple[int, ...] = (256, 256)
+    batch_size: int = 256
+
+
+class Knobs(NamedTuple):
+    """What may be swept; any leaf may carry a sweep axis. The defaults are the official code's."""
+
+    value_weight: Array | float = 2.5  # α
+    discount: Array | float = 0.99  # γ
+    polyak: Array | float = 0.005  # τ
+    policy_learning_rate: Array | float = 3e-4
+    critic_learning_rate: Array | float = 3e-4
+    target_noise: Array | float = 0.2  # σ of target policy smoothing
+    target_noise_limit: Array | float = 0.5  # c of target policy smoothing
+    policy_delay: Array | float = 2  # d
+
+
+class Noise(NamedTuple):
+    """Every random array of one update, float32 `[batch, action]`, zero in the padding."""
+
+    next_action: Array
+
+
+@struct.dataclass
+class State:
+    """One run: policy and critics with their targets, the data's states in short, and how many updates there were."""
+
+    sizes: Sizes
+    policy: Network
+    policy_target: Any
+    critics: Network
+    critic_targets: Any
+    observation_mean: Array
+    observation_std: Array
+    updates: Array
+    architecture: Architecture = struct.field(pytree_node=False)
+
+
+def init(key: Array, architecture: Architecture, sizes: Sizes, statistics: Statistics) -> State:
+    """The state before the first update on data of these statistics; targets start as copies."""
+    key_policy, key_critics = jax.random.split(key)
+    observation, action = jnp.zeros((1, sizes.observation.padded)), jnp.zeros((1, sizes.action.padded))
+    policy = DeterministicPolicy(sizes, architecture.policy_widths).init(key_policy, observation)
+    critics = TwinCritics(sizes, architecture.critic_widths).init(key_critics, observation, action)
+    return State(
+        sizes=sizes,
+        policy=network(policy),
+        policy_target=jax.tree.map(jnp.copy, policy),
+        critics=network(critics),
+        critic_targets=jax.tree.map(jnp.copy, critics),
+        observation_mean=jnp.array(statistics.observation_mean),
+        observation_std=jnp.array(statistics.observation_std),
+        updates=jnp.zeros((), jnp.int32),
+        architecture=architecture,
+    )
+
+
+def noise(key: Array, architecture: Architecture, sizes: Sizes) -> Noise:
+    """The random arrays of one update."""
+    return Noise(padded_normal(key, architecture.batch_size, sizes.action))
+
+
+def normalised(state: State, observation: Array) -> Array:
+    """(s - mean) / (std + 1e-3) with the data's mean and standard deviation; zero in the padding."""
+    return (observation - state.observation_mean) / (state.observation_std + LEAST_STD)
+
+
+def policy_action(state: State, policy: Any, observation: Array) -> Array:
+    """The action of these policy parameters at normalised observations, `[batch, action]`."""
+    return DeterministicPolicy(state.sizes, state.architecture.policy_widths).apply(policy, observation)
+
+
+def target(state: State, batch: Transition, draw: Array, knobs: Knobs) -> Array:
+    """The targets r + γ·min Q'(s', ã) at the target policy's smoothed action ã, `[batch]`."""
+    next_action = policy_action(state, state.policy_target, batch.next_observation)
+    next_action = smoothed(next_action, draw, knobs.target_noise, knobs.target_noise_limit)
+    critics = TwinCritics(state.sizes, state.architecture.critic_widths)
+    next_q = critics.apply(state.critic_targets, batch.next_observation, next_action).min(axis=-1)
+    return jax.vmap(bellman_target, (0, 0, 0, None))(batch.reward, batch.bootstrap, next_q, knobs.discount)
+
+
+def critic_loss(critics: Any, state: State, batch: Transition, target: Array) -> tuple[Array, Array]:
+    """Both critics' squared error to the target, and their values `[batch, 2]`."""
+    module = TwinCritics(state.sizes, state.architecture.critic_widths)
+    q_values = module.apply(critics, batch.observation, batch.action)
+    return squared_error(q_values, target), q_values
+
+
+def policy_loss(policy: Any, state: State, critics: Any, batch: Transition, knobs: Knobs) -> tuple[Array, Metrics]:
+    """Equation 3: -λ·mean Q1(s, π(s)) + mean (π(s) - a)², with λ = α / mean |Q1(s, π(s))| held fixed.
+
+    The squares are averaged over the action's true dimensions. The paper's equation 5 has |Q| at the data's actions,
+    the code at the policy's (`TD3_BC.py:136-155`).
+    """
+    action = policy_action(state, policy, batch.observation)
+    module = TwinCritics(state.sizes, state.architecture.critic_widths)
+    q = module.apply(critics, batch.observation, action, method=TwinCritics.first)
+    weight = jax.lax.stop_gradient(knobs.value_weight / jnp.abs(q).mean())
+    cloning_error = state.sizes.action.mean(jnp.square(action - batch.action)).mean()
+    return -weight * q.mean() + cloning_error, {"policy_value": q.mean(), "cloning_error": cloning_error}
+
+
+def update(state: State, batch: Transition, noise: Noise, knobs: Knobs) -> tuple[State, Metrics]:
+    """One update of the critics and, on every d-th, of policy and targets."""
+    batch = batch._replace(
+        observation=normalised(state, batch.observation), next_observation=normalised(state, batch.next_observation)
+    )
+    goal = target(state, batch, noise.next_action, knobs)
+    critics, error, q_values = descend(
+        state.critics, lambda parameters: critic_loss(parameters, state, batch, goal), knobs.critic_learning_rate
+    )
+    policy, _, metrics = descend(
+        state.policy,
+        lambda parameters: policy_loss(parameters, state, critics.parameters, batch, knobs),
+        knobs.policy_learning_rate,
+    )
+    policy_target = polyak_average(state.policy_target, policy.parameters, knobs.polyak)
+    critic_targets = polyak_average(state.critic_targets, critics.parameters, knobs.polyak)
+
+    updates = state.updates + 1
+    policy, policy_target, critic_targets = taken(
+        is_due(updates, knobs.policy_delay),
+        (policy, policy_target, critic_targets),
+        (state.policy, state.policy_target, state.critic_targets),
+    )
+    state = replace(
+        state,
+        policy=policy,
+        policy_target=policy_target,
+        critics=critics,
+        critic_targets=critic_targets,
+        updates=updates,
+    )
+    metrics |= {"critic_loss": error, "mean_q": q_values.mean(), "mean_absolute_q": jnp.abs(q_values).mean()}
+    return state, metrics
+
+
+def act(state: State, observation: Array, noise: None, knobs: Knobs) -> Array:
+    """The deterministic policy at raw observations, `[states, action]`."""
+    return policy_action(state, state.policy.parameters, normalised(state, observation))
+
+
+TD3_BC = Algorithm(init, noise, update, act)

@@ -1,0 +1,348 @@
+"""BRAC-v and BRAC-p: the sampled divergence, one update by hand, padding, and a bandit with a known optimum."""
+
+from functools import cache
+
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from by_hand import (
+    assert_is_the_gradient,
+    before_tanh,
+    brac_gaussian,
+    filled,
+    filled_gaussian,
+    first_gradient,
+    float64,
+    log_density,
+    q_values,
+)
+from small_runs import (
+    PADDED,
+    assert_noise_is_zero_in_the_padding,
+    assert_padding_changes_nothing,
+    quickly_compiled,
+    random_batch,
+    trained_on,
+)
+
+from plas_jax.algorithms import brac, cloning
+from plas_jax.algorithms.brac import BRAC, BRAC_MAX_Q
+from plas_jax.algorithms.descent import network
+from plas_jax.algorithms.divergences import gaussian_kl
+from plas_jax.types import Axis, Sizes, Transition
+
+either = pytest.mark.parametrize("compiled", [lambda f: f, jax.jit], ids=["plain", "jitted"])
+SIZES = Sizes.of(3, 2)
+ARCHITECTURE = brac.Architecture((6, 5), (6, 4), batch_size=3, divergence_samples=4, acting_candidates=5)
+KNOBS = brac.Knobs(1.0, 0.3, 5, 0.9, 0.25, 1e-2, 2e-2)
+KEY = jax.random.key(0)
+
+
+# The divergence
+
+
+@either
+def test_the_divergence_of_gaussians_is_that_of_their_definition(compiled):
+    assert compiled(gaussian_kl)(*jnp.float32([[1, 2], [0, -1], [1, 2], [0, -1]]), Axis(2, 2)) == 0
+    # log(2) + (1 + 1) / 8 - 1 / 2 for N(1, 1) and N(0, 4)
+    one = [jnp.float32([value]) for value in (1.0, 0.0, 0.0, np.log(2.0))]
+    assert compiled(gaussian_kl)(*one, Axis(1, 1)) == pytest.approx(np.log(2) - 0.25, rel=1e-5)
+    # by integration, and padded
+    mean, log_std, other, other_log_std = np.array([[0.5, -1.0], [-0.5, 0.3], [0.2, 0.4], [0.1, -0.6]])
+    expected, noise = 0.0, np.linspace(-9, 9, 100_001)
+    for m, s, n, t in zip(mean, log_std, other, other_log_std, strict=True):
+        u, weight = m + np.exp(s) * noise, np.exp(-0.5 * noise**2) / np.sqrt(2 * np.pi)
+        ratio = -0.5 * noise**2 - s + 0.5 * ((u - n) / np.exp(t)) ** 2 + t
+        expected += np.trapezoid(weight * ratio, noise)
+    padded = [np.pad(array, (0, 3)).astype(np.float32) for array in (mean, log_std, other, other_log_std)]
+    assert compiled(gaussian_kl)(*padded, Axis(2, 5)) == pytest.approx(expected, rel=1e-5)
+    padded[2][3] = 7.0  # whatever stands in the padding
+    assert compiled(gaussian_kl)(*padded, Axis(2, 5)) == pytest.approx(expected, rel=1e-5)
+
+
+def constant_policy(parameters, mean, log_std):
+    """Parameters of the same Gaussian everywhere."""
+    parameters = jax.tree.map(jnp.zeros_like, parameters)
+    heads = parameters["params"]
+    heads["Perceptron_1"]["Linear_0"]["bias"] = jnp.float32(mean)
+    heads["Perceptron_2"]["Linear_0"]["bias"] = jnp.float32(np.arctanh((np.array(log_std) + 5) / 2.5 - 1))
+    return parameters
+
+
+def test_the_sampled_divergence_is_unbiased_and_zero_between_equals():
+    state = filled_state()
+    parameters = state.policy.parameters
+    moments = ([0.3, -0.4], [-1.0, -1.5]), ([0.1, -0.2], [-0.8, -1.0])
+    policy, behaviour = (constant_policy(parameters, *pair) for pair in moments)
+    state = state.replace(behaviour=behaviour)
+    observation = np.zeros((4000, 3), np.float32)
+    draws = np.random.default_rng(0).normal(size=(4000, 4, 2)).astype(np.float32)
+    estimates = jax.jit(brac.sampled_divergence)(state, policy, observation, draws)
+    arrays = (jnp.float32(array) for pair in moments for array in pair)
+    exact = float(gaussian_kl(*arrays, SIZES.action))
+    assert exact > 0.3
+    assert estimates.mean() == pytest.approx(exact, abs=4 * float(estimates.std()) / 4000**0.5)
+    # log π - log b of the same Gaussian is zero at each sample, but for rounding
+    same = jax.jit(brac.sampled_divergence)(state, behaviour, observation, draws)
+    np.testing.assert_allclose(same, 0, atol=1e-3)
+
+
+# One update by hand
+
+
+@cache
+def shapes():
+    return jax.eval_shape(lambda: brac.init(KEY, ARCHITECTURE, SIZES, None))
+
+
+def filled_state(updates=6):
+    """Networks that are all different, with biases that are not zero."""
+    policy, critics = shapes().policy.parameters, shapes().critic_targets
+    return brac.State(
+        sizes=SIZES,
+        behaviour=filled_gaussian(policy, 2),
+        policy=network(filled_gaussian(policy, 1)),
+        # Of these critics neither is the smaller one everywhere, online or after one Polyak step of the targets.
+        critics=network(filled(critics, 11)),
+        critic_targets=filled(critics, 26),
+        updates=jnp.int32(updates),
+        architecture=ARCHITECTURE,
+    )
+
+
+def divergence_by_hand(policy, behaviour, observation, draws):
+    (mean, log_std), other = brac_gaussian(policy, observation), brac_gaussian(behaviour, observation)
+    total = 0.0
+    for noise in draws:
+        before = before_tanh(mean, log_std, noise)
+        clipped = np.arctanh(np.clip(np.tanh(before), -0.999, 0.999))
+        total += log_density(mean, log_std, before) - log_density(*other, clipped)
+    return total / len(draws)
+
+
+def targets_by_hand(policy, behaviour, targets, batch, noise, knobs):
+    goals = []
+    for row in range(3):
+        observation = np.float64(batch.next_observation[row])
+        action = np.tanh(before_tanh(*brac_gaussian(policy, observation), noise.next_action[row]))
+        value = min(q_values(targets, observation, action))
+        penalty = divergence_by_hand(policy, behaviour, observation, noise.next_divergence[row])
+        value -= knobs.value_penalty * knobs.divergence_weight * penalty
+        goals.append(batch.reward[row] + batch.bootstrap[row] * knobs.discount * value)
+    return goals
+
+
+def critic_loss_by_hand(critics, batch, goals):
+    total = 0.0
+    for row in range(3):
+        for q in q_values(critics, batch.observation[row], batch.action[row]):
+            total += (q - goals[row]) ** 2 / 3
+    return total
+
+
+def policy_loss_by_hand(policy, behaviour, critics, batch, noise, knobs, with_q):
+    losses, values, divergences = [], [], []
+    for row in range(3):
+        observation = np.float64(batch.observation[row])
+        action = np.tanh(before_tanh(*brac_gaussian(policy, observation), noise.action[row]))
+        values.append(min(q_values(critics, observation, action)))
+        divergences.append(divergence_by_hand(policy, behaviour, observation, noise.divergence[row]))
+        losses.append(knobs.divergence_weight * divergences[-1] - with_q * values[-1])
+    return np.mean(losses), np.mean(values), np.mean(divergences)
+
+
+def batch_and_noise():
+    batch = random_batch(0, SIZES, batch=3)._replace(bootstrap=np.float32([1, 0, 1]))
+    noise = float64(BRAC.noise(jax.random.key(1), ARCHITECTURE, SIZES))
+    noise.divergence[0, 0] = [9.0, -9.0]  # beyond where b's density is asked
+    return batch, noise
+
+
+update = quickly_compiled(brac.update)
+
+
+@pytest.mark.parametrize(
+    ("value_penalty", "updates", "with_q"), [(1.0, 6, 1.0), (0.0, 6, 1.0), (1.0, 5, 0.0)], ids=["v", "p", "warm start"]
+)
+def test_one_update_is_targets_then_critics_then_the_policy_on_the_critics_just_updated(value_penalty, updates, with_q):
+    state, (batch, noise) = filled_state(updates), batch_and_noise()
+    knobs = KNOBS._replace(value_penalty=value_penalty)
+    after, metrics = update(state, batch, jax.tree.map(np.float32, noise), knobs)
+    policy, behaviour, critics = (float64(tree) for tree in (state.policy.parameters, state.behaviour, state.critics))
+
+    targets = jax.tree.map(
+        lambda online, target: 0.25 * online + 0.75 * np.float64(target), critics.parameters, state.critic_targets
+    )
+    for ours, theirs in zip(*map(jax.tree.leaves, (after.critic_targets, targets)), strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=1e-6)
+
+    goals = targets_by_hand(policy, behaviour, targets, batch, noise, knobs)
+    assert metrics["critic_loss"] == pytest.approx(critic_loss_by_hand(critics.parameters, batch, goals), rel=1e-4)
+    assert_is_the_gradient(
+        first_gradient(after.critics),
+        lambda parameters: critic_loss_by_hand(parameters, batch, goals),
+        critics.parameters,
+    )
+
+    updated = float64(after.critics.parameters)
+    _, value, divergence = policy_loss_by_hand(policy, behaviour, updated, batch, noise, knobs, with_q)
+    assert metrics["policy_value"] == pytest.approx(value, rel=1e-4)
+    assert metrics["divergence"] == pytest.approx(divergence, rel=1e-4)
+    assert_is_the_gradient(
+        first_gradient(after.policy),
+        lambda parameters: policy_loss_by_hand(parameters, behaviour, updated, batch, noise, knobs, with_q)[0],
+        policy,
+    )
+
+    for trained, before, rate in ((after.policy, state.policy, 0.01), (after.critics, state.critics, 0.02)):
+        pairs = zip(*map(jax.tree.leaves, (trained.parameters, before.parameters)), strict=True)
+        assert max(np.abs(new - old).max() for new, old in pairs) == pytest.approx(rate, rel=1e-3)
+    chex.assert_trees_all_equal(after.behaviour, state.behaviour)
+    assert after.updates == updates + 1
+    q = np.array([q_values(critics.parameters, batch.observation[row], batch.action[row]) for row in range(3)])
+    assert metrics["mean_q"] == pytest.approx(q.mean(), abs=1e-5)
+    assert metrics["mean_absolute_q"] == pytest.approx(np.abs(q).mean(), rel=1e-5)
+
+
+def test_the_state_starts_with_copies_as_targets_and_keras_weights():
+    behaviour = {"bias": np.arange(3)}
+    state = quickly_compiled(lambda: brac.init(KEY, ARCHITECTURE, SIZES, behaviour))()
+    chex.assert_trees_all_equal(state.critic_targets, state.critics.parameters)
+    chex.assert_trees_all_equal(state.behaviour, behaviour)
+    assert state.updates == 0
+    first, second = (state.critics.parameters["params"][name] for name in ("first_critic", "second_critic"))
+    assert np.abs(first["Linear_0"]["kernel"] - second["Linear_0"]["kernel"]).max() > 0.1
+    for layer, bound in (("Linear_0", (6 / 11) ** 0.5), ("Linear_1", (6 / 10) ** 0.5), ("Linear_2", (6 / 5) ** 0.5)):
+        assert (np.asarray(first[layer]["bias"]) == 0).all()
+        assert np.abs(first[layer]["kernel"]).max() <= bound
+        assert np.abs(first[layer]["kernel"]).max() > 0.6 * bound
+
+
+def test_the_defaults_are_those_of_d4rl():
+    assert brac.Architecture() == ((200, 200), (300, 300), 256, 4, 10)
+    assert brac.Knobs() == (1.0, 0.3, 20_000, 0.99, 0.005, 3e-5, 1e-3)
+
+
+# Acting
+
+
+def test_brac_acts_by_the_tanh_of_its_mean():
+    state, observation = filled_state(), random_batch(5, SIZES, batch=4).observation
+    for row, action in zip(observation, BRAC.act(state, observation, None, KNOBS), strict=True):
+        np.testing.assert_allclose(action, np.tanh(brac_gaussian(state.policy.parameters, row)[0]), rtol=1e-5)
+    assert BRAC.acting_noise is None
+
+
+def test_max_q_takes_the_sample_that_the_first_critic_likes_best():
+    state, observation = filled_state(), random_batch(5, SIZES, batch=4).observation
+    noise = BRAC_MAX_Q.acting_noise(KEY, ARCHITECTURE, SIZES, 4)
+    assert noise.shape == (4, 5, 2)
+    act = jax.jit(BRAC_MAX_Q.act)
+    chosen, places = act(state, observation, noise, KNOBS), []
+    for row in range(4):
+        gaussian = brac_gaussian(state.policy.parameters, observation[row])
+        candidates = [np.tanh(before_tanh(*gaussian, draw)) for draw in np.float64(noise[row])]
+        values = [q_values(state.critics.parameters, observation[row], action)[0] for action in candidates]
+        places.append(int(np.argmax(values)))
+        np.testing.assert_allclose(chosen[row], candidates[places[-1]], atol=1e-5)
+    assert len(set(places)) > 1
+    np.testing.assert_array_equal(act(state, observation, noise, KNOBS), chosen)
+    other = act(state, observation, BRAC_MAX_Q.acting_noise(jax.random.key(1), ARCHITECTURE, SIZES, 4), KNOBS)
+    assert (np.asarray(other) != np.asarray(chosen)).any()
+
+
+# Padding and compilation
+
+
+def test_padding_changes_nothing():
+    def init(key, sizes):
+        key_behaviour, key_policy = jax.random.split(key)
+        behaviour = cloning.init(key_behaviour, cloning.Architecture((16, 16), 16), sizes).policy.parameters
+        return brac.init(key_policy, brac.Architecture((16, 16), (16, 16), 16), sizes, behaviour)
+
+    knobs = brac.Knobs(warm_start=20, policy_learning_rate=3e-4)
+    last, alone = assert_padding_changes_nothing(BRAC, init, knobs)
+    assert last.updates == 50
+    assert_noise_is_zero_in_the_padding(BRAC.noise(KEY, last.architecture, PADDED))
+    noise, noise_alone = (BRAC_MAX_Q.acting_noise(KEY, last.architecture, sizes, 16) for sizes in (PADDED, alone.sizes))
+    assert_noise_is_zero_in_the_padding(noise)
+    for act in (BRAC.act, BRAC_MAX_Q.act):
+        action = np.asarray(act(last, random_batch(99, PADDED).observation, noise, knobs))
+        assert (action[:, 3:] == 0).all()
+        np.testing.assert_allclose(
+            action[:, :3], act(alone, random_batch(99).observation, noise_alone, knobs), atol=1e-5
+        )
+
+
+def test_both_variants_and_other_knobs_share_one_executable():
+    once = quickly_compiled(chex.assert_max_traces(brac.update, n=1))
+    batch, noise = batch_and_noise()
+    noise = jax.tree.map(np.float32, noise)
+    losses = []
+    for value, weight in ((1.0, 0.3), (0.0, 0.3), (1.0, 0.9), (0.0, 0.9)):
+        knobs = KNOBS._replace(value_penalty=value, divergence_weight=weight)
+        losses.append(float(once(filled_state(), batch, noise, knobs)[1]["critic_loss"]))
+    assert losses[1] == losses[3]  # BRAC-p's targets have no divergence in them
+    assert len(set(losses)) == 3
+
+
+# A bandit
+
+
+LINE = Sizes.of(1, 1)
+BANDIT = brac.Architecture((16, 16), (32, 32), 128)
+
+
+def bandit(key, centre, log_std, peak):
+    """A batch of tanh N(centre, std) actions, each worth -(a - peak)²."""
+    action = jnp.tanh(centre + jnp.exp(log_std) * jax.random.normal(key, (128, 1)))
+    zeros = jnp.zeros((128, 1))
+    return Transition(zeros, action, -jnp.square(action - peak)[:, 0], zeros, jnp.zeros(128))
+
+
+def learned(centre, log_std, peak, **knobs):
+    """The action that BRAC learns from the behaviour tanh N(centre, std), and the last metrics."""
+    state = quickly_compiled(lambda: brac.init(KEY, BANDIT, LINE, None))()
+    state = state.replace(behaviour=constant_policy(state.policy.parameters, [centre], [log_std]))
+    knobs = brac.Knobs(policy_learning_rate=3e-3, **knobs)
+    state, metrics = trained_on(bandit, BRAC, state, knobs, 2000, centre, log_std, peak)
+    return float(brac.act(state, np.zeros((1, 1), np.float32), None, knobs)[0, 0]), metrics
+
+
+def best_mean(centre, log_std, peak, weight):
+    """tanh of the mean of the Gaussian that maximises E[-(a - peak)²] - α·KL, on a grid."""
+    points, probability = np.polynomial.hermite_e.hermegauss(40)
+    best = -np.inf, None
+    for mean in np.linspace(-1.5, 1.5, 301):
+        for own in np.linspace(-4.9, -0.1, 97):
+            value = -((np.tanh(mean + np.exp(own) * points) - peak) ** 2) @ probability / probability.sum()
+            distance = (mean - centre) ** 2 * np.exp(-2 * log_std)
+            divergence = log_std - own + 0.5 * (np.exp(2 * (own - log_std)) + distance - 1)
+            best = max(best, (value - weight * divergence, mean))
+    return np.tanh(best[1])
+
+
+@pytest.mark.parametrize("weight", [0.02, 0.2])
+def test_brac_finds_the_known_best_trade_between_reward_and_divergence(weight):
+    expected = best_mean(-0.3, -1.0, 0.1, weight)
+    action, _ = learned(-0.3, -1.0, 0.1, divergence_weight=weight, warm_start=100)
+    assert action == pytest.approx(expected, abs=0.05)
+    assert np.tanh(-0.3) + 0.02 < expected < 0.12  # the trade is no end of the scale
+
+
+def test_without_the_divergence_the_policy_leaves_the_data_and_with_it_it_does_not():
+    # Rewards rise towards -0.1 and the data, -0.5 ± 0.04, end long before: beyond them the critics only guess.
+    arguments = (float(np.arctanh(-0.5)), -3.0, -0.1)
+    away, metrics = learned(*arguments, divergence_weight=0.0, warm_start=100)
+    near, _ = learned(*arguments, divergence_weight=1.0, warm_start=100)
+    assert abs(near + 0.5) < 0.05
+    assert abs(away + 0.5) > 0.2
+    assert metrics["divergence"] > 10
+
+
+def test_in_the_warm_start_the_policy_becomes_the_behaviour():
+    action, metrics = learned(-0.3, -1.0, 0.9, divergence_weight=0.02, warm_start=20_000)
+    assert action == pytest.approx(np.tanh(-0.3), abs=0.03)
+    assert metrics["divergence"] < 0.05
