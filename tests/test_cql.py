@@ -27,6 +27,7 @@ from first_steps import (
 
 from plas_jax.algorithms import cql
 from plas_jax.algorithms.cql import CQL, Architecture, Knobs, Noise, conservative_gap
+from plas_jax.algorithms.normalisation import normalised
 from plas_jax.datasets.statistics import padded
 from plas_jax.models.affine_std_policy import AffineStdPolicy
 from plas_jax.types import Axis, Sizes, Statistics, Transition
@@ -212,7 +213,11 @@ def test_critics_start_orthogonal_with_a_small_last_layer():
 
 def test_observations_are_normalised_by_the_datas_mean_and_deviation():
     expected = (np.array([1.5, 2.0, 2.0]) - [0.5, -1.0, 2.0]) / (np.array([2.0, 0.5, 0.0]) + 1e-3)
-    np.testing.assert_allclose(cql.normalised(state_of(), np.float32([1.5, 2.0, 2.0])), expected, rtol=1e-5)
+    np.testing.assert_allclose(
+        normalised(np.float32([1.5, 2.0, 2.0]), state_of().observation_mean, state_of().observation_std),
+        expected,
+        rtol=1e-5,
+    )
 
 
 def test_the_defaults_are_those_of_corls_configurations():

@@ -9,6 +9,7 @@ from plas_jax.algorithms import behaviour, plas, sac
 from plas_jax.algorithms.bellman import bellman_target, polyak_average, soft_clipped, squared_error
 from plas_jax.algorithms.descent import descend, network
 from plas_jax.algorithms.draws import padded_normal
+from plas_jax.algorithms.temperature import temperature_loss
 from plas_jax.models.cvae import CVAE, Posterior, evidence_loss, kl_from_standard_normal, reconstruction_error
 from plas_jax.models.gaussian_policy import GaussianPolicy, squashed_sample
 from plas_jax.models.perceptron import Linear, rlkit_hidden, torch_linear, uniform_within
@@ -268,8 +269,8 @@ def test_the_squashed_density_is_the_change_of_variables(compiled):
 @pytest.mark.parametrize(("log_density", "direction"), [([5.0, 3.0], 1), ([1.0, 2.0], -1)])
 def test_the_temperature_rises_while_the_entropy_is_below_its_target(compiled, log_density, direction):
     density = jnp.array(log_density)
-    assert compiled(sac.temperature_loss)(jnp.array(0.5), density, 3)[0] == -0.5 * (density.mean() - 3)
-    after, _, _ = descend(network(jnp.zeros(())), lambda value: sac.temperature_loss(value, density, 3), 0.01)
+    assert compiled(temperature_loss)(jnp.array(0.5), density, 3)[0] == -0.5 * (density.mean() - 3)
+    after, _, _ = descend(network(jnp.zeros(())), lambda value: temperature_loss(value, density, 3), 0.01)
     np.testing.assert_allclose(after.parameters, direction * 0.01, rtol=1e-5)
 
 

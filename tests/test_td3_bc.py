@@ -22,6 +22,7 @@ from td3_reference import (
 )
 
 from plas_jax.algorithms import td3_bc
+from plas_jax.algorithms.normalisation import STD_OFFSET
 from plas_jax.algorithms.td3_bc import TD3_BC, Architecture, Knobs
 from plas_jax.datasets.statistics import padded, statistics
 from plas_jax.models.twin_critics import TwinCritics
@@ -30,7 +31,7 @@ from plas_jax.types import Sizes, Statistics
 LINEAR, TASK = Architecture((), (), 6), Architecture((32, 32), (32, 32), 64)
 KNOBS = Knobs(1.5, 0.9, 0.25, 0.02, 0.05, 0.5, 0.4, 2)
 TASK_KNOBS = Knobs(2.5, DISCOUNT, 0.05, 3e-3, 3e-3)
-PLAIN = Statistics(np.zeros(1, np.float32), np.ones(1, np.float32) - np.float32(td3_bc.LEAST_STD), np.float32(0))
+PLAIN = Statistics(np.zeros(1, np.float32), np.ones(1, np.float32) - np.float32(STD_OFFSET), np.float32(0))
 OF_DATA = Statistics(np.array([0.5, -0.6, 0, 0.3], np.float32), np.array([1, 0.8, 3, 0.7], np.float32), np.float32(0))
 update = update_of(TD3_BC)
 
@@ -117,7 +118,7 @@ def test_statistics_stay_as_they_were_given():
 def test_defaults_are_those_of_the_official_code():
     assert Knobs() == (2.5, 0.99, 0.005, 3e-4, 3e-4, 0.2, 0.5, 2)
     assert Architecture() == ((256, 256), (256, 256), 256)
-    assert td3_bc.LEAST_STD == 1e-3
+    assert STD_OFFSET == 1e-3
 
 
 def test_other_knobs_do_not_compile_again():

@@ -17,13 +17,13 @@ from flax import struct
 from plas_jax.algorithms.bellman import bellman_target, polyak_average, squared_error
 from plas_jax.algorithms.descent import Network, descend, network
 from plas_jax.algorithms.draws import padded_normal
+from plas_jax.algorithms.normalisation import normalised
+from plas_jax.algorithms.temperature import temperature_loss
 from plas_jax.models.affine_std_policy import AffineStdPolicy
 from plas_jax.models.gaussian_policy import squashed_sample
 from plas_jax.models.orthogonal_critics import OrthogonalCritics
 from plas_jax.models.perceptron import padded_uniform
 from plas_jax.types import Algorithm, Array, Metrics, Sizes, Statistics, Transition
-
-STD_OFFSET = 1e-3  # `compute_mean_std`: no dimension that never moves is divided by zero
 
 
 class Architecture(NamedTuple):
@@ -112,20 +112,10 @@ def noise(key: Array, architecture: Architecture, sizes: Sizes) -> Noise:
     )
 
 
-def normalised(state: State, observation: Array) -> Array:
-    """(s - mean) / (std + 1e-3), zero in the padding."""
-    return (observation - state.observation_mean) / (state.observation_std + STD_OFFSET)
-
-
 def sample(state: State, policy: Any, observation: Array, draw: Array) -> tuple[Array, Array]:
     """Actions and their log densities, `[…, batch, action]` and `[…, batch]`, of normalised observations `[batch]`."""
     mean, log_std = AffineStdPolicy(state.sizes, state.architecture.policy_widths).apply(policy, observation)
     return squashed_sample(mean, log_std, draw, state.sizes.action)
-
-
-def temperature_loss(log_temperature: Array, log_density: Array, action_size: Array | int) -> tuple[Array, None]:
-    """-log α · mean(log π - dim(A)): raises α while the entropy is below -dim(A)."""
-    return -log_temperature * (log_density - action_size).mean(), None
 
 
 def policy_loss(policy: Any, state: State, batch: Transition, draw: Array, temperature: Array) -> tuple[Array, Array]:
@@ -179,8 +169,9 @@ def critic_loss(
 
 def update(state: State, batch: Transition, noise: Noise, knobs: Knobs) -> tuple[State, Metrics]:
     """One update of temperature, policy, critics and targets."""
+    scale = state.observation_mean, state.observation_std
     batch = batch._replace(
-        observation=normalised(state, batch.observation), next_observation=normalised(state, batch.next_observation)
+        observation=normalised(batch.observation, *scale), next_observation=normalised(batch.next_observation, *scale)
     )
     temperature = jnp.exp(state.log_temperature.parameters)
     policy, _, log_density = descend(
@@ -213,7 +204,9 @@ def update(state: State, batch: Transition, noise: Noise, knobs: Knobs) -> tuple
 def act(state: State, observation: Array, noise: None, knobs: Knobs) -> Array:
     """The deterministic policy tanh(mean), `[batch, action]`."""
     module = AffineStdPolicy(state.sizes, state.architecture.policy_widths)
-    return jnp.tanh(module.apply(state.policy.parameters, normalised(state, observation))[0])
+    return jnp.tanh(
+        module.apply(state.policy.parameters, normalised(observation, state.observation_mean, state.observation_std))[0]
+    )
 
 
 CQL = Algorithm(init, noise, update, act)

@@ -11,10 +11,9 @@ import jax.numpy as jnp
 from flax import struct
 
 from plas_jax.algorithms.descent import Network, descend, network
+from plas_jax.algorithms.normalisation import normalised
 from plas_jax.models.deterministic_policy import DeterministicPolicy
 from plas_jax.types import Algorithm, Array, Metrics, Sizes, Statistics, Transition
-
-STD_OFFSET = 1e-3  # what is added to the std of observations before dividing by it
 
 
 class Architecture(NamedTuple):
@@ -60,8 +59,8 @@ def noise(key: Array, architecture: Architecture, sizes: Sizes) -> None:
 
 def policy_action(state: State, policy: Any, observation: Array) -> Array:
     """The action of these policy parameters, which see (s - mean) / (std + 1e-3); `[batch, action]`."""
-    normalised = (observation - state.observation_mean) / (state.observation_std + STD_OFFSET)
-    return DeterministicPolicy(state.sizes, state.architecture.policy_widths).apply(policy, normalised)
+    seen = normalised(observation, state.observation_mean, state.observation_std)
+    return DeterministicPolicy(state.sizes, state.architecture.policy_widths).apply(policy, seen)
 
 
 def policy_loss(policy: Any, state: State, batch: Transition) -> tuple[Array, None]:

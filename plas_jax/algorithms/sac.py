@@ -15,6 +15,7 @@ from flax import struct
 from plas_jax.algorithms.bellman import bellman_target, polyak_average, squared_error
 from plas_jax.algorithms.descent import Network, descend, network
 from plas_jax.algorithms.draws import padded_normal
+from plas_jax.algorithms.temperature import temperature_loss
 from plas_jax.models.gaussian_policy import GaussianPolicy, squashed_sample
 from plas_jax.models.perceptron import rlkit_hidden, uniform_within
 from plas_jax.models.twin_critics import TwinCritics
@@ -91,11 +92,6 @@ def sample(state: State, policy: Any, observation: Array, draw: Array) -> tuple[
     """An action of the policy and its log density, `[batch, action]` and `[batch]`."""
     mean, log_std = GaussianPolicy(state.sizes, state.architecture.policy_widths).apply(policy, observation)
     return squashed_sample(mean, log_std, draw, state.sizes.action)
-
-
-def temperature_loss(log_temperature: Array, log_density: Array, action_size: Array | int) -> tuple[Array, None]:
-    """-log α · mean(log π - dim(A)): raises α while the entropy is below -dim(A)."""
-    return -log_temperature * (log_density - action_size).mean(), None
 
 
 def target(state: State, batch: Transition, draw: Array, temperature: Array, discount: Array | float) -> Array:

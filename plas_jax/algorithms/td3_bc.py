@@ -16,12 +16,11 @@ from plas_jax.algorithms.bellman import bellman_target, polyak_average, squared_
 from plas_jax.algorithms.delay import is_due, taken
 from plas_jax.algorithms.descent import Network, descend, network
 from plas_jax.algorithms.draws import padded_normal
+from plas_jax.algorithms.normalisation import normalised
 from plas_jax.algorithms.target_smoothing import smoothed
 from plas_jax.models.deterministic_policy import DeterministicPolicy
 from plas_jax.models.twin_critics import TwinCritics
 from plas_jax.types import Algorithm, Array, Metrics, Sizes, Statistics, Transition
-
-LEAST_STD = 1e-3  # added to the standard deviations of states, section 5 of the paper (`utils.py:52-57`)
 
 
 class Architecture(NamedTuple):
@@ -90,11 +89,6 @@ def noise(key: Array, architecture: Architecture, sizes: Sizes) -> Noise:
     return Noise(padded_normal(key, architecture.batch_size, sizes.action))
 
 
-def normalised(state: State, observation: Array) -> Array:
-    """(s - mean) / (std + 1e-3) with the data's mean and standard deviation; zero in the padding."""
-    return (observation - state.observation_mean) / (state.observation_std + LEAST_STD)
-
-
 def policy_action(state: State, policy: Any, observation: Array) -> Array:
     """The action of these policy parameters at normalised observations, `[batch, action]`."""
     return DeterministicPolicy(state.sizes, state.architecture.policy_widths).apply(policy, observation)
@@ -132,8 +126,9 @@ def policy_loss(policy: Any, state: State, critics: Any, batch: Transition, knob
 
 def update(state: State, batch: Transition, noise: Noise, knobs: Knobs) -> tuple[State, Metrics]:
     """One update of the critics and, on every d-th, of policy and targets."""
+    scale = state.observation_mean, state.observation_std
     batch = batch._replace(
-        observation=normalised(state, batch.observation), next_observation=normalised(state, batch.next_observation)
+        observation=normalised(batch.observation, *scale), next_observation=normalised(batch.next_observation, *scale)
     )
     goal = target(state, batch, noise.next_action, knobs)
     critics, error, q_values = descend(
@@ -167,7 +162,9 @@ def update(state: State, batch: Transition, noise: Noise, knobs: Knobs) -> tuple
 
 def act(state: State, observation: Array, noise: None, knobs: Knobs) -> Array:
     """The deterministic policy at raw observations, `[states, action]`."""
-    return policy_action(state, state.policy.parameters, normalised(state, observation))
+    return policy_action(
+        state, state.policy.parameters, normalised(observation, state.observation_mean, state.observation_std)
+    )
 
 
 TD3_BC = Algorithm(init, noise, update, act)
