@@ -5,6 +5,7 @@ from functools import cache
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 from by_numpy import (
     assert_is_gradient,
     critic_error,
@@ -233,6 +234,7 @@ def trained_on(rewards):
     return jax.lax.scan(step, state, (jax.random.split(KEY, 2000), batches))[0]
 
 
+@pytest.mark.slow
 def test_it_finds_the_better_action_of_the_data_and_none_beyond():
     state = trained_on(jnp.array([-1.0, 1.0]))
     observation = jnp.array([[-1.0], [1.0]])

@@ -317,6 +317,7 @@ def mean_action(state):
     return np.tanh(bear.policy_samples(state, state.policy.parameters, OBSERVATIONS, jnp.zeros((9, 1, 1))))[:, 0, 0]
 
 
+@pytest.mark.slow
 def test_where_more_is_better_it_goes_as_far_as_the_constraint_lets_it():
     state, divergence = trained_on(1.0, jnp.inf, BANDIT_KNOBS)
     np.testing.assert_allclose(divergence.mean(), 0.2, atol=0.01)

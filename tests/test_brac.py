@@ -324,6 +324,7 @@ def best_mean(centre, log_std, peak, weight):
     return np.tanh(best[1])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("weight", [0.02, 0.2])
 def test_brac_finds_the_known_best_trade_between_reward_and_divergence(weight):
     expected = best_mean(-0.3, -1.0, 0.1, weight)

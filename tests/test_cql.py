@@ -390,6 +390,7 @@ def learning(conservative_weight):
     return Knobs(conservative_weight, 0.9, 0.05, 1e-3, 1e-3, 1e-3)
 
 
+@pytest.mark.slow
 def test_a_bandit_whose_best_action_is_in_the_data_is_solved():
     state = solved(KEY, bandit(-1, 1, lambda a: -8 * (a - 0.5) ** 2), learning(0.1))
     action, _ = action_and_values(state, [0.0])

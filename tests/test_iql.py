@@ -347,6 +347,7 @@ def expectile_of(samples, expectile):
     return lower
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("lower", "upper", "reward"),
     [(-1, 1, lambda a: -2 * (a - 0.4) ** 2), (-1, 0, lambda a: a)],

@@ -239,6 +239,7 @@ def outcome(data, reward, policy_penalty, critic_penalty):
     return estimate_and_truth(REBRAC, state, critics, reward, knobs)
 
 
+@pytest.mark.slow
 def test_with_small_penalties_it_solves_a_bandit_and_with_a_large_one_it_clones():
     best = 0.6 * OBSERVATIONS
     estimate, truth, action = outcome(bandit(peaked, 1.0), peaked, 0.001, 0.0)

@@ -133,6 +133,7 @@ def init_task(key, sizes):
     return OFFLINE_TD3.init(key, TASK, sizes)
 
 
+@pytest.mark.slow
 def test_it_solves_a_bandit_whose_actions_are_all_in_the_data():
     state = trainer(OFFLINE_TD3, init_task)(bandit(peaked, 1.0), TASK_KNOBS)
     critics = TwinCritics(Sizes.of(1, 1), TASK.critic_widths)

@@ -151,6 +151,7 @@ def outcome(data, reward, value_weight):
     return estimate_and_truth(TD3_BC, state, TwinCritics(Sizes.of(1, 1), TASK.critic_widths), reward, knobs)
 
 
+@pytest.mark.slow
 def test_with_a_large_alpha_it_solves_a_bandit_and_with_none_it_clones():
     best = 0.6 * OBSERVATIONS
     estimate, truth, action = outcome(bandit(peaked, 1.0), peaked, 30.0)
