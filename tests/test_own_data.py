@@ -336,7 +336,7 @@ def test_a_file_is_named_with_its_environment(data_file):
         ("hopper-medium-v9", ValueError, "unknown data set"),
         ("a,b.hdf5@Reach-v0", ValueError, "comma"),
         ("minari:", ValueError, "minari:mujoco/hopper/medium-v0"),
-        ("minari:/root/mine", ValueError, "minari:mujoco/hopper/medium-v0"),
+        ("minari:/home/me/mine", ValueError, "minari:mujoco/hopper/medium-v0"),
         ("minari:../mine-v0", ValueError, "minari:mujoco/hopper/medium-v0"),
     ],
 )
