@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from plas_jax.algorithms import bcq, behaviour, bellman, candidates, evidence, plas
+from plas_jax.algorithms import bcq, bellman, candidates, evidence, plas
 from plas_jax.algorithms.bcq import proposed
 from plas_jax.models.twin_critics import TwinCritics
 from plas_jax.training.golden import BadGoldenFileError, read
@@ -76,8 +76,8 @@ def of_the_smaller(perturbation, state, critics, batch, action, limit):
         (PLAS_P, plas, "soft_clipped", lambda q_values, clip_weight: q_values.mean()),
         (PLAS_P, plas, "bellman_target", lambda reward, bootstrap, value, discount: reward + discount * value),
         (PLAS_P, plas, "squared_error", lambda q_values, target: jnp.square(q_values - target[:, None]).mean()),
-        (PLAS_P, behaviour, "evidence_loss", lambda error, divergence: error + divergence),
-        (PLAS_P, behaviour, "kl_from_standard_normal", lambda posterior, axis: jnp.square(posterior.mean).mean(-1)),
+        (PLAS_P, evidence, "evidence_loss", lambda error, divergence: error + divergence),
+        (PLAS_P, evidence, "kl_from_standard_normal", lambda posterior, axis: jnp.square(posterior.mean).mean(-1)),
         (BCQ, candidates, "soft_clipped", lambda q_values, clip_weight: q_values.min()),
         (BCQ, bcq, "best_value", mixed_after_the_maximum),
         (BCQ, bcq, "proposed", unclipped),

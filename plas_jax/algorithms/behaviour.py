@@ -8,7 +8,8 @@ from flax import struct
 
 from plas_jax.algorithms.descent import Network, descend, network
 from plas_jax.algorithms.draws import padded_normal
-from plas_jax.models.cvae import CVAE, evidence_loss, kl_from_standard_normal, reconstruction_error
+from plas_jax.algorithms.evidence import cvae_loss
+from plas_jax.models.cvae import CVAE
 from plas_jax.types import Algorithm, Array, Metrics, Sizes, Transition
 
 
@@ -53,15 +54,10 @@ def noise(key: Array, architecture: Architecture, sizes: Sizes) -> Array:
 
 def update(state: State, batch: Transition, noise: Array, knobs: Knobs) -> tuple[State, Metrics]:
     """One Adam step on Eq. 4; the losses are those before the step."""
-    sizes, module = state.sizes, CVAE(state.sizes, state.architecture.width)
-
-    def loss(parameters: Any) -> tuple[Array, Metrics]:
-        reconstruction, posterior = module.apply(parameters, batch.observation, batch.action, noise)
-        error = reconstruction_error(reconstruction, batch.action, sizes.action).mean()
-        divergence = kl_from_standard_normal(posterior, sizes.latent).mean()
-        return evidence_loss(error, divergence), {"reconstruction_error": error, "kl": divergence}
-
-    cvae, value, metrics = descend(state.cvae, loss, knobs.learning_rate)
+    module = CVAE(state.sizes, state.architecture.width)
+    cvae, value, metrics = descend(
+        state.cvae, lambda parameters: cvae_loss(parameters, module, batch, noise), knobs.learning_rate
+    )
     return replace(state, cvae=cvae), metrics | {"cvae_loss": value}
 
 

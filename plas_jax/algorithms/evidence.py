@@ -1,4 +1,4 @@
-"""Equation 4 of one batch, for methods that train their CVAE beside everything else."""
+"""Equation 4 of one batch: PLAS trains its CVAE on it first, BCQ and BEAR beside everything else."""
 
 from typing import Any
 
