@@ -196,18 +196,6 @@ def test_the_policy_does_not_see_the_critics_before_the_end_of_the_warm_up():
     assert all((a != b).any() for a, b in pairs)
 
 
-def test_the_kernel_is_the_environments():
-    kernels = {
-        "halfcheetah-medium-v2": 1.0,
-        "hopper-medium-replay-trained-r1": 0.0,
-        "walker2d-random-v0": 0.0,
-        "pen-human-v1": 0.0,
-    }
-    for dataset, is_gaussian in kernels.items():
-        knobs = bear.for_dataset(KNOBS._replace(gaussian_kernel=0.5), dataset)
-        assert knobs == KNOBS._replace(gaussian_kernel=is_gaussian), dataset
-
-
 def test_runs_of_both_kernels_share_a_batch():
     knobs = jax.tree.map(lambda *leaves: jnp.array(leaves), KNOBS, GAUSSIAN)
     both, _ = jax.jit(jax.vmap(bear.update, (None, None, None, 0)))(state_after(10), BATCH, noise(), knobs)

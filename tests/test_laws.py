@@ -162,9 +162,12 @@ def test_the_prior_decodes_latents_clipped_at_sigma(observation, noise, latent_l
     assert (np.abs(action) <= 1).all()
 
 
-def test_the_cvaes_deterministic_action_decodes_the_priors_mean():
-    action = behaviour.act(cvae_state(), batch().observation, None, None)
-    np.testing.assert_allclose(action, decode(batch().observation, np.zeros((8, 4), np.float32)), atol=1e-6)
+def test_the_cvaes_own_policy_decodes_latents_that_are_clipped():
+    noise = behaviour.acting_noise(KEY, CVAE_ARCHITECTURE, SIZES, 8)
+    assert noise.shape == (8, 4)
+    action = behaviour.act(cvae_state(), batch().observation, noise, behaviour.Knobs(1e-3, latent_limit=0.5))
+    np.testing.assert_allclose(action, decode(batch().observation, np.clip(noise, -0.5, 0.5)), atol=1e-6)
+    assert (np.abs(noise) > 0.5).any()
 
 
 # Limits of the knobs

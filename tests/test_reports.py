@@ -32,7 +32,7 @@ MANIFEST = {
 
 def episode(score, *, dataset=HOPPER, algorithm=None, seed=0, limit=0.0, update=1000, number=0, **changes):
     algorithm = algorithm or ("plas+p" if limit > 0 else "plas")
-    row = Row(dataset, algorithm, seed, limit, 2.0, 1.0, "d4rl", update, number, 500, 10 * score, score, None)
+    row = Row(dataset, algorithm, seed, limit, 2.0, 1.0, "", "d4rl", update, number, 500, 10 * score, score, None)
     return row._replace(**changes)
 
 
@@ -63,8 +63,11 @@ def cells(table, dataset, section):
 counts = st.integers(0, 10**9)
 finite = st.floats(allow_nan=False, allow_infinity=False)
 names = st.text(st.characters(exclude_categories=("Cs", "Cc")), min_size=1).filter(str.strip)
+limits = st.none() | finite
+knob_names = st.text("abcdefghij_", min_size=1)
+knobs = st.dictionaries(knob_names, finite, max_size=2).map(lambda of: " ".join(f"{k}={v}" for k, v in of.items()))
 any_row = st.builds(
-    Row, names, names, counts, finite, finite, finite, names, counts, counts, counts,
+    Row, names, names, counts, limits, limits, limits, knobs, names, counts, counts, counts,
     st.floats(), st.floats(allow_nan=True), st.none() | counts,
 )  # fmt: skip
 
@@ -87,11 +90,11 @@ def test_file_is_sorted_has_named_columns_and_takes_numpy_numbers(tmp_path):
     row = episode(np.float64(0.1), seed=np.int64(1), update=np.int32(5), limit=np.float64(0.05), diverged_at=7)
     write_rows(tmp_path / "r.csv", [row, episode(2.0, update=20), episode(1.0, update=3)])
     assert (tmp_path / "r.csv").read_text() == (
-        "dataset,algorithm,seed,perturbation_limit,latent_limit,clip_weight,dynamics,update,episode,"
+        "dataset,algorithm,seed,perturbation_limit,latent_limit,clip_weight,knobs,dynamics,update,episode,"
         "episode_length,episode_return,score,diverged_at\n"
-        "hopper-medium-r1,plas,0,0.0,2.0,1.0,d4rl,3,0,500,10.0,1.0,\n"
-        "hopper-medium-r1,plas,0,0.0,2.0,1.0,d4rl,20,0,500,20.0,2.0,\n"
-        "hopper-medium-r1,plas+p,1,0.05,2.0,1.0,d4rl,5,0,500,1.0,0.1,7\n"
+        "hopper-medium-r1,plas,0,0.0,2.0,1.0,,d4rl,3,0,500,10.0,1.0,\n"
+        "hopper-medium-r1,plas,0,0.0,2.0,1.0,,d4rl,20,0,500,20.0,2.0,\n"
+        "hopper-medium-r1,plas+p,1,0.05,2.0,1.0,,d4rl,5,0,500,1.0,0.1,7\n"
     )
     with pytest.raises(TypeError):
         write_rows(tmp_path / "r.csv", [row._replace(update=1.5)])
@@ -105,11 +108,12 @@ def test_file_is_sorted_has_named_columns_and_takes_numpy_numbers(tmp_path):
         ("\n", "", r"line 1, column"),
         (",1000,1,", ",1e3,1,", r"line 3, column update: '1e3' is not a whole number"),
         (",1000,1,", ",-1,1,", r"line 3, column update: '-1' is not a whole number"),
-        (",1.0,d4rl", ",nan,d4rl", r"line 2, column clip_weight: 'nan' is not a finite number"),
+        (",1.0,,d4rl", ",nan,,d4rl", r"line 2, column clip_weight: 'nan' is not empty or a finite number"),
+        (",1.0,,d4rl", ",1.0,weight,d4rl", r"line 2, column knobs: 'weight' is not empty or knobs as name=value"),
         ("medium-r1,plas,", "medium-r1,,", r"line 2, column algorithm: '' is not a name"),
         (",4.0,\n", ",four,\n", r"line 2, column score: 'four' is not a number"),
         (",4.0,\n", "\n", r"line 2, column score: missing"),
-        (",4.0,\n", ",4.0,,\n", r"line 2, column 14: more fields"),
+        (",4.0,\n", ",4.0,,\n", r"line 2, column 15: more fields"),
         ("hopper", '"hopper', r"line \d+: unexpected end of data"),
     ],
 )

@@ -47,7 +47,7 @@ class Knobs(NamedTuple):
     """What may be swept; any leaf may carry a sweep axis. The defaults are D4RL's."""
 
     divergence_limit: Array | float = 0.05  # ε of the constraint MMD ≤ ε
-    gaussian_kernel: Array | float = 0.0  # 1: Gaussian, 0: Laplacian; see `for_dataset`
+    gaussian_kernel: Array | float = 0.0  # 1: Gaussian, 0: Laplacian; see GAUSSIAN_KERNEL
     bandwidth: Array | float = 20.0  # σ
     latent_limit: Array | float = 0.5  # latents are clipped at ± this before they are decoded
     warm_up: Array | float = 40_000.0  # updates before the policy sees the critics
@@ -81,11 +81,6 @@ class State:
     log_multiplier: Network
     updates: Array  # int32
     architecture: Architecture = struct.field(pytree_node=False)
-
-
-def for_dataset(knobs: Knobs, dataset: str) -> Knobs:
-    """The knobs with the kernel for a data set named as D4RL does; Laplacian where none was published [choice]."""
-    return knobs._replace(gaussian_kernel=GAUSSIAN_KERNEL.get(dataset.partition("-")[0], 0.0))
 
 
 def _critics(sizes: Sizes, architecture: Architecture) -> TwinCritics:

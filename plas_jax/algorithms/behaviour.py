@@ -16,7 +16,7 @@ from plas_jax.types import Algorithm, Array, Metrics, Sizes, Transition
 class Architecture(NamedTuple):
     """What changes shapes: the width of the CVAE's layers and the batch."""
 
-    width: int
+    cvae_width: int
     batch_size: int
 
 
@@ -24,6 +24,7 @@ class Knobs(NamedTuple):
     """What may be swept; any leaf may carry a sweep axis."""
 
     learning_rate: Array | float
+    latent_limit: Array | float = 2.0  # σ, of the CVAE's own policy; training does not know it
 
 
 @struct.dataclass
@@ -38,7 +39,7 @@ class State:
 def init(key: Array, architecture: Architecture, sizes: Sizes) -> State:
     """The state before the first update."""
     widths = (sizes.observation.padded, sizes.action.padded, sizes.latent.padded)
-    parameters = CVAE(sizes, architecture.width).init(key, *(jnp.zeros((1, width)) for width in widths))
+    parameters = CVAE(sizes, architecture.cvae_width).init(key, *(jnp.zeros((1, width)) for width in widths))
     return around(architecture, sizes, parameters)
 
 
@@ -54,7 +55,7 @@ def noise(key: Array, architecture: Architecture, sizes: Sizes) -> Array:
 
 def update(state: State, batch: Transition, noise: Array, knobs: Knobs) -> tuple[State, Metrics]:
     """One Adam step on Eq. 4; the losses are those before the step."""
-    module = CVAE(state.sizes, state.architecture.width)
+    module = CVAE(state.sizes, state.architecture.cvae_width)
     cvae, value, metrics = descend(
         state.cvae, lambda parameters: cvae_loss(parameters, module, batch, noise), knobs.learning_rate
     )
@@ -64,14 +65,18 @@ def update(state: State, batch: Transition, noise: Array, knobs: Knobs) -> tuple
 def prior_action(state: State, observation: Array, noise: Array, latent_limit: Array | float) -> Array:
     """The CVAE's own policy: latents from N(0, 1), clipped at ±σ, decoded; `[batch, action]`."""
     latent = jnp.clip(noise, -latent_limit, latent_limit)
-    module = CVAE(state.sizes, state.architecture.width)
+    module = CVAE(state.sizes, state.architecture.cvae_width)
     return module.apply(state.cvae.parameters, observation, latent, method=CVAE.decode)
 
 
-def act(state: State, observation: Array, noise: None, knobs: Knobs) -> Array:
-    """The decoded mean of the prior, z = 0, `[batch, action]`."""
-    latent = jnp.zeros((*observation.shape[:-1], state.sizes.latent.padded))
-    return prior_action(state, observation, latent, jnp.inf)
+def acting_noise(key: Array, architecture: Architecture, sizes: Sizes, states: int) -> Array:
+    """The latents of so many states, `[states, latent]`."""
+    return padded_normal(key, states, sizes.latent)
 
 
-BEHAVIOUR = Algorithm(init, noise, update, act)
+def act(state: State, observation: Array, noise: Array, knobs: Knobs) -> Array:
+    """The CVAE's own policy, `[states, action]`."""
+    return prior_action(state, observation, noise, knobs.latent_limit)
+
+
+BEHAVIOUR = Algorithm(init, noise, update, act, acting_noise)

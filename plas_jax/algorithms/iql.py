@@ -80,10 +80,15 @@ def init(key: Array, architecture: Architecture, sizes: Sizes, statistics: Stati
         policy=network(UnsquashedPolicy(sizes, architecture.policy_widths).init(key_policy, observation)),
         critics=network(critics),
         critic_targets=jax.tree.map(jnp.copy, critics),
-        reward_scale=jnp.asarray(SCALED_RETURN_RANGE / statistics.return_range, jnp.float32),
+        reward_scale=reward_scale(jnp.asarray(statistics.return_range, jnp.float32)),
         updates=jnp.zeros((), jnp.int32),
         architecture=architecture,
     )
+
+
+def reward_scale(return_range: Array) -> Array:
+    """What makes the data's returns range over 1000; 1 for data without two episodes of different returns."""
+    return jnp.where(return_range > 0, SCALED_RETURN_RANGE / return_range, 1.0)
 
 
 def noise(key: Array, architecture: Architecture, sizes: Sizes) -> None:

@@ -34,7 +34,7 @@ def behaviour_operations(architecture: behaviour.Architecture, observation: int,
     - inputs: the decoder's down to the latent (its observation needs no gradient), both heads', and the encoder's
       down to its first layer (its observation and action need none).
     """
-    width = architecture.width
+    width = architecture.cvae_width
     encoder, head = (observation + action, width, width), (width, latent)
     decoder = (observation + latent, width, width, action)
     ahead = forward(encoder) + 2 * forward(head) + forward(decoder)

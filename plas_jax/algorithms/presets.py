@@ -1,9 +1,10 @@
 """Every constant of the paper's experiments, of its official code and of this project's shorter ones, by name."""
 
 import re
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from plas_jax.algorithms import behaviour, plas
+from plas_jax.algorithms.methods import Method, Phase, Protocol
 
 # Widths and rates of the official code (algos.py:15-138, 189-190; main.py:55-60); the paper's appendix A agrees.
 PAPER_POLICY = plas.Architecture(policy_widths=(400, 300), critic_widths=(400, 300), cvae_width=750, batch_size=100)
@@ -136,19 +137,40 @@ ROBOT = Preset(
 PRESETS = {preset.name: preset for preset in (SMOKE, QUICK, PAPER, OFFICIAL_CODE)}
 
 
+def plas_method(preset: Preset) -> Method:
+    """PLAS at this preset, with ε = 0."""
+    return Method(
+        name="plas",
+        phase=Phase(plas.PLAS, preset.policy, preset.knobs, preset.policy_updates),
+        first=Phase(
+            behaviour.BEHAVIOUR,
+            preset.behaviour_architecture(),
+            preset.behaviour_knobs,
+            preset.behaviour_updates,
+            trains="CVAEs",
+        ),
+        inherit=lambda state: state.cvae.parameters,
+        first_name="cvae_prior",
+        knobs_of=lambda dataset: {"latent_limit": latent_limit(preset, dataset)},
+        shapes_of=lambda dataset: _narrow_cvae(preset, dataset),
+    )
+
+
+def protocol(preset: Preset) -> Protocol:
+    """When and how this preset evaluates."""
+    return Protocol(preset.evaluations, preset.episodes, preset.evaluations_in_mean, preset.horizon)
+
+
 def latent_limit(preset: Preset, dataset: str) -> float:
     """σ for a data set named as D4RL does, with or without its version."""
     base = float(preset.knobs.latent_limit)
-    return LATENT_LIMIT.get(_family(dataset), base) if preset.uses_latent_limit_table else base
+    return LATENT_LIMIT.get(family(dataset), base) if preset.uses_latent_limit_table else base
 
 
-def for_dataset(preset: Preset, dataset: str) -> Preset:
-    """The preset with the CVAE's width for a data set named as D4RL does, with or without its version."""
-    if not _family(dataset).endswith("-medium-replay"):
-        return preset
-    return preset._replace(policy=preset.policy._replace(cvae_width=preset.replay_cvae_width))
+def _narrow_cvae(preset: Preset, dataset: str) -> dict[str, Any]:
+    return {"cvae_width": preset.replay_cvae_width} if family(dataset).endswith("-medium-replay") else {}
 
 
-def _family(dataset: str) -> str:
+def family(dataset: str) -> str:
     """The name without its version, and without the mark of a buffer that was trained here."""
     return re.sub(r"(-trained)?-[rv]\d+$", "", dataset)

@@ -3,10 +3,24 @@
 import json
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
-from plas_jax.commands.sweep_request import Request
 from plas_jax.datasets.folders import whole_file
+
+
+class Request(Protocol):
+    """What a folder must know of the sweep that wants it."""
+
+    @property
+    def resume(self) -> bool:
+        """Whether it goes on with what the folder holds."""
+
+    @property
+    def holds(self) -> str:
+        """What the manifest of such a sweep has."""
+
+    def arguments(self) -> dict[str, Any]:
+        """What decides the results, as it stands in the manifest."""
 
 
 class OutputFolder:
@@ -47,9 +61,9 @@ class OutputFolder:
                 raise ValueError(
                     f"{self.path} cannot be resumed: its sweep has {name} {before.get(name)}, not {now[name]}"
                 )
-        if "groups" not in found:
+        if request.holds not in found:
             raise ValueError(
-                f"{self.path} cannot be resumed: a version of plas_jax without shape groups began its sweep"
+                f"{self.path} cannot be resumed: another command or an earlier version of plas_jax began its sweep"
             )
         return found
 

@@ -3,6 +3,7 @@
 usage: plas-jax COMMAND [ARGUMENTS]      plas-jax COMMAND --help
 
   sweep_perturbation   Table 1 and Figure 7: train, evaluate, report
+  d4rl_scores          Tables 2 and 3: any methods on any data sets
   datasets             list, make, fetch and validate data sets
   data_returns         histograms of the returns in data sets
   parity               replay golden files of the reference implementation

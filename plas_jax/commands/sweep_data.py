@@ -1,26 +1,36 @@
 """The data of a sweep: made or found, loaded, padded into one array, described for the manifest."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import jax
+import numpy as np
+
 from plas_jax.commands.sweep_groups import true_sizes, widest
-from plas_jax.commands.sweep_request import Request
 from plas_jax.datasets.catalogue import Dataset, normalised_score
 from plas_jax.datasets.folders import writable_folder
 from plas_jax.datasets.loading import count_rows, fingerprint
 from plas_jax.datasets.loading import files as files_of
 from plas_jax.datasets.loading import load as load_files
 from plas_jax.datasets.minibatch import Rows, concatenate
+from plas_jax.datasets.statistics import padded, statistics
 from plas_jax.recipes import manifests
 from plas_jax.recipes.collect import data_files
-from plas_jax.types import Sizes, Transition
+from plas_jax.types import Sizes, Statistics, Transition
 
 RECIPE_SEED = 0  # data are the same for every seed of a sweep, as D4RL's files are
 
 Described = dict[str, dict[str, Any]]
 Files = dict[str, list[Path]]  # of each data set, by its name
+
+
+class Needs(NamedTuple):
+    """What methods ask of the data beside transitions."""
+
+    statistics: bool = False
+    next_actions: bool = False
 
 
 class SweepData(NamedTuple):
@@ -29,61 +39,95 @@ class SweepData(NamedTuple):
     rows: Rows
     sizes: list[Sizes]
     described: Described
+    statistics: list[Statistics]  # padded; empty where nobody needs them
+
+    def statistics_of(self, datasets: Sequence[int]) -> Statistics:
+        """The statistics of these data sets, each leaf `[len(datasets), …]`."""
+        return jax.tree.map(lambda *of: np.stack(of), *(self.statistics[place] for place in datasets))
 
 
-def expected_rows(request: Request) -> int:
+def expected_rows(datasets: Sequence[Dataset], rows: int | None, data_dir: str | None) -> int:
     """How many rows the data sets will have. Refuses, before anything is made, what is nowhere or cannot be made."""
     total = 0
-    for dataset in request.datasets:
+    for dataset in datasets:
         if dataset.is_recipe:
-            writable_folder(request.data_dir)
-            total += recipe_rows(request, dataset)
+            writable_folder(data_dir)
+            total += recipe_rows(rows, dataset)
         else:
-            total += count_rows(dataset, files_of(dataset, request.data_dir))
+            total += count_rows(dataset, files_of(dataset, data_dir))
     return total
 
 
-def recipe_rows(request: Request, dataset: Dataset) -> int:
+def recipe_rows(rows: int | None, dataset: Dataset) -> int:
     """The size that a recipe is asked for: the preset's, or else that of D4RL's file."""
-    return request.preset.rows or dataset.rows or 0
+    return rows or dataset.rows or 0
 
 
-def find(request: Request, progress: Callable[[str, int, int], None]) -> Files:
+def find(
+    datasets: Sequence[Dataset], rows: int | None, data_dir: str | None, progress: Callable[[str, int, int], None]
+) -> Files:
     """Make or find the files of every data set; `progress(name, rows so far, rows)` while one is made.
 
     Raises `ValueError` and `OSError` as `data_files` does.
     """
     files = {}
-    for dataset in request.datasets:
-        name, rows = dataset.name, recipe_rows(request, dataset)
+    for dataset in datasets:
+        name, size = dataset.name, recipe_rows(rows, dataset)
         files[name] = data_files(
-            dataset, rows, RECIPE_SEED, request.data_dir, lambda done, name=name, rows=rows: progress(name, done, rows)
+            dataset, size, RECIPE_SEED, data_dir, lambda done, name=name, size=size: progress(name, done, size)
         )
     return files
 
 
-def load(request: Request, files: Files) -> SweepData:
+def load(datasets: Sequence[Dataset], files: Files, needs: Needs) -> SweepData:
     """The transitions in `files`, one data set after the other, so that memory holds one of them twice at most.
 
     Raises `ValueError` and `OSError` as `load_files` does.
     """
     described: Described = {}
+    sizes, known = widest(datasets), []
 
     def transitions() -> Iterator[Transition]:
-        for dataset in request.datasets:
-            loaded, described[dataset.name] = _load(dataset, files[dataset.name])
+        for dataset in datasets:
+            loaded, returns, described[dataset.name] = _load(dataset, files[dataset.name], needs)
+            if needs.statistics:
+                known.append(padded(statistics(loaded, returns), sizes.observation.padded))
             yield loaded
 
-    rows = sum(count_rows(dataset, files[dataset.name]) for dataset in request.datasets)
-    sizes = widest(request.datasets)
+    rows = sum(count_rows(dataset, files[dataset.name]) for dataset in datasets)
     whole = concatenate(transitions(), rows, sizes.observation.padded, sizes.action.padded)
-    return SweepData(whole, [true_sizes(dataset) for dataset in request.datasets], described)
+    return SweepData(whole, [true_sizes(dataset) for dataset in datasets], described, known)
 
 
-def _load(dataset: Dataset, paths: list[Path]) -> tuple[Transition, dict[str, Any]]:
-    transitions, description = load_files(dataset, paths)
+class Shelf:
+    """The data of one group at a time: what is asked for again is still there, another group's takes its place."""
+
+    def __init__(self, files: Files, needs: Needs):
+        self._files, self._needs = files, needs
+        self._held: tuple[tuple[Dataset, ...], SweepData] | None = None
+
+    def of(self, datasets: tuple[Dataset, ...]) -> SweepData:
+        """The data of these data sets. Raises as `load` does."""
+        if self._held is None or self._held[0] != datasets:
+            self._held = None  # before loading, so that both are never in memory together
+            self._held = datasets, load(datasets, self._files, self._needs)
+        return self._held[1]
+
+    def described(self, groups: Sequence[tuple[Dataset, ...]]) -> Described:
+        """What every data set holds; the first group's stay on the shelf.
+
+        All are read before any training, since a file that cannot be used should not be found after hours of it.
+        """
+        found: Described = {}
+        for datasets in reversed(groups):
+            found = self.of(datasets).described | found
+        return found
+
+
+def _load(dataset: Dataset, paths: list[Path], needs: Needs) -> tuple[Transition, np.ndarray, dict[str, Any]]:
+    transitions, description = load_files(dataset, paths, needs.next_actions)
     recipe = manifests.read(paths[0]) if dataset.is_recipe else None
-    return transitions, {
+    said = {
         "version": dataset.version,
         "path": " + ".join(map(str, paths)),
         "fingerprint": recipe["fingerprint"] if recipe else fingerprint(paths),
@@ -96,6 +140,7 @@ def _load(dataset: Dataset, paths: list[Path]) -> tuple[Transition, dict[str, An
         # of one's own: what was made of the id, since another day's may be another environment
         "environment": dataset.environment.specification or dataset.environment.name,
     }
+    return transitions, description.returns, said
 
 
 def _number(value: float) -> float | None:

@@ -5,27 +5,35 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 
-from plas_jax.algorithms import behaviour, plas
-from plas_jax.algorithms.presets import for_dataset
-from plas_jax.commands.sweep_request import Request
+from plas_jax.algorithms.methods import Method, Protocol, with_fields
 from plas_jax.datasets.catalogue import ENVIRONMENTS, Dataset
 from plas_jax.training.layout import run_mesh
-from plas_jax.types import Sizes
+from plas_jax.types import Sizes, Statistics
 
 FLOAT = 4  # bytes
 
 
 class Group(NamedTuple):
-    """Data sets whose networks have the same padded shapes: a request of their own, with the CVAE's width."""
+    """Data sets on which a method's networks have the same padded shapes, and what else its runs share."""
 
     name: str
-    request: Request
+    method: Method  # with the shapes of this group
+    protocol: Protocol
+    datasets: tuple[Dataset, ...]
+    seeds: tuple[int, ...]
+    dynamics: str
 
     @property
-    def width(self) -> int:
-        """The width of the group's CVAEs."""
-        return self.request.preset.policy.cvae_width
+    def pairs(self) -> int:
+        """How many (data set, seed) there are."""
+        return len(self.datasets) * len(self.seeds)
+
+    @property
+    def runs(self) -> int:
+        """How many runs the last phase has."""
+        return self.pairs * math.prod(len(values) for _, values in self.method.grid)
 
 
 class Memory(NamedTuple):
@@ -35,25 +43,47 @@ class Memory(NamedTuple):
     states: int
 
 
-def groups(request: Request) -> list[Group]:
+def groups(
+    method: Method, protocol: Protocol, datasets: Sequence[Dataset], seeds: tuple[int, ...], dynamics: str
+) -> list[Group]:
     """The groups in the order in which their first data sets are asked for.
 
     The three robots are padded to one shape. Data of another environment get a group of their own, so that a large
     one does not make every network wide.
     """
     members: dict[tuple, list[Dataset]] = {}
-    for dataset in request.datasets:
+    for dataset in datasets:
         facts = dataset.environment
         shape = () if facts.name in ENVIRONMENTS else (facts.observation_size, facts.action_size)
-        width = for_dataset(request.preset, dataset.name).policy.cvae_width
-        members.setdefault((width, *shape), []).append(dataset)
+        members.setdefault((_shapes(method.for_dataset(dataset.name)), shape), []).append(dataset)
+    names = [_name(method, found[0].name, shape) for (_, shape), found in members.items()]
     return [
+        # What differs may be neither the CVAE's width nor the environment.
         Group(
-            "-".join(map(str, ("cvae", *shape))),
-            request._replace(datasets=tuple(found), preset=for_dataset(request.preset, found[0].name)),
+            name if names.count(name) == 1 else f"{name}-{place}",
+            _shaped(method, found[0].name),
+            protocol,
+            tuple(found),
+            seeds,
+            dynamics,
         )
-        for shape, found in members.items()
+        for place, (name, found) in enumerate(zip(names, members.values(), strict=True))
     ]
+
+
+def _shapes(method: Method) -> tuple:
+    return method.phase.architecture, method.first and method.first.architecture
+
+
+def _shaped(method: Method, dataset: str) -> Method:
+    """The method with the shapes of a data set, but with the knobs of none: a group's sets may differ in them."""
+    shapes = method.shapes_of(dataset)
+    return method.changed(lambda phase: phase._replace(architecture=with_fields(phase.architecture, shapes)))
+
+
+def _name(method: Method, dataset: str, shape: tuple) -> str:
+    width = getattr(method.for_dataset(dataset).phase.architecture, "cvae_width", None)
+    return "-".join(map(str, (method.name, *([] if width is None else [width]), *shape)))
 
 
 def true_sizes(dataset: Dataset) -> Sizes:
@@ -72,22 +102,29 @@ def widest(datasets: Sequence[Dataset]) -> Sizes:
 def memory(group: Group, rows: int) -> Memory:
     """What a group needs with `rows` rows of data in all.
 
-    A policy's state appears twice, as it is laid out over the devices and again while a chunk turns one into the next.
+    A run's state appears twice, as it is laid out over the devices and again while a chunk turns one into the next.
     """
-    request, sizes = group.request, widest(group.request.datasets)
-    pairs = len(request.datasets) * len(request.seeds)
-    cells = pairs * len(request.perturbation_limits)
-    width = 2 * sizes.observation.padded + sizes.action.padded + 2
-    cvae, policy = _state_bytes(group, sizes)
-    shared = _devices(cells)
-    return Memory(FLOAT * width * rows, (pairs * cvae + 2 * cells * policy) // shared)
+    sizes, next_action = widest(group.datasets), group.method.uses_next_actions
+    first, last = _state_bytes(group.method, sizes)
+    width = 2 * sizes.observation.padded + (1 + next_action) * sizes.action.padded + 2
+    return Memory(FLOAT * width * rows, (group.pairs * first + 2 * group.runs * last) // _devices(group.runs))
 
 
-def _state_bytes(group: Group, sizes: Sizes) -> tuple[int, int]:
-    preset, key = group.request.preset, jax.random.key(0)
-    cvae = jax.eval_shape(lambda: behaviour.init(key, preset.behaviour_architecture(), sizes))
-    policy = jax.eval_shape(lambda parameters: plas.init(key, preset.policy, sizes, parameters), cvae.cvae.parameters)
-    return _bytes(cvae), _bytes(policy)
+def _state_bytes(method: Method, sizes: Sizes) -> tuple[int, int]:
+    """Bytes of one run's state in the first phase, 0 where there is none, and in the last."""
+    key, first_bytes = jax.random.key(0), 0
+    inputs: tuple = ()
+    if method.first is not None:
+        first = method.first
+        state = jax.eval_shape(lambda: first.algorithm.init(key, first.architecture, sizes))
+        first_bytes = _bytes(state)
+        inputs = () if method.inherit is None else (method.inherit(state),)
+    if method.uses_statistics:
+        of_observations = jax.ShapeDtypeStruct((sizes.observation.padded,), jnp.float32)
+        inputs = (*inputs, Statistics(of_observations, of_observations, jax.ShapeDtypeStruct((), jnp.float32)))
+    phase = method.phase
+    last = jax.eval_shape(lambda *given: phase.algorithm.init(key, phase.architecture, sizes, *given), *inputs)
+    return first_bytes, _bytes(last)
 
 
 def _bytes(tree: Any) -> int:
@@ -104,12 +141,13 @@ def lines(of: Sequence[Group], rows: Sequence[int]) -> list[str]:
     count = len(of)
     said = [f"{count} shape group{'s' if count > 1 else ''}, one program for each phase of each"]
     for group, total in zip(of, rows, strict=True):
-        request, needed = group.request, memory(group, total)
-        pairs = len(request.datasets) * len(request.seeds)
-        names = ", ".join(dataset.name for dataset in request.datasets)
+        needed, first = memory(group, total), group.method.first
+        width = getattr(group.method.phase.architecture, "cvae_width", None)
+        wide = f" {width} wide" if width is not None else ""
+        over = f" over {group.pairs} {first.trains}{wide}" if first is not None else ""
         said.append(
-            f"{group.name}: {pairs * len(request.perturbation_limits)} runs over {pairs} CVAEs {group.width} wide,"
-            f" {total:,} rows; memory {gigabytes(needed.data)} data + {gigabytes(needed.states)} states; {names}"
+            f"{group.name}: {group.runs} runs{over}, {total:,} rows; memory {gigabytes(needed.data)} data"
+            f" + {gigabytes(needed.states)} states; {', '.join(dataset.name for dataset in group.datasets)}"
         )
     return said
 

@@ -11,14 +11,16 @@ from typing import Any
 import jax
 
 from plas_jax.algorithms.presets import latent_limit
+from plas_jax.commands.sweep_data import Described
 from plas_jax.commands.sweep_groups import Group
 from plas_jax.commands.sweep_request import Request
+from plas_jax.datasets.catalogue import Dataset
 
 PACKAGES = ("plas_jax", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "mujoco", "gymnasium", "h5py", "numpy")
 
 
-def first_manifest(request: Request, of: Sequence[Group], described: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    """The manifest before training; times, executables and `complete` are filled in as the sweep goes on."""
+def first_manifest(request: Request, of: Sequence[Group], described: Described) -> dict[str, Any]:
+    """The manifest of Table 1 before training; times, executables and `complete` are filled in as the sweep goes on."""
     preset = request.preset
     return {
         "complete": False,
@@ -33,36 +35,59 @@ def first_manifest(request: Request, of: Sequence[Group], described: dict[str, d
         "latent_limit": sorted({latent_limit(preset, dataset.name) for dataset in request.datasets}),
         "constants": {
             "rows": preset.rows,
-            "horizon": max(
-                min(dataset.environment.horizon, preset.horizon or dataset.environment.horizon)
-                for dataset in request.datasets
-            ),
+            "horizon": horizon(request.datasets, preset.horizon),
             "behaviour_updates": preset.behaviour_updates,
             "policy_updates": preset.policy_updates,
             "evaluations": len(preset.evaluations),
             "episodes": preset.episodes,
             "architecture": preset.policy._asdict(),
-            "behaviour_knobs": preset.behaviour_knobs._asdict(),
+            "behaviour_knobs": {"learning_rate": preset.behaviour_knobs.learning_rate},
             "knobs": preset.knobs._asdict() | {"perturbation_limit": list(request.perturbation_limits)},
         },
-        "runs": len(request.datasets) * len(request.seeds) * len(request.perturbation_limits),
+        "runs": sum(group.runs for group in of),
         "datasets": described,
+        **circumstances(),
+        **progress(of),
+    }
+
+
+def circumstances() -> dict[str, Any]:
+    """On what, with which versions and which code this is computed."""
+    return {
         "matmul_precision": jax.config.values["jax_default_matmul_precision"] or "default",
         "device": device(),
         "versions": {package: version(package) for package in PACKAGES} | {"python": platform.python_version()},
         "git_commit": git_commit(),
-        "groups": {
-            group.name: {
-                "datasets": [dataset.name for dataset in group.request.datasets],
-                "cvae_width": group.width,
-                "executables": {},
-                "complete": False,
-            }
-            for group in of
-        },
-        "executables": {},
-        "wall_seconds": {},
     }
+
+
+def progress(of: Sequence[Group]) -> dict[str, Any]:
+    """What a sweep fills in as it goes on."""
+    groups: dict[str, dict[str, Any]] = {
+        group.name: {
+            "datasets": [dataset.name for dataset in group.datasets],
+            "runs": group.runs,
+            "cvae_width": getattr(group.method.phase.architecture, "cvae_width", None),
+            "executables": {},
+            "complete": False,
+        }
+        for group in of
+    }
+    return {"groups": groups, "executables": {}, "wall_seconds": {}}
+
+
+def horizon(datasets: Sequence[Dataset], longest: int | None) -> int:
+    """How long an episode of these data sets' environments may last, at most `longest`."""
+    horizons = [dataset.environment.horizon for dataset in datasets]
+    return max(min(each, longest or each) for each in horizons)
+
+
+def same_data(manifest: dict[str, Any], described: Described) -> None:
+    """Refuse to go on with other data than a sweep began with: `ValueError`, one line that names the data set."""
+    for name, found in described.items():
+        before = manifest["datasets"].get(name, {}).get("fingerprint")
+        if before != found["fingerprint"]:
+            raise ValueError(f"{name} has changed since this sweep began: {before} then, {found['fingerprint']} now")
 
 
 def device() -> str:

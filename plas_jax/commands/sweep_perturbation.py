@@ -3,20 +3,21 @@
 import os
 import time
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from absl import flags
 
-from plas_jax.algorithms.presets import PRESETS
+from plas_jax.algorithms.presets import PRESETS, plas_method, protocol
 from plas_jax.commands import sweep_data
 from plas_jax.commands.interruption import Interrupted
 from plas_jax.commands.invocation import invoke
 from plas_jax.commands.output_folder import OutputFolder
 from plas_jax.commands.progress import Watch, clock
 from plas_jax.commands.sweep import Sweep
-from plas_jax.commands.sweep_groups import Group, groups, lines
-from plas_jax.commands.sweep_manifest import first_manifest
+from plas_jax.commands.sweep_groups import groups, lines
+from plas_jax.commands.sweep_manifest import first_manifest, same_data
 from plas_jax.commands.sweep_request import Request, request
 from plas_jax.datasets.folders import whole_file
 from plas_jax.environments.lockstep import DYNAMICS
@@ -48,7 +49,8 @@ def run(words: list[str]) -> int:
     use_every_core(os.cpu_count() or 1)
     asked = _request()
     folder = OutputFolder(asked.output)
-    sweep_data.expected_rows(asked)  # refuses what is nowhere before the folder is made
+    # Refuses what is nowhere before the folder is made.
+    sweep_data.expected_rows(asked.datasets, asked.preset.rows, asked.data_dir)
     earlier = folder.claim(asked)
     if earlier is not None and earlier.get("complete"):
         print(f"{folder.path} holds a finished sweep already\n\n{(folder.path / 'table_1.md').read_text()}")
@@ -78,26 +80,30 @@ def _request() -> Request:
 
 def _sweep(asked: Request, folder: OutputFolder, earlier: dict[str, Any] | None, watch: Watch) -> int:
     started = time.monotonic()
-    of = groups(asked)
-    for line in lines(of, [sweep_data.expected_rows(group.request) for group in of]):
+    preset, rows, data_dir = asked.preset, asked.preset.rows, asked.data_dir
+    method = plas_method(preset)._replace(grid=(("perturbation_limit", asked.perturbation_limits),))
+    of = groups(method, protocol(preset), asked.datasets, asked.seeds, asked.dynamics)
+    for line in lines(of, [sweep_data.expected_rows(group.datasets, rows, data_dir) for group in of]):
         print(line, flush=True)
-    files = sweep_data.find(asked, watch.rows_made)
-    described, data = _described(of, files)
+    shelf = sweep_data.Shelf(sweep_data.find(asked.datasets, rows, data_dir, watch.rows_made), sweep_data.Needs())
+    described = shelf.described([group.datasets for group in of])
     manifest = earlier or first_manifest(asked, of, described)
-    _same_data(manifest, described)
+    same_data(manifest, described)
     wall = manifest["wall_seconds"]
     wall["data"] = round(wall.get("data", 0.0) + time.monotonic() - started, 2)
     folder.write_manifest(manifest)
-    if asked.preset.name == "smoke":
+    if preset.name == "smoke":
         watch.say("smoke: too short to mean anything")
     try:
         for group in of:
             if not manifest["groups"][group.name]["complete"]:
-                Sweep(group, data or sweep_data.load(group.request, files), folder, manifest, watch).run()
-            data = None  # so that one group's data make room for the next one's
+                # A phase is named with its group where there are several.
+                title = partial(_titled, group.name) if len(of) > 1 else str
+                note = partial(folder.write_manifest, manifest)
+                Sweep(group, shelf.of(group.datasets), folder, manifest, note, watch, title).run()
         manifest["complete"] = True
     except Interrupted:
-        watch.say(f"stopped; go on with: --preset={asked.preset.name} --output={folder.path} --resume")
+        watch.say(f"stopped; go on with: --preset={preset.name} --output={folder.path} --resume")
     folder.write_manifest(manifest)
     if folder.rows.exists():
         print(report(folder, manifest))
@@ -105,25 +111,8 @@ def _sweep(asked: Request, folder: OutputFolder, earlier: dict[str, Any] | None,
     return 0 if manifest["complete"] else 130
 
 
-def _described(of: list[Group], files: sweep_data.Files) -> tuple[sweep_data.Described, sweep_data.SweepData | None]:
-    """What every data set holds, and the data of the first group.
-
-    All are read before any training, since a file that cannot be used should not be found after hours of it.
-    """
-    described: sweep_data.Described = {}
-    data = None
-    for group in reversed(of):
-        data = None
-        data = sweep_data.load(group.request, files)
-        described = data.described | described
-    return described, data
-
-
-def _same_data(manifest: dict[str, Any], described: sweep_data.Described) -> None:
-    for name, found in described.items():
-        before = manifest["datasets"].get(name, {}).get("fingerprint")
-        if before != found["fingerprint"]:
-            raise ValueError(f"{name} has changed since this sweep began: {before} then, {found['fingerprint']} now")
+def _titled(group: str, phase: str) -> str:
+    return f"{phase} ({group})"
 
 
 def report(folder: OutputFolder, manifest: dict[str, Any]) -> str:

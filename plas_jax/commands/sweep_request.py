@@ -1,6 +1,7 @@
 """What the sweep's flags ask for, checked before anything is done."""
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,6 +21,7 @@ class Request(NamedTuple):
     data_dir: str | None
     output: Path
     resume: bool
+    holds: str = "groups"  # what the manifest of such a sweep has
 
     def arguments(self) -> dict[str, Any]:
         """What decides the results, as it stands in the manifest and as a resumed sweep must find it."""
@@ -45,15 +47,12 @@ def request(
     resume: bool,
 ) -> Request:
     """The request of these flags. Raises `ValueError`, one line that says which flag is wrong and what it takes."""
-    if seeds < 1 or first_seed < 0:
-        raise ValueError(f"--seeds must be at least 1 and --first_seed at least 0, not {seeds} and {first_seed}")
-    names = _words("--datasets", datasets, ",".join(f"{name}-r1" for name in TABLE_1_DATASETS))
-    limits = _words("--perturbation_limits", perturbation_limits, ",".join(map(str, TABLE_1_PERTURBATION_LIMITS)))
+    limits = words("--perturbation_limits", perturbation_limits, ",".join(map(str, TABLE_1_PERTURBATION_LIMITS)))
     return Request(
         preset=PRESETS[preset],
-        datasets=_different([find(name) for name in names]),
+        seeds=asked_seeds(seeds, first_seed),
+        datasets=asked_datasets(datasets, [f"{name}-r1" for name in TABLE_1_DATASETS]),
         perturbation_limits=tuple(_limit(text) for text in limits),
-        seeds=tuple(range(first_seed, first_seed + seeds)),
         dynamics=dynamics,
         data_dir=data_dir,
         output=output,
@@ -61,19 +60,29 @@ def request(
     )
 
 
-def _words(flag: str, text: str, default: str) -> list[str]:
-    words = [word.strip() for word in (text or default).split(",")]
-    if "" in words or len(set(words)) < len(words):
-        raise ValueError(f"{flag} takes different values with commas between them, not {text!r}")
-    return words
+def asked_seeds(seeds: int, first_seed: int) -> tuple[int, ...]:
+    """The seeds of --seeds and --first_seed. Raises `ValueError` for impossible ones."""
+    if seeds < 1 or first_seed < 0:
+        raise ValueError(f"--seeds must be at least 1 and --first_seed at least 0, not {seeds} and {first_seed}")
+    return tuple(range(first_seed, first_seed + seeds))
 
 
-def _different(datasets: list[Dataset]) -> tuple[Dataset, ...]:
-    names = [dataset.name for dataset in datasets]
+def asked_datasets(text: str, default: Sequence[str]) -> tuple[Dataset, ...]:
+    """The data sets of --datasets. Raises `ValueError` or `OSError`, one line, for one that is none."""
+    found = tuple(find(name) for name in words("--datasets", text, ",".join(default)))
+    names = [dataset.name for dataset in found]
     for name in names:
         if names.count(name) > 1:
             raise ValueError(f"--datasets has two of the name {name}: rename one of the files")
-    return tuple(datasets)
+    return found
+
+
+def words(flag: str, text: str, default: str) -> list[str]:
+    """The words of a flag, commas between them. Raises `ValueError` for empty and repeated ones."""
+    found = [word.strip() for word in (text or default).split(",")]
+    if "" in found or len(set(found)) < len(found):
+        raise ValueError(f"{flag} takes different values with commas between them, not {text!r}")
+    return found
 
 
 def _limit(text: str) -> float:

@@ -16,11 +16,12 @@ class Row(NamedTuple):
     """One evaluation episode; the fields are the columns of results.csv, in their order."""
 
     dataset: str
-    algorithm: str  # plas (ε = 0), plas+p (ε > 0), cvae_prior (the CVAE's own policy, update 0, ε = 0)
+    algorithm: str  # a method's name; plas has ε = 0, plas+p ε > 0, cvae_prior is the CVAE's own policy at update 0
     seed: int
-    perturbation_limit: float  # ε
-    latent_limit: float  # σ
-    clip_weight: float  # λ
+    perturbation_limit: float | None  # ε, and Φ of BCQ; None for a method that has none, here and below
+    latent_limit: float | None  # σ, and the limit of BCQ's and BEAR's latents
+    clip_weight: float | None  # λ
+    knobs: str  # those that were swept, but for ε, as name=value with blanks between them
     dynamics: str
     update: int
     episode: int
@@ -58,7 +59,8 @@ class _Kind(NamedTuple):
 
 def _place(row: Row) -> tuple:
     # the line itself comes last, so that rows of one run, update and episode have an order too
-    keys = (row.dataset, row.algorithm, row.seed, row.perturbation_limit, row.update, row.episode)
+    limit = -1.0 if row.perturbation_limit is None else row.perturbation_limit
+    keys = (row.dataset, row.algorithm, row.seed, limit, row.knobs, row.update, row.episode)
     return (*keys, _fields(row))
 
 
@@ -110,6 +112,14 @@ def _read_count(field: str) -> int:
     return int(field)
 
 
+def _read_setting(field: str) -> str:
+    for word in field.split(" ") if field else []:
+        name, _, value = word.partition("=")
+        if not name.isidentifier() or not math.isfinite(float(value)):
+            raise ValueError
+    return field
+
+
 def _read_finite(field: str) -> float:
     value = float(field)
     if not math.isfinite(value):
@@ -127,7 +137,12 @@ def _write_float(value: float) -> str:
 
 _NAME = _Kind("a name", str, _read_name)
 _COUNT = _Kind("a whole number of at least 0", _write_count, _read_count)
-_LIMIT = _Kind("a finite number", _write_float, _read_finite)
+_LIMIT_OR_NONE = _Kind(
+    "empty or a finite number",
+    lambda value: "" if value is None else _write_float(value),
+    lambda field: _read_finite(field) if field else None,
+)
+_SETTING = _Kind("empty or knobs as name=value with blanks between them", str, _read_setting)
 _NUMBER = _Kind("a number", _write_float, float)  # a diverged run may return NaN
 _UPDATE_OR_NONE = _Kind(
     "empty or a whole number of at least 0",
@@ -138,9 +153,10 @@ _COLUMNS = {
     "dataset": _NAME,
     "algorithm": _NAME,
     "seed": _COUNT,
-    "perturbation_limit": _LIMIT,
-    "latent_limit": _LIMIT,
-    "clip_weight": _LIMIT,
+    "perturbation_limit": _LIMIT_OR_NONE,
+    "latent_limit": _LIMIT_OR_NONE,
+    "clip_weight": _LIMIT_OR_NONE,
+    "knobs": _SETTING,
     "dynamics": _NAME,
     "update": _COUNT,
     "episode": _COUNT,

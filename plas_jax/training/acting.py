@@ -1,32 +1,48 @@
 """The actions of every run of a batch in one call."""
 
-from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
+import chex
 import jax
 import numpy as np
 from jax.sharding import Mesh
 
 from plas_jax.training.chunk import ON_RUNS
-from plas_jax.types import Array
+from plas_jax.types import Algorithm, Array
 
 
-@partial(jax.jit, static_argnames=("act", "mesh"))
-def _act_runs(act: Callable, mesh: Mesh, state: Any, observation: Array, *others: Any) -> Array:
-    all_runs = jax.vmap(act)
+class Acting(NamedTuple):
+    """What acting needs besides states and observations: leading axis `[runs]`."""
+
+    key: chex.Array  # of the evaluations; a control step's is fold_in(key, moment)
+    moment: chex.Array  # uint32: which control step of which evaluation
+    knobs: Any
+
+
+def _one_run(algorithm: Algorithm, state: Any, observation: Array, acting: Acting) -> Array:
+    noise = None
+    if algorithm.acting_noise is not None:
+        key = jax.random.fold_in(acting.key, acting.moment)
+        noise = algorithm.acting_noise(key, state.architecture, state.sizes, len(observation))
+    return algorithm.act(state, observation, noise, acting.knobs)
+
+
+@partial(jax.jit, static_argnames=("algorithm", "mesh"))
+def _act_runs(algorithm: Algorithm, mesh: Mesh, state: Any, observation: Array, acting: Acting) -> Array:
+    all_runs = jax.vmap(partial(_one_run, algorithm))
     return jax.shard_map(all_runs, mesh=mesh, in_specs=ON_RUNS, out_specs=ON_RUNS, check_vma=False)(
-        state, observation, *others
+        state, observation, acting
     )
 
 
-def act_runs(act: Callable, mesh: Mesh, state: Any, observation: np.ndarray, *others: Any) -> np.ndarray:
-    """`act(state, observation, *others)` for every run: `[runs, episodes, observation]` to `[runs, episodes, action]`.
+def act_runs(algorithm: Algorithm, mesh: Mesh, state: Any, observation: np.ndarray, acting: Acting) -> np.ndarray:
+    """The action of every run: float32 `[runs, episodes, observation]` to `[runs, episodes, action]`.
 
-    State and others may have padding runs behind those of the observation; they are given zeros and left out.
+    State and acting may have padding runs behind those of the observation; they are given zeros and left out.
     """
     runs = len(observation)
     padding = -runs % mesh.size
     if padding:
         observation = np.concatenate([observation, np.zeros((padding, *observation.shape[1:]), observation.dtype)])
-    return np.asarray(_act_runs(act, mesh, state, observation, *others))[:runs]
+    return np.asarray(_act_runs(algorithm, mesh, state, observation, acting))[:runs]

@@ -1,9 +1,10 @@
-"""Table 1 as two batches of runs: a CVAE for each (data set, seed), then a policy for each of its ε.
+"""A method as batches of runs: its first phase for each (data set, seed), then a run for each of its swept knobs.
 
-The CVAE does not depend on ε: it is trained once and handed to every ε. The ε of one (data set, seed) share their
+PLAS's CVAE does not depend on ε: it is trained once and handed to every ε. The ε of one (data set, seed) share their
 first weights and minibatches, since both are drawn from keys that know nothing of ε: they are paired.
 """
 
+import itertools
 import time
 import zlib
 from collections.abc import Callable, Iterator, Sequence
@@ -14,20 +15,20 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 
-from plas_jax.algorithms import behaviour, plas
-from plas_jax.algorithms.presets import Preset, latent_limit
+from plas_jax.algorithms.methods import Method, Phase, with_fields
 from plas_jax.datasets.minibatch import Rows
 from plas_jax.training.chunk import HEALTHY, Batch, Runs, run_chunk
-from plas_jax.training.layout import on_runs
+from plas_jax.training.layout import on_runs, run_mesh
 from plas_jax.types import Algorithm, Array, Metrics, Sizes, Transition
 
-BEHAVIOUR_PHASE, POLICY_PHASE, PRIOR_EVALUATION = range(3)
+# What a run draws for: each has keys of its own.
+FIRST_PHASE, LAST_PHASE, FIRST_EVALUATION, LAST_EVALUATION = range(4)
 # Long enough that loading a run is a small part of it, short enough that progress, Ctrl-C and checkpoints stay prompt.
 CHUNK_SECONDS = 9.0
 
 
 class Pair(NamedTuple):
-    """One CVAE: a data set, by its place in the rows and by name, and a seed."""
+    """What a first phase is trained for: a data set, by its place in the rows and by name, and a seed."""
 
     dataset: int
     name: str
@@ -35,10 +36,10 @@ class Pair(NamedTuple):
 
 
 class Cell(NamedTuple):
-    """One policy: the pair whose CVAE it uses, by its place among the pairs, and its ε."""
+    """One run: the pair that it belongs to, by its place among the pairs, and the knobs that are swept."""
 
     pair: int
-    perturbation_limit: float
+    swept: tuple[tuple[str, float], ...] = ()
 
 
 class Chunk(NamedTuple):
@@ -56,9 +57,10 @@ def pairs(names: Sequence[str], seeds: Sequence[int]) -> list[Pair]:
     return [Pair(place, name, seed) for place, name in enumerate(names) for seed in seeds]
 
 
-def cells(of: Sequence[Pair], perturbation_limits: Sequence[float]) -> list[Cell]:
-    """Every (data set, seed, ε), ε last."""
-    return [Cell(place, limit) for place in range(len(of)) for limit in perturbation_limits]
+def cells(of: Sequence[Pair], grid: Sequence[tuple[str, Sequence[float]]]) -> list[Cell]:
+    """Every (data set, seed) with every combination of the grid's values, the last knob running fastest."""
+    settings = itertools.product(*([(name, value) for value in values] for name, values in grid))
+    return [Cell(place, setting) for place, setting in itertools.product(range(len(of)), list(settings))]
 
 
 def run_key(seed: int, name: str) -> Array:
@@ -81,43 +83,51 @@ def stacked_sizes(sizes: Sequence[Sizes]) -> Sizes:
     return jax.tree.map(lambda *true: jnp.asarray(true, jnp.int32), *(one.padded_to(widest) for one in sizes))
 
 
-def behaviour_phase(preset: Preset, mesh: Mesh, rows: Rows, sizes: Sizes, of: Sequence[Pair]) -> tuple[Batch, Runs]:
-    """The CVAEs before their first update. `sizes` has true lengths `[pairs]`."""
-    key_init, key_updates = phase_keys(of, BEHAVIOUR_PHASE)
-    architecture = preset.behaviour_architecture()
-    states = _first_states(lambda key, one: behaviour.init(key, architecture, one), key_init, sizes)
-    knobs = jax.tree.map(lambda leaf: np.full(len(of), leaf, np.float32), preset.behaviour_knobs)
-    place = np.array([pair.dataset for pair in of])
-    runs = Runs(key_updates, rows.start[place], rows.size[place], knobs)
-    return on_runs(mesh, (Batch(states, np.full(len(of), HEALTHY, np.int32)), runs))
+class Part(NamedTuple):
+    """One phase of a sweep: what it trains for which cells, with which knobs, on which devices."""
+
+    draws: int  # FIRST_PHASE or LAST_PHASE: whose keys it draws with
+    phase: Phase
+    cells: list[Cell]
+    knobs: list[Any]  # of each cell
+    mesh: Mesh
 
 
-def policy_phase(
-    preset: Preset, mesh: Mesh, rows: Rows, cvaes: Batch, of: Sequence[Pair], runs_of: Sequence[Cell]
+def part(method: Method, draws: int, of: Sequence[Pair]) -> Part:
+    """A method's first phase, a run for each pair, or its last one, a run for each pair and swept knobs.
+
+    A run's knobs are its phase's, with those of its data set, with those that are swept.
+    """
+    phase, grid = (method.first, ()) if draws == FIRST_PHASE and method.first else (method.phase, method.grid)
+    runs_of = cells(of, grid)
+    knobs = [with_fields(phase.knobs, {**method.knobs_of(of[cell.pair].name), **dict(cell.swept)}) for cell in runs_of]
+    return Part(draws, phase, runs_of, knobs, run_mesh(len(runs_of)))
+
+
+def first_batch(
+    of_part: Part, rows: Rows, of: Sequence[Pair], inputs: tuple, diverged: np.ndarray | None = None
 ) -> tuple[Batch, Runs]:
-    """The policies before their first update, around the trained CVAEs (whose padding runs are left out)."""
-    pair_of = np.array([cell.pair for cell in runs_of])
-    key_init, key_updates = phase_keys(of, POLICY_PHASE)
+    """The runs of a phase before their first update.
+
+    `inputs` is what the phase's `init` takes behind the architecture, each leaf `[pairs, …]`: sizes with traced true
+    lengths, then what the method inherits and knows. `diverged`, `[pairs]`, is when the first phase did.
+    """
+    phase, cells_of = of_part.phase, of_part.cells
+    key_init, key_updates = phase_keys(of, of_part.draws)
     states = _first_states(
-        lambda key, cvae, one: plas.init(key, preset.policy, one, cvae),
-        key_init,
-        cvaes.state.cvae.parameters,
-        cvaes.state.sizes,
+        lambda key, *of_pair: phase.algorithm.init(key, phase.architecture, *of_pair), key_init, inputs
     )
+    pair_of = np.array([cell.pair for cell in cells_of])
     states = jax.tree.map(lambda leaf: leaf[pair_of], states)
-    # A policy in the latent space of a diverged CVAE has diverged before its first update.
-    diverged = np.where(np.asarray(cvaes.diverged_at)[pair_of] == HEALTHY, HEALTHY, 0).astype(np.int32)
-    knobs = jax.tree.map(lambda leaf: np.full(len(runs_of), leaf, np.float32), preset.knobs)._replace(
-        perturbation_limit=np.array([cell.perturbation_limit for cell in runs_of], np.float32),
-        latent_limit=np.array([latent_limit(preset, of[cell.pair].name) for cell in runs_of], np.float32),
-    )
-    place = np.array([of[cell.pair].dataset for cell in runs_of])
-    return on_runs(
-        mesh, (Batch(states, diverged), Runs(key_updates[pair_of], rows.start[place], rows.size[place], knobs))
-    )
+    # A run around a network that diverged has diverged before its first update.
+    before = np.full(len(of), HEALTHY) if diverged is None else np.where(diverged == HEALTHY, HEALTHY, 0)
+    knobs = jax.tree.map(lambda *values: np.array(values, np.float32), *of_part.knobs)
+    place = np.array([of[cell.pair].dataset for cell in cells_of])
+    runs = Runs(key_updates[pair_of], rows.start[place], rows.size[place], knobs)
+    return on_runs(of_part.mesh, (Batch(states, before[pair_of].astype(np.int32)), runs))
 
 
-def _first_states(init: Callable[..., Any], keys: Array, *inputs: Any) -> Any:
+def _first_states(init: Callable[..., Any], keys: Array, inputs: tuple) -> Any:
     """`init(key, *inputs)` of each pair, stacked on the host.
 
     One program of one run, called for each: the batched one takes several times as long to compile. It runs for

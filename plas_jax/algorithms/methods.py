@@ -1,0 +1,66 @@
+"""What a method is beyond its functions: the trainings it consists of, its constants, and what it asks of the data."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from plas_jax.types import Algorithm
+
+
+class Phase(NamedTuple):
+    """One training: an algorithm, the shapes and constants it trains with, and for how long."""
+
+    algorithm: Algorithm
+    architecture: Any  # a NamedTuple, hashable: what changes shapes
+    knobs: Any  # a NamedTuple of scalars: what may be swept
+    updates: int
+    trains: str = "policies"  # what a user watches being trained
+
+
+def _nothing(dataset: str) -> dict[str, Any]:
+    return {}
+
+
+class Method(NamedTuple):
+    """A column of a table: what is trained, in one phase or in two, and what it needs.
+
+    The phase's `init` takes a key, the architecture and the sizes; behind these what `inherit` makes of the first
+    phase's state, where there is one; behind that the data set's statistics, where the method asks for them.
+    """
+
+    name: str  # as in results.csv
+    phase: Phase
+    first: Phase | None = None  # trained before it, on the same data: PLAS's CVAE, BRAC's model of the behaviour
+    inherit: Callable[[Any], Any] | None = None  # the first phase's state to what the second is built around
+    first_name: str = ""  # the name under which the first phase's own policy is evaluated; empty: it is not
+    knobs_of: Callable[[str], Mapping[str, float]] = _nothing  # constants that depend on the data set's name
+    shapes_of: Callable[[str], Mapping[str, Any]] = _nothing  # shapes that do
+    uses_statistics: bool = False
+    uses_next_actions: bool = False
+    grid: tuple[tuple[str, tuple[float, ...]], ...] = ()  # knobs with several values, all of which are trained
+
+    def changed(self, change: Callable[[Phase], Phase]) -> "Method":
+        """The method with both of its phases changed."""
+        return self._replace(phase=change(self.phase), first=None if self.first is None else change(self.first))
+
+    def for_dataset(self, dataset: str) -> "Method":
+        """The method with the constants and shapes of a data set named as D4RL does."""
+        knobs, shapes = self.knobs_of(dataset), self.shapes_of(dataset)
+        return self.changed(
+            lambda phase: phase._replace(
+                knobs=with_fields(phase.knobs, knobs), architecture=with_fields(phase.architecture, shapes)
+            )
+        )
+
+
+def with_fields(of: Any, values: Mapping[str, Any]) -> Any:
+    """A NamedTuple with those of the values that it has a field for."""
+    return of._replace(**{name: value for name, value in values.items() if name in of._fields})
+
+
+class Protocol(NamedTuple):
+    """When and how the policies of every method are evaluated, and which of the evaluations a score is made of."""
+
+    evaluations: tuple[int, ...]  # the updates at which
+    episodes: int  # per evaluation
+    evaluations_in_mean: int  # the reported score is the mean over this many last evaluations
+    horizon: int | None = None  # of an evaluation's episodes; None for the environment's own

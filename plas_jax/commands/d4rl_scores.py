@@ -1,0 +1,162 @@
+"""Tables 2 and 3 by one command: any methods on any data sets, trained, evaluated and compared."""
+
+import os
+import time
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from absl import flags
+
+from plas_jax.algorithms.methods import Method
+from plas_jax.algorithms.published_methods import METHODS
+from plas_jax.algorithms.score_presets import SCORE_PRESETS
+from plas_jax.commands import sweep_data
+from plas_jax.commands.interruption import Interrupted
+from plas_jax.commands.invocation import invoke
+from plas_jax.commands.output_folder import OutputFolder
+from plas_jax.commands.progress import Watch, clock
+from plas_jax.commands.scores_manifest import added, scores_manifest
+from plas_jax.commands.scores_request import Request, request
+from plas_jax.commands.sweep import Sweep
+from plas_jax.commands.sweep_groups import Group, groups, lines
+from plas_jax.commands.sweep_manifest import same_data
+from plas_jax.datasets.folders import whole_file
+from plas_jax.environments.lockstep import DYNAMICS
+from plas_jax.evaluation.rows import read_rows
+from plas_jax.training.layout import use_every_core
+
+USAGE = f"""usage: d4rl_scores.py --algorithms=A,B --datasets=C,D [flags]
+
+Trains every method on every data set with every seed, a method at a time and each as one batched computation,
+evaluates in MuJoCo and writes rows, Tables 2 and 3 and a figure to a folder. With --resume a folder's interrupted
+methods go on and others are added to it, so that no sitting must hold a whole table.
+
+Methods: {", ".join(METHODS)}; or the path of a Python file with a METHOD.
+--knobs="divergence_weight=0.1,0.3;discount=0.99" trains every combination. Where a knob has several values, the value
+is chosen on as many seeds again and reported on --seeds; so is the perturbation limit of plas+p."""
+
+FLAGS = flags.FlagValues()
+flags.DEFINE_enum("preset", "laptop", list(SCORE_PRESETS), "How long and how wide.", flag_values=FLAGS)
+flags.DEFINE_string("algorithms", "", "Methods, commas between; default: the paper's and bc.", flag_values=FLAGS)
+flags.DEFINE_string("datasets", "", "Names, commas between; default: Table 2's recipes.", flag_values=FLAGS)
+flags.DEFINE_integer("seeds", 3, "How many seeds are reported.", flag_values=FLAGS)
+flags.DEFINE_integer("first_seed", 0, "The first of them.", flag_values=FLAGS)
+flags.DEFINE_string("knobs", "", "Values of knobs, for every method of --algorithms.", flag_values=FLAGS)
+flags.DEFINE_string("data_dir", None, "Folder of data; default: D4RL_DATASET_DIR, ~/.d4rl/datasets.", flag_values=FLAGS)
+flags.DEFINE_string("output", "", "Folder of results; default: a new one under results/.", flag_values=FLAGS)
+flags.DEFINE_boolean("resume", False, "Go on with the methods in --output, and add others.", flag_values=FLAGS)
+flags.DEFINE_enum("dynamics", "d4rl", sorted(DYNAMICS), "Whose dynamics to evaluate in.", flag_values=FLAGS)
+
+
+def run(words: list[str]) -> int:
+    """Every method that was asked for; 0 when they are finished, 130 when interrupted at a safe point."""
+    if words:
+        raise ValueError(f"unexpected {' '.join(words)!r}: every argument is a flag, see --help")
+    use_every_core(os.cpu_count() or 1)
+    asked = _request()
+    folder = OutputFolder(asked.output)
+    # Refuses what is nowhere before the folder is made.
+    sweep_data.expected_rows(asked.datasets, asked.preset.rows, asked.data_dir)
+    earlier = folder.claim(asked)
+    with Watch() as watch:
+        try:
+            return _train_all(asked, folder, earlier, watch)
+        finally:
+            folder.release()
+
+
+def _request() -> Request:
+    stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
+    return request(
+        preset=FLAGS.preset,
+        algorithms=FLAGS.algorithms,
+        datasets=FLAGS.datasets,
+        seeds=FLAGS.seeds,
+        first_seed=FLAGS.first_seed,
+        knobs=FLAGS.knobs,
+        dynamics=FLAGS.dynamics,
+        data_dir=FLAGS.data_dir,
+        output=Path(FLAGS.output or f"results/d4rl_scores-{FLAGS.preset}-{stamp}"),
+        resume=FLAGS.resume,
+    )
+
+
+def _train_all(asked: Request, folder: OutputFolder, earlier: dict[str, Any] | None, watch: Watch) -> int:
+    started = time.monotonic()
+    groups_of = {method.name: _groups(asked, method) for method in asked.methods}
+    rows = partial(sweep_data.expected_rows, rows=asked.preset.rows, data_dir=asked.data_dir)
+    for of in groups_of.values():
+        print(*lines(of, [rows(group.datasets) for group in of])[1:], sep="\n", flush=True)
+    shelf = _shelf(asked, watch)
+    described = shelf.described(list({group.datasets: None for of in groups_of.values() for group in of}))
+    manifest = earlier or scores_manifest(asked, described)
+    same_data(manifest, described)
+    added(manifest, asked, groups_of, described)
+    folder.write_manifest(manifest)
+    if asked.preset.name == "smoke":
+        watch.say("smoke: too short to mean anything")
+    try:
+        for method in asked.methods:
+            if not manifest["methods"][method.name]["complete"]:
+                _train(groups_of[method.name], shelf, folder, manifest, watch)
+                report(folder, manifest)  # so that a table is there after every method
+    except Interrupted:
+        watch.say(f"stopped; the same command with --output={folder.path} --resume goes on")
+    if folder.rows.exists():
+        print(report(folder, manifest))
+    watch.say(f"{folder.path} after {clock(time.monotonic() - started)}")
+    return 0 if all(manifest["methods"][method.name]["complete"] for method in asked.methods) else 130
+
+
+def _groups(asked: Request, method: Method) -> list[Group]:
+    return groups(method, asked.preset.protocol(method), asked.datasets, asked.seeds_of(method), asked.dynamics)
+
+
+def _shelf(asked: Request, watch: Watch) -> sweep_data.Shelf:
+    needs = sweep_data.Needs(
+        statistics=any(method.uses_statistics for method in asked.methods),
+        next_actions=any(method.uses_next_actions for method in asked.methods),
+    )
+    files = sweep_data.find(asked.datasets, asked.preset.rows, asked.data_dir, watch.rows_made)
+    return sweep_data.Shelf(files, needs)
+
+
+def _train(
+    of: list[Group], shelf: sweep_data.Shelf, folder: OutputFolder, manifest: dict[str, Any], watch: Watch
+) -> None:
+    """One method on each of its groups."""
+    record = manifest["methods"][of[0].method.name]
+    for group in of:
+        if not record["groups"][group.name]["complete"]:
+            title = partial(_titled, group.name if len(of) > 1 else group.method.name)
+            note = partial(folder.write_manifest, manifest)
+            Sweep(group, shelf.of(group.datasets), folder, record, note, watch, title).run()
+    record["complete"] = True
+    manifest["complete"] = all(each["complete"] for each in manifest["methods"].values())
+    folder.write_manifest(manifest)
+
+
+def _titled(name: str, phase: str) -> str:
+    return f"{name}: {phase}"
+
+
+def report(folder: OutputFolder, manifest: dict[str, Any]) -> str:
+    """Write tables, figure and CSV of the rows so far; returns the tables."""
+    # Not at the top: matplotlib takes a second to load and writes a cache, which a refused request should not.
+    from plas_jax.reports.score_figures import score_figure  # noqa: PLC0415
+    from plas_jax.reports.score_tables import score_csv, score_tables  # noqa: PLC0415
+
+    rows = read_rows(folder.rows)
+    tables = score_tables(rows, manifest)
+    with whole_file(folder.path / "tables_2_and_3.md") as partial_file:
+        partial_file.write_text(tables, encoding="utf-8")
+    score_csv(rows, manifest, folder.path / "scores.csv")
+    score_figure(rows, manifest, folder.path / "scores.png")
+    return tables
+
+
+def main() -> int:
+    """The console entry point."""
+    return invoke(run, FLAGS, USAGE)

@@ -1,0 +1,76 @@
+"""The manifest of Tables 2 and 3: one record for each method, added when it is first asked for."""
+
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from plas_jax.commands.scores_request import Request
+from plas_jax.commands.sweep_data import Described
+from plas_jax.commands.sweep_groups import Group
+from plas_jax.commands.sweep_manifest import circumstances, horizon, progress
+
+
+def scores_manifest(asked: Request, described: Described) -> dict[str, Any]:
+    """The manifest before any method is added."""
+    preset = asked.preset
+    return {
+        "complete": False,
+        "arguments": asked.arguments(),
+        "preset": preset.name,
+        "dynamics": asked.dynamics,
+        "seeds": list(asked.seeds),
+        "selection_seeds": list(asked.selection_seeds),
+        "episodes": preset.episodes,
+        "evaluations_in_mean": preset.evaluations_in_mean,
+        "horizon": horizon(asked.datasets, preset.horizon),
+        "scale": None if preset.scale is None else preset.scale._asdict(),
+        "datasets": described,
+        **circumstances(),
+        "methods": {},
+    }
+
+
+def added(
+    manifest: dict[str, Any], asked: Request, groups_of: Mapping[str, Sequence[Group]], described: Described
+) -> None:
+    """Add a record for each method that has none yet.
+
+    Raises `ValueError`, one line, where a method is there already with other values for its knobs.
+    """
+    for method in asked.methods:
+        grid = {name: list(values) for name, values in method.grid}
+        record = _record(groups_of[method.name], described) | {"grid": grid}
+        before = manifest["methods"].setdefault(method.name, record)
+        for name in ("grid", "constants"):
+            if before[name] != record[name]:
+                raise ValueError(
+                    f"{asked.output} has {method.name} with other {name}: {before[name]}, not {record[name]}"
+                )
+    manifest["complete"] = all(record["complete"] for record in manifest["methods"].values())
+
+
+def _record(of: Sequence[Group], described: Described) -> dict[str, Any]:
+    method, protocol = of[0].method, of[0].protocol
+    first = method.first
+    return {
+        "complete": False,
+        "command": sys.argv,
+        "updates": method.phase.updates,
+        "first_updates": 0 if first is None else first.updates,
+        "evaluations": list(protocol.evaluations),
+        "seeds": list(of[0].seeds),
+        "constants": {
+            "architecture": _plain(method.phase.architecture),
+            "knobs": _plain(method.phase.knobs),
+            "first_architecture": {} if first is None else _plain(first.architecture),
+            "first_knobs": {} if first is None else _plain(first.knobs),
+            "knobs_by_dataset": {name: dict(method.knobs_of(name)) for name in described},
+        },
+        **circumstances(),
+        **progress(of),
+    }
+
+
+def _plain(of: Any) -> dict[str, Any]:
+    """A NamedTuple as JSON gives it back: lists for tuples."""
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in of._asdict().items()}
