@@ -14,7 +14,11 @@ setup(
     license_files=["LICENSE"],
     python_requires=">=3.11",
     packages=find_packages(include=["plas_jax", "plas_jax.*"]),
-    package_data={"plas_jax.datasets": ["catalogue.csv"], "plas_jax.recipes": ["weights/*.npz"]},
+    package_data={
+        "plas_jax.datasets": ["catalogue.csv"],
+        "plas_jax.recipes": ["weights/*.npz"],
+        "plas_jax.reports": ["published_scores.csv"],
+    },
     install_requires=[
         "jax>=0.10.0,<0.13",  # the batched computation
         "flax>=0.12.8,<0.13",  # modules and train states
@@ -23,6 +27,7 @@ setup(
         "orbax-checkpoint>=0.12.8,<0.13",  # checkpoints of a whole sweep, written atomically
         "absl-py>=2.5,<3",  # flags of the commands
         "numpy>=2.0,<3",
+        "scipy>=1.15,<2",  # Student's t
         "mujoco>=3.4,<5",  # the physics
         "gymnasium>=1.4,<2",  # the robots' model files, and what tests compare the environments with
         "h5py>=3.16,<4",  # D4RL's files

@@ -28,7 +28,7 @@ OWNERS = {
     "gymnasium": ("environments/", "commands/"),
     "h5py": ("datasets/d4rl_files.py",),
     "minari": ("datasets/minari_files.py",),
-    "matplotlib": ("reports/figures.py", "reports/histograms.py"),
+    "matplotlib": ("reports/figures.py", "reports/histograms.py", "reports/score_figures.py"),
     "requests": ("datasets/download.py",),
     "orbax": ("training/checkpoints.py",),
 }

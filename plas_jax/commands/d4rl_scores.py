@@ -145,8 +145,9 @@ def _titled(name: str, phase: str) -> str:
 def report(folder: OutputFolder, manifest: dict[str, Any]) -> str:
     """Write tables, figure and CSV of the rows so far; returns the tables."""
     # Not at the top: matplotlib takes a second to load and writes a cache, which a refused request should not.
+    from plas_jax.reports.score_csv import score_csv  # noqa: PLC0415
     from plas_jax.reports.score_figures import score_figure  # noqa: PLC0415
-    from plas_jax.reports.score_tables import score_csv, score_tables  # noqa: PLC0415
+    from plas_jax.reports.score_tables import score_tables  # noqa: PLC0415
 
     rows = read_rows(folder.rows)
     tables = score_tables(rows, manifest)

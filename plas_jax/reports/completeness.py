@@ -1,5 +1,7 @@
 """What a sweep lacks, so that a table made after Ctrl-C says so."""
 
+from collections.abc import Mapping
+
 from plas_jax.reports.provenance import Manifest, datasets
 from plas_jax.reports.statistics import Evaluation, Results, Run, perturbation_limits, policies
 
@@ -25,7 +27,7 @@ def incompleteness(of: Results, manifest: Manifest) -> str:
         unfinished if manifest.get("complete") is False else "",
         _absent(of, trained, manifest),
         f"{behind} of {len(trained)} runs lack evaluations that others have" if behind else "",
-        _thin(trained),
+        thin(trained),
     ]
     return "; ".join(gap for gap in gaps if gap)
 
@@ -37,8 +39,9 @@ def _absent(of: Results, trained: dict[Run, list[Evaluation]], manifest: Manifes
     return f"{planned - len(trained)} of {planned} runs have no evaluation" if planned > len(trained) else ""
 
 
-def _thin(trained: dict[Run, list[Evaluation]]) -> str:
+def thin(trained: Mapping[Run, list[Evaluation]]) -> str:
+    """How many evaluations of such runs have fewer episodes than others, or an empty text."""
     counts = [evaluation.episodes for evaluations in trained.values() for evaluation in evaluations]
     most = max(counts)
-    thin = sum(count < most for count in counts)
-    return f"{thin} of {len(counts)} evaluations have fewer than {most} episodes" if thin else ""
+    fewer = sum(count < most for count in counts)
+    return f"{fewer} of {len(counts)} evaluations have fewer than {most} episodes" if fewer else ""

@@ -34,6 +34,7 @@ from plas_jax.reports.statistics import (
 
 COLUMNS, DOTS_PER_INCH = 3, 160  # three panels of 3.1 inches fill a README's width, on dense screens too
 INK, DATA, PAPER, HERE = "#222222", "#b5483a", "#8a8a8a", "#3b528b"
+FRAME, GRID = "#999999", "#e6e6e6"
 LEGEND = ("each seed", "a seed diverged", "data, mean", "CVAE prior", "paper, v0")  # behind the runs
 
 
@@ -131,19 +132,30 @@ def _panels(of: Results, manifest: Manifest, title: str) -> tuple[Figure, dict[s
         raise ValueError("there is nothing to draw: neither rows nor manifest name a data set")
     columns = min(COLUMNS, len(names))
     width, height = 3.1 * max(columns, 2), 2.2 * ceil(len(names) / columns) + 1.3
-    figure = Figure(figsize=(width, height), dpi=DOTS_PER_INCH, layout="constrained")
-    FigureCanvasAgg(figure)
     lines = [title, f"{here(of, manifest)}; dynamics {setting(of, manifest, 'dynamics')}", *marks(of, manifest)]
-    wrapped = [part for line in lines for part in textwrap.wrap(line, int(12.5 * width))]
-    figure.suptitle("\n".join(wrapped), fontsize=10, color=INK)
+    figure = titled(width, height, lines)
     axes = [figure.add_subplot(ceil(len(names) / columns), columns, place + 1) for place in range(len(names))]
     for name, panel in zip(names, axes, strict=True):
-        panel.set_title(name, fontsize=9, color=INK)
-        panel.tick_params(labelsize=8, color="#999999", labelcolor=INK)
-        panel.spines[["top", "right"]].set_visible(False)
-        panel.spines[["left", "bottom"]].set_color("#999999")
-        panel.grid(axis="y", color="#e6e6e6", linewidth=0.6)
+        restrained(panel, name)
+        panel.grid(axis="y", color=GRID, linewidth=0.6)
     return figure, dict(zip(names, axes, strict=True))
+
+
+def titled(width: float, height: float, lines: list[str]) -> Figure:
+    """An empty figure of so many inches under a title of these lines, wrapped."""
+    figure = Figure(figsize=(width, height), dpi=DOTS_PER_INCH, layout="constrained")
+    FigureCanvasAgg(figure)
+    wrapped = [part for line in lines for part in textwrap.wrap(line, int(12.5 * width))]
+    figure.suptitle("\n".join(wrapped), fontsize=10, color=INK)
+    return figure
+
+
+def restrained(axes: Axes, title: str) -> None:
+    """The look of a panel: its data in front, everything else thin and grey."""
+    axes.set_title(title, fontsize=9, color=INK)
+    axes.tick_params(labelsize=8, color=FRAME, labelcolor=INK)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[["left", "bottom"]].set_color(FRAME)
 
 
 def _colours(count: int) -> list[tuple]:
@@ -156,7 +168,12 @@ def _finish(figure: Figure, panels: dict[str, Axes], label: str, path: Path) -> 
     for place, axes in enumerate(panels.values()):
         axes.set_xlabel(label if place + columns >= len(panels) else "", fontsize=8.5, color=INK)
         axes.set_ylabel("normalised score" if place % columns == 0 else "", fontsize=8.5, color=INK)
-    found = [axes.get_legend_handles_labels() for axes in panels.values()]
+    save_with_legend(figure, path)
+
+
+def save_with_legend(figure: Figure, path: Path) -> None:
+    """One legend for all panels below them, and the figure as PNG, whole or not at all."""
+    found = [axes.get_legend_handles_labels() for axes in figure.axes]
     entries = {name: handle for handles, names in found for handle, name in zip(handles, names, strict=True)}
     names = sorted(entries, key=lambda name: LEGEND.index(name) if name in LEGEND else -1)
     handles = [entries[name] for name in names]

@@ -6,7 +6,7 @@ from math import isfinite
 from plas_jax.reports.statistics import Spread
 
 DASH = "—"  # no such number
-DIVERGED, FEWER_SEEDS = "†", "‡"
+DIVERGED, FEWER_SEEDS, NOTED = "†", "‡", "§"
 
 
 def table(header: Sequence[str], body: Sequence[Sequence[str]]) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from plas_jax.reports import published
-from plas_jax.reports.statistics import Results, policies
+from plas_jax.reports.statistics import Evaluation, Results, Run, policies
 
 DEFAULT_EVALUATIONS_IN_MEAN = 10  # the paper does not say which evaluations its scores are; quick sweeps use 3
 UNKNOWN = "not recorded"
@@ -20,26 +20,31 @@ Manifest = Mapping[str, Any]
 
 def heading(of: Results, manifest: Manifest) -> list[str]:
     """Markdown lines that say what was run, on which data, and which statistic a table shows."""
-    seeds = _listed(sorted({run.seed for run in of.evaluations})) or _known(manifest, "seeds")
-    lines = [
-        f"- Data: {_data_line(of, manifest)}",
-        f"- Preset {_known(manifest, 'preset')}; dynamics {setting(of, manifest, 'dynamics')};"
+    seeds = listed(sorted({run.seed for run in of.evaluations})) or known(manifest, "seeds")
+    return [
+        *data_lines(of, manifest),
+        f"- Preset {known(manifest, 'preset')}; dynamics {setting(of, manifest, 'dynamics')};"
         f" λ (clip_weight) {setting(of, manifest, 'clip_weight')};"
         f" σ (latent_limit) {setting(of, manifest, 'latent_limit')};"
-        f" matrix precision {_known(manifest, 'matmul_precision')}.",
+        f" matrix precision {known(manifest, 'matmul_precision')}.",
         f"- Scores: D4RL's normalisation, {statistic(of, manifest)}, {_episodes(of, manifest)} episodes each,"
         f" deterministic policy; seeds {seeds}.",
-        f"- Device: {_known(manifest, 'device')}; wall seconds: {_wall_seconds(manifest)}.",
+        f"- Device: {known(manifest, 'device')}; wall seconds: {_wall_seconds(manifest)}.",
     ]
-    for name in datasets(of, manifest):
-        if published.unversioned(name) in FORMS:
-            lines.insert(1, f"- {name} is {FORMS[published.unversioned(name)]}.")
-    return lines
+
+
+def data_lines(of: Results, manifest: Manifest) -> list[str]:
+    """Markdown lines that say what the data are, and which form of hopper-medium-expert is meant."""
+    forms = {name: FORMS.get(published.unversioned(name)) for name in datasets(of, manifest)}
+    return [
+        f"- Data: {_versions_line(of, manifest)}",
+        *(f"- {name} is {form}." for name, form in forms.items() if form),
+    ]
 
 
 def here(of: Results, manifest: Manifest) -> str:
     """The header of this project's own numbers, such as "here, r1, quick"."""
-    return f"here, {_listed(versions(of, manifest))}, {_known(manifest, 'preset')}"
+    return f"here, {listed(versions(of, manifest))}, {known(manifest, 'preset')}"
 
 
 def datasets(of: Results, manifest: Manifest) -> list[str]:
@@ -51,9 +56,12 @@ def datasets(of: Results, manifest: Manifest) -> list[str]:
 
 def versions(of: Results, manifest: Manifest) -> list[str]:
     """The versions of the data sets, from the manifest or else from their names."""
-    described = manifest.get("datasets", {})
-    found = {str(described.get(name, {}).get("version") or _suffix(name)) for name in datasets(of, manifest)}
-    return sorted(found) or ["version not recorded"]
+    return sorted({version(manifest, name) for name in datasets(of, manifest)}) or ["version not recorded"]
+
+
+def version(manifest: Manifest, dataset: str) -> str:
+    """The version of a data set, from the manifest or else from its name."""
+    return str(manifest.get("datasets", {}).get(dataset, {}).get("version") or _suffix(dataset))
 
 
 def setting(of: Results, manifest: Manifest, name: str) -> str:
@@ -62,14 +70,19 @@ def setting(of: Results, manifest: Manifest, name: str) -> str:
     for dataset, used in sorted(of.settings.items()):
         users.setdefault(getattr(used, name), []).append(dataset)
     if len(users) > 1:
-        return ", ".join(f"{_shown(value)} ({_listed(users[value])})" for value in sorted(users))
-    return _shown(next(iter(users))) if users else _known(manifest, name)
+        return ", ".join(f"{shown(value)} ({listed(users[value])})" for value in sorted(users))
+    return shown(next(iter(users))) if users else known(manifest, name)
 
 
 def statistic(of: Results, manifest: Manifest) -> str:
     """The statistic of Table 1 in words, which admit it where runs have fewer evaluations than it averages."""
+    return averaged(policies(of), manifest)
+
+
+def averaged(runs: Mapping[Run, list[Evaluation]], manifest: Manifest) -> str:
+    """The statistic of such runs in words."""
     wanted = evaluations_in_mean(manifest)
-    fewest = min(map(len, policies(of).values()), default=wanted)
+    fewest = min(map(len, runs.values()), default=wanted)
     short = f" (the shortest run has {fewest})" if fewest < wanted else ""
     return f"mean of the last {wanted} evaluations{short}" if wanted > 1 else "last evaluation"
 
@@ -79,39 +92,42 @@ def evaluations_in_mean(manifest: Manifest) -> int:
     return int(manifest.get("evaluations_in_mean", DEFAULT_EVALUATIONS_IN_MEAN))
 
 
-def _data_line(of: Results, manifest: Manifest) -> str:
+def known(manifest: Manifest, name: str) -> str:
+    """A value of the manifest in words, or that it was not recorded."""
+    return shown(manifest.get(name, UNKNOWN))
+
+
+def shown(value: Any) -> str:
+    """A value in words: four digits of a number, the members of a list."""
+    if isinstance(value, float):
+        return f"{value:.4g}" if abs(value) < 1000 else f"{value:.0f}"
+    return listed(value) if isinstance(value, list | tuple) else str(value)
+
+
+def listed(values: Iterable[Any]) -> str:
+    """Values in words, with commas between them."""
+    return ", ".join(map(shown, values))
+
+
+def _versions_line(of: Results, manifest: Manifest) -> str:
     found = versions(of, manifest)
     if found == [published.VERSION]:
         return "D4RL v0, as in the paper."
-    made = ", made here by recipe: not D4RL's files" if any(version.startswith("r") for version in found) else ""
-    return f"{_listed(found)}{made}. The paper's are D4RL v0, and no verdict is drawn across versions."
+    made = ", made here by recipe: not D4RL's files" if any(name.startswith("r") for name in found) else ""
+    return f"{listed(found)}{made}. The paper's are D4RL v0, and no verdict is drawn across versions."
 
 
 def _episodes(of: Results, manifest: Manifest) -> str:
     counts = [evaluation.episodes for evaluations in policies(of).values() for evaluation in evaluations]
-    return str(max(counts)) if counts else _known(manifest, "episodes")
+    return str(max(counts)) if counts else known(manifest, "episodes")
 
 
 def _wall_seconds(manifest: Manifest) -> str:
     seconds = manifest.get("wall_seconds", UNKNOWN)
     if isinstance(seconds, Mapping):
-        return ", ".join(f"{phase} {_shown(spent)}" for phase, spent in seconds.items())
-    return _shown(seconds)
+        return ", ".join(f"{phase} {shown(spent)}" for phase, spent in seconds.items())
+    return shown(seconds)
 
 
 def _suffix(name: str) -> str:
     return name[len(published.unversioned(name)) :].removeprefix("-") or "version not recorded"
-
-
-def _known(manifest: Manifest, name: str) -> str:
-    return _shown(manifest.get(name, UNKNOWN))
-
-
-def _shown(value: Any) -> str:
-    if isinstance(value, float):
-        return f"{value:.4g}" if abs(value) < 1000 else f"{value:.0f}"
-    return _listed(value) if isinstance(value, list | tuple) else str(value)
-
-
-def _listed(values: Iterable[Any]) -> str:
-    return ", ".join(map(_shown, values))

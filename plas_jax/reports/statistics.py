@@ -2,7 +2,7 @@
 
 import statistics
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from math import isfinite, nan
 from typing import NamedTuple
 
@@ -17,7 +17,8 @@ class Cell(NamedTuple):
 
     dataset: str
     algorithm: str
-    perturbation_limit: float
+    perturbation_limit: float  # 0 for a method that has none
+    knobs: str = ""  # those that were swept and have no column
 
 
 class Run(NamedTuple):
@@ -28,15 +29,15 @@ class Run(NamedTuple):
 
     def __str__(self) -> str:
         """The run in words, for messages."""
-        limit = self.cell.perturbation_limit
-        return f"{self.cell.dataset}, {self.cell.algorithm}, ε = {limit:g}, seed {self.seed}"
+        dataset, algorithm, limit, knobs = self.cell
+        return ", ".join([dataset, algorithm, f"ε = {limit:g}", *knobs.split(), f"seed {self.seed}"])
 
 
 class Setting(NamedTuple):
     """What a data set's runs must share for their scores to stand in one row."""
 
-    latent_limit: float
-    clip_weight: float
+    latent_limit: float | None
+    clip_weight: float | None
     dynamics: str
 
 
@@ -82,13 +83,13 @@ def results(rows: Iterable[Row]) -> Results:
     diverged: dict[Run, int] = {}
     settings: dict[str, Setting] = {}
     for row in rows:
-        run = Run(Cell(row.dataset, row.algorithm, row.perturbation_limit), row.seed)
+        run = Run(Cell(row.dataset, row.algorithm, row.perturbation_limit or 0.0, row.knobs), row.seed)
         if row.episode in episodes[run][row.update]:
             raise ValueError(f"{run} has episode {row.episode} of update {row.update} twice")
         episodes[run][row.update][row.episode] = row
         if row.diverged_at is not None:
             diverged[run] = min(row.diverged_at, diverged.get(run, row.diverged_at))
-        if row.algorithm in (PLAS, PLAS_P):
+        if row.algorithm in (PLAS, PLAS_P) and not row.knobs:
             setting = Setting(row.latent_limit, row.clip_weight, row.dynamics)
             first = settings.setdefault(row.dataset, setting)
             if first != setting:
@@ -120,7 +121,7 @@ def run_statistics(of: Results, evaluations_in_mean: int = 10) -> dict[Run, RunS
     }
 
 
-def across_seeds(runs: dict[Run, RunStatistics], measure: str = "mean_last") -> dict[Cell, Spread]:
+def across_seeds(runs: Mapping[Run, RunStatistics], measure: str = "mean_last") -> dict[Cell, Spread]:
     """Mean and standard deviation of one field of RunStatistics over the seeds of each cell."""
     members: dict[Cell, list[RunStatistics]] = defaultdict(list)
     for run, numbers in runs.items():

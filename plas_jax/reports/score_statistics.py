@@ -1,0 +1,81 @@
+"""What a few seeds allow to be said: intervals, differences in pairs, and the choice of a setting on other seeds."""
+
+from collections.abc import Mapping
+from math import inf, isfinite, nan, sqrt
+from typing import NamedTuple
+
+from scipy import stats
+
+from plas_jax.reports.statistics import (
+    Cell,
+    Run,
+    RunStatistics,
+    Spread,
+    across_seeds,
+    mean,
+    standard_deviation,
+)
+
+CONFIDENCE = 0.95
+
+Runs = Mapping[Run, RunStatistics]
+
+
+class Interval(NamedTuple):
+    """A two-sided interval for a mean; both ends are NaN where it has none."""
+
+    low: float
+    high: float
+
+    def excludes_zero(self) -> bool:
+        """Whether the interval exists and lies on one side of zero."""
+        return self.low > 0 or self.high < 0
+
+
+class Difference(NamedTuple):
+    """A mean over seeds of the differences between two methods' scores on the same seed."""
+
+    mean: float
+    interval: Interval
+    seeds: int
+    diverged: int  # how many of the pairs have a run that did
+
+
+def interval(of: Spread) -> Interval:
+    """Student's 95 % interval of a mean over seeds; none for one seed, or where a score is not finite."""
+    if of.seeds < 2 or not isfinite(of.std):
+        return Interval(nan, nan)
+    half = float(stats.t.ppf((1 + CONFIDENCE) / 2, of.seeds - 1)) * of.std / sqrt(of.seeds)
+    return Interval(of.mean - half, of.mean + half)
+
+
+def paired_difference(runs: Runs, of: Cell, to: Cell) -> Difference | None:
+    """Scores of one cell less those of another, seed by seed; None where they share no seed.
+
+    Runs of one seed start their evaluation episodes in the same states, so that pairs vary less than two means do.
+    """
+    seeds = sorted({run.seed for run in runs if run.cell == of} & {run.seed for run in runs if run.cell == to})
+    if not seeds:
+        return None
+    pairs = [(runs[Run(of, seed)], runs[Run(to, seed)]) for seed in seeds]
+    differences = [first.mean_last - second.mean_last for first, second in pairs]
+    diverged = sum(any(numbers.diverged_at is not None for numbers in pair) for pair in pairs)
+    spread = Spread(mean(differences), standard_deviation(differences), len(seeds), diverged)
+    return Difference(spread.mean, interval(spread), len(seeds), diverged)
+
+
+def best_setting(runs: Runs) -> Cell:
+    """Of the settings of these runs the one with the highest mean score over its seeds; of equals the smallest.
+
+    Scores that are not finite lose to all others. Data without score references are judged by their returns.
+    """
+    scored = any(isfinite(numbers.mean_last) for numbers in runs.values())
+    means = {cell: of.mean for cell, of in across_seeds(runs, "mean_last" if scored else "mean_return").items()}
+    # max takes the first of equals
+    return max(sorted(means, key=magnitude), key=lambda cell: means[cell] if isfinite(means[cell]) else -inf)
+
+
+def magnitude(of: Cell) -> tuple[float, list[tuple[str, float]]]:
+    """What orders the settings of one method from the smallest to the largest."""
+    knobs = (knob.partition("=") for knob in of.knobs.split())
+    return of.perturbation_limit, [(name, float(value)) for name, _, value in knobs]
