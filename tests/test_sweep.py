@@ -116,7 +116,7 @@ def test_progress_has_phases_speed_and_time_left(finished):
 def test_the_groups_and_their_memory_are_told_before_anything_starts(finished):
     lines = finished[1].stdout.splitlines()
     assert lines[0] == "1 shape group, one program for each phase of each"
-    assert lines[1].startswith("cvae-16: 8 runs over 4 CVAEs 16 wide, 2,000 rows; memory 0.000336 GB data + ")
+    assert lines[1].startswith("plas-16: 8 runs over 4 CVAEs 16 wide, 2,000 rows; memory 0.000336 GB data + ")
     assert lines[1].endswith("; hopper-random-r1, halfcheetah-medium-r1")
 
 
@@ -137,8 +137,8 @@ def test_any_mix_of_data_sets_is_one_program_per_shape_group(mixed):
     folder, done, _ = mixed
     lines = done.stdout.splitlines()
     assert lines[0] == "2 shape groups, one program for each phase of each"
-    assert lines[1].startswith("cvae-8: 2 runs over 1 CVAEs 8 wide, 1,000 rows;")
-    assert lines[2].startswith("cvae-16: 6 runs over 3 CVAEs 16 wide, 1,150 rows;")
+    assert lines[1].startswith("plas-8: 2 runs over 1 CVAEs 8 wide, 1,000 rows;")
+    assert lines[2].startswith("plas-16: 6 runs over 3 CVAEs 16 wide, 1,150 rows;")
     manifest = json.loads((folder / "manifest.json").read_text())
     assert [group["executables"] for group in manifest["groups"].values()] == [{"behaviour": 1, "policy": 1}] * 2
     assert manifest["executables"] == {"behaviour": 2, "policy": 2}
@@ -149,7 +149,7 @@ def test_any_mix_of_data_sets_is_one_program_per_shape_group(mixed):
     assert len(rows) == 4 * (1 + 2 * 2)
     assert manifest["datasets"]["hopper-medium-expert-v0"]["rows"] == 100
     assert "hopper-medium-expert-v0 is (b)" in (folder / "table_1.md").read_text()
-    assert any(line.startswith("train CVAEs (cvae-8)") for line in done.stderr.splitlines())
+    assert any(line.startswith("train CVAEs (plas-8)") for line in done.stderr.splitlines())
 
 
 def test_a_group_does_not_depend_on_the_others(mixed, data, tmp_path):
@@ -159,11 +159,11 @@ def test_a_group_does_not_depend_on_the_others(mixed, data, tmp_path):
     of = [row for row in read_rows(mixed[0] / "results.csv") if row.dataset == "halfcheetah-random-r1"]
     alone = read_rows(tmp_path / "alone" / "results.csv")
     # The same draws; the padding of another batch rounds otherwise, and 40 updates do not let that grow far.
-    assert [row[:9] for row in of] == [row[:9] for row in alone]
+    assert [row[:10] for row in of] == [row[:10] for row in alone]
     np.testing.assert_allclose([row.episode_return for row in of], [row.episode_return for row in alone], rtol=1e-2)
 
 
-@pytest.mark.parametrize("phase", ["train policies (cvae-8)", "train CVAEs (cvae-16)", "evaluate at 40 (cvae-16)"])
+@pytest.mark.parametrize("phase", ["train policies (plas-8)", "train CVAEs (plas-16)", "evaluate at 40 (plas-16)"])
 def test_a_sweep_of_several_groups_resumes_to_the_same_bytes(mixed, data, tmp_path, phase):
     folder, _, words = mixed
     stopped = tmp_path / "stopped"

@@ -1,4 +1,4 @@
-"""The throughput benchmark: its count of operations by hand, its rows, its lines of JSON and its complaints."""
+"""The throughput benchmark: operations counted by hand, what it measures, its rows and lines, its complaints."""
 
 import json
 import os
@@ -8,13 +8,19 @@ from pathlib import Path
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
 
 from plas_jax.algorithms import behaviour, plas
 from plas_jax.algorithms.operations import behaviour_operations, plas_operations, to_inputs
 from plas_jax.algorithms.presets import PAPER, PAPER_POLICY
-from plas_jax.commands.throughput import rows_of
-from plas_jax.commands.throughput_processes import Case, Figures
+from plas_jax.algorithms.published_methods import METHODS
+from plas_jax.algorithms.score_presets import SCORE_PRESETS
+from plas_jax.commands.throughput import FLAGS, USAGE, line, rows_of, run
+from plas_jax.commands.throughput_cases import ALGORITHMS, Case, first_batch, method_of, operations_per_update
+from plas_jax.commands.throughput_processes import Figures
+from plas_jax.training.chunk import HEALTHY, run_chunk
+from plas_jax.training.layout import run_mesh
 
 SCRIPT = Path(__file__).parents[1] / "benchmarks" / "throughput.py"
 
@@ -71,6 +77,81 @@ def test_xla_counts_the_cvaes_forward_pass_alike():
     assert counted == pytest.approx(2 * batch * ahead, rel=0.02)
 
 
+# What is measured
+
+
+def architectures(method):
+    return [phase.architecture for phase in (method.first, method.phase) if phase]
+
+
+def widths_in(architecture):
+    fields = architecture._asdict()
+    return {width for name, of in fields.items() if name.endswith("_widths") for width in of} | (
+        {fields["cvae_width"]} if "cvae_width" in fields else set()
+    )
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_a_number_is_the_width_of_every_layer_and_changes_no_other_shape(name):
+    published = METHODS[name].for_dataset("walker2d-medium")
+    for ours, theirs in zip(architectures(method_of(name, "24")), architectures(published), strict=True):
+        assert widths_in(ours) == {24}
+        assert [np.size(of) for of in ours] == [np.size(of) for of in theirs]  # as deep
+        for field, value in theirs._asdict().items():
+            assert field.endswith(("_widths", "cvae_width")) or getattr(ours, field) == value
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_named_widths_are_those_of_the_tables(name):
+    published = METHODS[name].for_dataset("walker2d-medium")
+    assert architectures(method_of(name, "paper")) == architectures(published)
+    laptop = SCORE_PRESETS["laptop"].method(published)
+    assert architectures(method_of(name, "laptop")) == architectures(laptop)
+    assert laptop.phase.architecture.batch_size == 64
+
+
+def test_plas_is_measured_with_perturbation_and_plas_p_is_the_same():
+    assert method_of("plas", "paper").phase.knobs.perturbation_limit == 0.05
+    assert method_of("plas+p", "paper").phase == method_of("plas", "paper").phase
+    assert method_of("behaviour", "paper").phase.architecture == method_of("plas", "paper").first.architecture
+
+
+@pytest.mark.parametrize("name", ALGORITHMS)
+def test_every_algorithm_takes_its_first_batch_and_data(name):
+    """Traced, not compiled: a wrong state, data set or knob does not get through the update."""
+    method, mesh = method_of(name, "8"), run_mesh(3)
+    batch, runs, transitions = first_batch(Case(name, "8", 3, mesh.size), mesh)
+    assert (np.asarray(batch.diverged_at) == HEALTHY).all()
+    assert (transitions.next_action is not None) == method.uses_next_actions
+    assert all((leaf[0] == leaf[2]).all() for leaf in jax.tree.leaves(batch))
+    assert len(set(map(bytes, np.asarray(jax.random.key_data(runs.key))[:3]))) == 3
+    trained, _ = jax.eval_shape(
+        lambda *of: run_chunk(method.phase.algorithm, mesh, *of, 0, 1), batch, runs, transitions
+    )
+    assert jax.tree.structure(trained) == jax.tree.structure(batch)
+
+
+def test_statistics_are_those_of_the_data():
+    mesh = run_mesh(1)
+    batch, _, transitions = first_batch(Case("td3+bc", "8", 1, 1), mesh)
+    mean, std = batch.state.observation_mean[0], batch.state.observation_std[0]
+    np.testing.assert_allclose(mean, np.mean(transitions.observation, axis=0), atol=1e-4)
+    np.testing.assert_allclose(std, np.std(transitions.observation, axis=0), rtol=1e-4)
+    batch, _, transitions = first_batch(Case("iql", "8", 1, 1), mesh)
+    assert batch.state.reward_scale[0] == pytest.approx(1000 / np.ptp(transitions.reward), rel=1e-5)
+
+
+def test_operations_are_counted_where_they_are_known_and_invented_nowhere():
+    counts = {name: operations_per_update(Case(name, "64", 1, 1)) for name in ALGORITHMS}
+    expected = plas_operations(plas.Architecture((64, 64), (64, 64), 64, 100), 17, 6, 12)
+    assert counts.pop("plas") == counts.pop("plas+p") == expected
+    assert counts.pop("behaviour") == behaviour_operations(behaviour.Architecture(64, 100), 17, 6, 12)
+    assert set(counts.values()) == {None}
+
+
+# What is printed
+
+
 def figures(runs, devices, rates, algorithm="plas"):
     return Figures(Case(algorithm, "paper", runs, devices), 5.0, rates, 2**20)
 
@@ -90,41 +171,71 @@ def test_without_one_run_there_is_nothing_to_compare_with():
     assert batch["ratio_to_alone"] is None
 
 
+def test_a_share_that_nobody_counted_is_null_and_leaves_its_column_empty():
+    product = figures(1, 1, [100e9], "product")
+    [counted], [uncounted] = (rows_of([product, figures(90, 2, [100.0], name)]) for name in ("plas", "bc_regression"))
+    assert uncounted["share_of_matmul_rate"] is uncounted["operations_per_update"] is None
+    assert "%" in line(counted)
+    assert "%" not in line(uncounted)
+    assert len(line(counted)) == len(line(uncounted))
+    assert line(uncounted).startswith("bc_regression ")
+
+
+def test_methods_of_every_kind_are_measured():
+    """One with a first phase, one that knows statistics, one that asks for next actions, one that acts with noise."""
+    assert METHODS["brac_v"].first
+    assert METHODS["bc_regression"].uses_statistics
+    assert METHODS["rebrac"].uses_next_actions
+    assert METHODS["bcq"].phase.algorithm.acting_noise
+    names = ["brac_v", "bc_regression", "rebrac", "bcq"]
+    flags = ("--widths=8", "--runs=3", f"--algorithms={','.join(names)}", "--seconds=0.05", "--rounds=1")
+    done = throughput("--json", *flags)
+    assert done.returncode == 0, done.stderr
+    rows = [json.loads(printed) for printed in done.stdout.splitlines()]
+    assert [row["algorithm"] for row in rows] == names
+    for row in rows:
+        assert (row["widths"], row["runs"], row["devices"]) == (8, 3, os.cpu_count())
+        assert row["updates_per_second"] > 0
+        assert row["share_of_matmul_rate"] is row["ratio_to_alone"] is None
+
+
 def test_json_lines():
     flags = ("--widths=16", "--runs=1,4", "--algorithms=behaviour", "--seconds=0.2", "--rounds=1")
     done = throughput("--json", *flags)
     assert done.returncode == 0, done.stderr
-    lines = [json.loads(line) for line in done.stdout.splitlines()]
-    assert [line["runs"] for line in lines] == [1, 4]
-    for line in lines:
-        assert (line["algorithm"], line["widths"], line["against_d3rlpy"]) == ("behaviour", 16, None)
-        assert line["updates_per_second"] > 0
-        assert 0 < line["share_of_matmul_rate"] < 1
-        assert line["ratio_to_alone"] > 0
-        assert line["compile_seconds"] > 0
-        assert line["peak_memory"] > 2**20
-        assert line["devices"] in (1, os.cpu_count())
-        assert line["device"]
-        assert line["versions"]["jax"] == jax.__version__
+    rows = [json.loads(printed) for printed in done.stdout.splitlines()]
+    assert [row["runs"] for row in rows] == [1, 4]
+    for row in rows:
+        assert (row["algorithm"], row["widths"], row["against_d3rlpy"]) == ("behaviour", 16, None)
+        assert row["updates_per_second"] > 0
+        assert 0 < row["share_of_matmul_rate"] < 1
+        assert row["ratio_to_alone"] > 0
+        assert row["compile_seconds"] > 0
+        assert row["peak_memory"] > 2**20
+        assert row["devices"] in (1, os.cpu_count())
+        assert row["device"]
+        assert row["versions"]["jax"] == jax.__version__
 
 
 @pytest.mark.parametrize(
     ("flag", "complaint"),
     [
-        ("--widths=wide", "--widths: 'wide' is neither"),
+        ("--widths=wide", "--widths: 'wide' is neither paper nor laptop nor a positive number"),
+        ("--widths=quick", "--widths: 'quick' is neither"),
         ("--widths=0", "--widths: '0' is neither"),
         ("--runs=1,-4", "--runs: '-4' is not a positive number"),
         ("--runs=", "need a value each"),
         ("--seconds=nan", "finite"),
         ("--seconds=0", "--seconds"),
         ("--rounds=none", "--rounds"),
-        ("--algorithms=sac", "--algorithms: 'sac' is none of behaviour, plas"),
+        ("--algorithms=ppo", "--algorithms: 'ppo' is none of behaviour, bc, bc_regression, td3, sac, bcq,"),
+        ("--algorithms=plas,cvae", "--algorithms: 'cvae' is none of"),
+        ("--algorithms=", "need a value each"),
         ("more", "unexpected 'more'"),
     ],
 )
 def test_bad_input_is_one_line_before_any_measurement(flag, complaint, capsys):
     from plas_jax.commands.invocation import invoke
-    from plas_jax.commands.throughput import FLAGS, USAGE, run
 
     assert invoke(run, FLAGS, USAGE, [flag]) in (1, 2)
     output, errors = capsys.readouterr()

@@ -51,7 +51,8 @@ class Request(NamedTuple):
 
     def seeds_of(self, method: Method) -> tuple[int, ...]:
         """The seeds that a method is trained with: where a knob has several values, those for choosing too."""
-        return self.seeds + (self.selection_seeds if method.grid else ())
+        is_choice = any(len(values) > 1 for _, values in method.grid)
+        return self.seeds + (self.selection_seeds if is_choice else ())
 
     def arguments(self) -> dict[str, Any]:
         """What decides the results of every method; methods may be added to a folder, these may not change."""

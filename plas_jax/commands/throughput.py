@@ -12,47 +12,39 @@ from typing import Any
 
 from absl import flags
 
-from plas_jax.algorithms import operations
 from plas_jax.commands.invocation import invoke
 from plas_jax.commands.sweep_manifest import device
-from plas_jax.commands.throughput_processes import (
-    ACTION,
-    ALGORITHMS,
-    OBSERVATION,
-    Case,
-    Figures,
-    measured,
-    preset_of,
-)
+from plas_jax.commands.throughput_cases import ALGORITHMS, NAMED_WIDTHS, Case, operations_per_update
+from plas_jax.commands.throughput_processes import Figures, measured
 from plas_jax.training.layout import use_every_core
 from plas_jax.training.sweep import CHUNK_SECONDS
 
 USAGE = """usage: throughput.py [flags]
 
-Trains the CVAE ("behaviour") and PLAS+P ("plas", ε = 0.05) on random data of Walker2d's sizes, one run alone and a
-batch of runs, and prints run-updates/s. Alone is the faster of two layouts: one device that has all threads, and one
-device per core. A batch is split over one device per core, as the sweep splits it."""
+Trains any method of the tables on random data of Walker2d's sizes, one run alone and a batch of runs, and prints
+run-updates/s: of its last phase, around an untrained network of the first where it has two; "behaviour" is the CVAE's
+training, PLAS's first phase. "plas" is PLAS+P at ε = 0.05, and "plas+p" is the same: ε does not change speed.
+Alone is the faster of two layouts: one device that has all threads, and one device per core. A batch is split over one
+device per core, as the sweep splits it. The share of the product's rate is left empty where a method's operations are
+not counted."""
 
 FLAGS = flags.FlagValues()
 flags.DEFINE_boolean("json", False, "One JSON object per line instead of a table.", flag_values=FLAGS)
-flags.DEFINE_list("algorithms", ["behaviour", "plas"], "Which phases to measure.", flag_values=FLAGS)
-flags.DEFINE_list("widths", ["64", "paper"], 'Widths of every layer, or "paper".', flag_values=FLAGS)
+flags.DEFINE_list("algorithms", ["behaviour", "plas"], f"Which of {', '.join(ALGORITHMS)}.", flag_values=FLAGS)
+flags.DEFINE_list(
+    "widths",
+    ["64", "paper"],
+    'Widths of every layer; "paper", as published; or "laptop", the widths and batch size of that preset.',
+    flag_values=FLAGS,
+)
 flags.DEFINE_list("runs", ["1", "90"], "How many runs train together.", flag_values=FLAGS)
 flags.DEFINE_float("seconds", CHUNK_SECONDS, "Length of one measurement.", lower_bound=0.01, flag_values=FLAGS)
 flags.DEFINE_integer("rounds", 3, "Measurements, of which the median.", lower_bound=1, flag_values=FLAGS)
 
 HEADING = """
-algorithm  widths  runs  devices  updates/s    lowest to highest  /alone   share   product  compile  memory
-                                                                                     GF/s        s     MiB"""
+algorithm      widths  runs  devices  updates/s    lowest to highest  /alone   share   product  compile  memory
+                                                                                         GF/s        s     MiB"""
 Row = dict[str, Any]
-
-
-def operations_per_update(case: Case) -> int:
-    """The least floating-point operations of one update of one run."""
-    preset, sizes = preset_of(case.widths), (OBSERVATION, ACTION, 2 * ACTION)
-    if case.algorithm == "behaviour":
-        return operations.behaviour_operations(preset.behaviour_architecture(), *sizes)
-    return operations.plas_operations(preset.policy, *sizes)
 
 
 def rows_of(figures: list[Figures]) -> list[Row]:
@@ -72,7 +64,7 @@ def row(figures: Figures, alone: Figures | None, product_rate: float) -> Row:
     ratios = [ours / theirs for ours, theirs in zip(rates, alone.rates, strict=True)] if alone else []
     return {
         "algorithm": case.algorithm,
-        "widths": case.widths if case.widths == "paper" else int(case.widths),
+        "widths": int(case.widths) if case.widths.isdecimal() else case.widths,
         "runs": case.runs,
         "devices": case.devices,
         "updates_per_second": updates_per_second,
@@ -80,7 +72,7 @@ def row(figures: Figures, alone: Figures | None, product_rate: float) -> Row:
         "ratio_to_alone": statistics.median(ratios) if ratios else None,
         "operations_per_update": per_update,
         "matmul_rate": product_rate,
-        "share_of_matmul_rate": per_update * updates_per_second / product_rate,
+        "share_of_matmul_rate": None if per_update is None else per_update * updates_per_second / product_rate,
         "compile_seconds": figures.compile_seconds,
         "peak_memory": figures.peak_memory,
         "against_d3rlpy": None,
@@ -91,11 +83,12 @@ def line(row: Row) -> str:
     """One line of the table."""
     lowest, highest = row["lowest_and_highest"]
     ratio = "" if row["ratio_to_alone"] is None else f"{row['ratio_to_alone']:.2f}"
-    rates = f"{row['share_of_matmul_rate']:>8.1%}{row['matmul_rate'] / 1e9:>10.1f}"
+    share = "" if row["share_of_matmul_rate"] is None else f"{row['share_of_matmul_rate']:.1%}"
     return (
-        f"{row['algorithm']:10s}{row['widths']!s:>7s}{row['runs']:>6d}{row['devices']:>9d}"
+        f"{row['algorithm']:14s}{row['widths']!s:>7s}{row['runs']:>6d}{row['devices']:>9d}"
         f"{row['updates_per_second']:>11.1f}{f'{lowest:.1f} to {highest:.1f}':>21s}{ratio:>8s}"
-        f"{rates}{row['compile_seconds']:>10.1f}{row['peak_memory'] / 2**20:>10.0f}"
+        f"{share:>8s}{row['matmul_rate'] / 1e9:>10.1f}{row['compile_seconds']:>10.1f}"
+        f"{row['peak_memory'] / 2**20:>10.0f}"
     )
 
 
@@ -105,8 +98,8 @@ def asked_cases() -> list[list[Case]]:
         if algorithm not in ALGORITHMS:
             raise ValueError(f"--algorithms: {algorithm!r} is none of {', '.join(ALGORITHMS)}")
     for widths in FLAGS.widths:
-        if widths != "paper" and not (widths.isdecimal() and int(widths) > 0):
-            raise ValueError(f'--widths: {widths!r} is neither "paper" nor a positive number')
+        if widths not in NAMED_WIDTHS and not (widths.isdecimal() and int(widths) > 0):
+            raise ValueError(f"--widths: {widths!r} is neither {' nor '.join(NAMED_WIDTHS)} nor a positive number")
     for runs in FLAGS.runs:
         if not (runs.isdecimal() and int(runs) > 0):
             raise ValueError(f"--runs: {runs!r} is not a positive number")

@@ -11,35 +11,20 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from functools import partial
 from multiprocessing.connection import Connection
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.sharding import Mesh
 
-from plas_jax.algorithms import behaviour, plas
-from plas_jax.algorithms.presets import PAPER, Preset
-from plas_jax.training.chunk import HEALTHY, Batch, Runs, run_chunk
-from plas_jax.training.layout import on_all, on_runs, run_mesh, use_every_core
-from plas_jax.training.sweep import compile_only, stacked_sizes
-from plas_jax.types import Sizes, Transition
+from plas_jax.commands.throughput_cases import Case, first_batch, method_of
+from plas_jax.training.chunk import run_chunk
+from plas_jax.training.layout import run_mesh, use_every_core
+from plas_jax.training.sweep import compile_only
 
-OBSERVATION, ACTION, ROWS, PERTURBATION_LIMIT = 17, 6, 100_000, 0.05
-ALGORITHMS = {"behaviour": behaviour.BEHAVIOUR, "plas": plas.PLAS}
 PRODUCT = "product"
 PRODUCT_SIZES = (1024, 1536, 2048)
-
-
-class Case(NamedTuple):
-    """What one process measures: an algorithm or a matrix product, on the cores divided into so many devices."""
-
-    algorithm: str
-    widths: str
-    runs: int
-    devices: int
 
 
 class Figures(NamedTuple):
@@ -51,55 +36,10 @@ class Figures(NamedTuple):
     peak_memory: int  # bytes, set-up included
 
 
-def preset_of(widths: str) -> Preset:
-    """The paper's constants, at its widths or with every layer as wide as `widths` says."""
-    if widths == "paper":
-        return PAPER
-    width = int(widths)
-    return PAPER._replace(policy=plas.Architecture((width, width), (width, width), width, PAPER.policy.batch_size))
-
-
-def random_transitions(mesh: Mesh) -> Transition:
-    """A data set of standard normal observations and rewards and uniform actions, on every device."""
-    generator = np.random.default_rng(0)
-    observation, next_observation = generator.standard_normal((2, ROWS, OBSERVATION), np.float32)
-    action = generator.uniform(-1, 1, (ROWS, ACTION)).astype(np.float32)
-    reward = generator.standard_normal(ROWS, np.float32)
-    transitions = Transition(observation, action, reward, next_observation, np.ones(ROWS, np.float32))
-    return on_all(mesh, transitions)
-
-
-def first_batch(case: Case, mesh: Mesh) -> tuple[Batch, Runs]:
-    """The runs before their first update, laid out as a sweep lays them out.
-
-    Parameters are uniform numbers: speed does not depend on them, and compiling their initial law takes long.
-    """
-    preset, key, one = preset_of(case.widths), jax.random.key(0), Sizes.of(OBSERVATION, ACTION)
-    generator, sizes = np.random.default_rng(0), stacked_sizes([one] * case.runs)
-
-    def random(shapes: Any) -> Any:
-        return jax.tree.map(lambda leaf: 0.04 * generator.random((case.runs, *leaf.shape), np.float32) - 0.02, shapes)
-
-    cvae_architecture = preset.behaviour_architecture()
-    cvae = random(jax.eval_shape(lambda: behaviour.init(key, cvae_architecture, one)).cvae.parameters)
-    knobs: Any = preset.behaviour_knobs
-    if case.algorithm == "behaviour":
-        state: Any = jax.vmap(partial(behaviour.around, cvae_architecture))(sizes, cvae)
-    else:
-        shapes = jax.eval_shape(lambda: plas.init(key, preset.policy, one, None))
-        networks = random((shapes.policy.parameters, shapes.critics.parameters))
-        state = jax.vmap(partial(plas.around, preset.policy))(sizes, cvae, *networks)
-        knobs = preset.knobs._replace(perturbation_limit=PERTURBATION_LIMIT)
-    start, size, healthy = (np.full(case.runs, number, np.int32) for number in (0, ROWS, HEALTHY))
-    knobs = jax.tree.map(lambda leaf: np.full(case.runs, leaf, np.float32), knobs)
-    return on_runs(mesh, (Batch(state, healthy), Runs(jax.random.split(key, case.runs), start, size, knobs)))
-
-
 def training_rates(case: Case, seconds: float) -> Iterator[float]:
     """The seconds that compiling took, then run-updates/s of one chunk of about `seconds` after another, for ever."""
-    mesh, algorithm = run_mesh(case.runs), ALGORITHMS[case.algorithm]
-    transitions = random_transitions(mesh)
-    batch, runs = first_batch(case, mesh)
+    mesh, algorithm = run_mesh(case.runs), method_of(case.algorithm, case.widths).phase.algorithm
+    batch, runs, transitions = first_batch(case, mesh)
     started = time.perf_counter()
     batch = compile_only(algorithm, mesh, batch, runs, transitions)
     yield time.perf_counter() - started
