@@ -108,7 +108,7 @@ def test_every_output_of_smoke_says_so(finished):
 
 def test_progress_has_phases_speed_and_time_left(finished):
     lines = finished[1].stderr.splitlines()
-    for phase in ("train CVAEs", "train policies", "evaluate CVAE priors", "evaluate at 40"):
+    for phase in ("train CVAEs", "train policies", "evaluate CVAEs", "evaluate at 40"):
         assert any(line.startswith(phase) for line in lines), phase
     assert any("run-updates/s" in line and "to go" in line for line in lines)
 

@@ -4,6 +4,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from plas_jax.algorithms.published_methods import METHODS
 from plas_jax.commands.scores_request import Request
 from plas_jax.commands.sweep_data import Described
 from plas_jax.commands.sweep_groups import Group
@@ -33,7 +34,7 @@ def scores_manifest(asked: Request, described: Described) -> dict[str, Any]:
 def added(
     manifest: dict[str, Any], asked: Request, groups_of: Mapping[str, Sequence[Group]], described: Described
 ) -> None:
-    """Add a record for each method that has none yet.
+    """Add a record for each method that has none yet; this project's methods stand in their order, others behind them.
 
     Raises `ValueError`, one line, where a method is there already with other values for its knobs.
     """
@@ -46,6 +47,9 @@ def added(
                 raise ValueError(
                     f"{asked.output} has {method.name} with other {name}: {before[name]}, not {record[name]}"
                 )
+    order = list(METHODS)
+    places = {name: order.index(name) if name in order else len(order) for name in manifest["methods"]}
+    manifest["methods"] = {name: manifest["methods"][name] for name in sorted(places, key=lambda name: places[name])}
     manifest["complete"] = all(record["complete"] for record in manifest["methods"].values())
 
 

@@ -80,7 +80,9 @@ class Sweep:
             batch = trained
         name = self.method.first_name
         if name and not any(row.algorithm == name for row in self.results):
-            self._evaluate(part, batch, runs, self._stage(part), 0, "evaluate CVAE priors", sweep.FIRST_EVALUATION)
+            stage = self._stage(part)
+            self._evaluate(part, batch, runs, stage, 0, f"evaluate {phase.trains}", sweep.FIRST_EVALUATION)
+            stage.close()
             # The policies' first evaluation takes about as much longer as there are more of them.
             self.evaluation_seconds *= len(self.last.cells) / len(part.cells)
         return batch
