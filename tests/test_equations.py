@@ -18,7 +18,7 @@ from plas_jax.types import Axis, Sizes, Transition
 
 either = pytest.mark.parametrize("compiled", [lambda f: f, jax.jit], ids=["plain", "jitted"])
 SIZES = Sizes.of(4, 2)
-CVAE_ARCHITECTURE = behaviour.Architecture(width=8, batch_size=3)
+CVAE_ARCHITECTURE = behaviour.Architecture(cvae_width=8, batch_size=3)
 ARCHITECTURE = plas.Architecture(policy_widths=(8, 8), critic_widths=(8, 8), cvae_width=8, batch_size=3)
 KNOBS = plas.Knobs(0.3, 0.5, 0.75, 0.9, 0.25, 1e-3, 1e-2)
 
