@@ -315,7 +315,9 @@ def test_actions_and_noise_are_zero_in_padded_dimensions(name):
         state, true = run_of(batch.state, place), true_sizes(run)
         rows = minibatch(jax.random.key(9), ROWS.transitions, ROWS.start[run.dataset], ROWS.size[run.dataset], BATCH)
         assert (rows.action[:, true.action.true :] == 0).all()
-        action = np.asarray(case.algorithm.act(state, rows.observation, None, run.knobs))
+        acting_noise = case.algorithm.acting_noise or (lambda *_: None)
+        drawn = acting_noise(jax.random.key(7), state.architecture, state.sizes, BATCH)
+        action = np.asarray(case.algorithm.act(state, rows.observation, drawn, run.knobs))
         assert (action[:, true.action.true :] == 0).all()
         assert (action[:, : true.action.true] != 0).all()
         for noise in jax.tree.leaves(case.algorithm.noise(jax.random.key(8), state.architecture, state.sizes)):
