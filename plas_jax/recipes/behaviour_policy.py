@@ -26,12 +26,16 @@ class BehaviourPolicy(NamedTuple):
     log_std: tuple[np.ndarray, np.ndarray]
 
     def sample(self, observation: np.ndarray, noise: np.ndarray) -> np.ndarray:
-        """tanh(mean + std·noise); `[episodes, observation]` and `[episodes, action]`, to float32 actions."""
-        features = np.asarray(observation, np.float32)
+        """tanh(mean + std·noise); `[episodes, observation]` and `[episodes, action]`, to float32 actions.
+
+        Every row is a product of its own: of several rows at once, a library may round each by its place among them,
+        and what an episode does would depend on how many run beside it.
+        """
+        features = np.asarray(observation, np.float32)[:, None]
         for kernel, bias in self.layers:
             features = np.maximum(features @ kernel + bias, 0.0)
-        mean = features @ self.mean[0] + self.mean[1]
-        log_std = np.clip(features @ self.log_std[0] + self.log_std[1], *LOG_STD_RANGE)
+        mean = (features @ self.mean[0] + self.mean[1])[:, 0]
+        log_std = np.clip(features @ self.log_std[0] + self.log_std[1], *LOG_STD_RANGE)[:, 0]
         return np.tanh(mean + np.exp(log_std) * noise.astype(np.float32))
 
 

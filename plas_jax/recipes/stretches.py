@@ -11,8 +11,6 @@ from plas_jax.datasets.catalogue import Dataset, parts
 from plas_jax.recipes.behaviour_policy import BehaviourPolicy, load_policies, shipped
 from plas_jax.recipes.rollout import Behaviour, Columns, roll_out, stream
 
-# A matrix product may round a row differently in a batch of another size; in blocks of one size it never does.
-BLOCK = 16
 # D4RL's v0 file of this name: 1,000,000 rows of expert, then all 200,919 of medium-replay (D4RL#19).
 SHARES = {"medium-expert-a": (1_000_000, 200_919)}
 
@@ -34,16 +32,7 @@ UNIFORM = Behaviour(noise=_uniform, act=lambda observation, noise: noise.astype(
 
 def sampled(policy: BehaviourPolicy) -> Behaviour:
     """The behaviour that samples a policy: its actions with standard normal noise."""
-
-    def act(observation: np.ndarray, noise: np.ndarray) -> np.ndarray:
-        episodes = len(observation)
-        padding = ((0, -episodes % BLOCK), (0, 0))
-        observation, noise = np.pad(observation, padding), np.pad(noise, padding)
-        blocks = range(0, len(observation), BLOCK)
-        actions = [policy.sample(observation[i : i + BLOCK], noise[i : i + BLOCK]) for i in blocks]
-        return np.concatenate(actions)[:episodes]
-
-    return Behaviour(lambda generator, shape: generator.standard_normal(shape), act)
+    return Behaviour(lambda generator, shape: generator.standard_normal(shape), policy.sample)
 
 
 def weights_of(dataset: Dataset, folder: Path) -> list[Path]:
