@@ -1,6 +1,7 @@
 """Tables 2 and 3: choosing settings, intervals by hand, numbers of others, and what must never be hidden."""
 
 import csv
+import json
 from math import isnan, nan
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from matplotlib.image import imread
 
 from plas_jax.datasets.catalogue import ENVIRONMENTS, normalised_score
-from plas_jax.evaluation.rows import Row
+from plas_jax.evaluation.rows import Row, read_rows
 from plas_jax.reports.published_scores import published_scores
 from plas_jax.reports.score_csv import score_csv
 from plas_jax.reports.score_figures import grid_of, score_figure
@@ -528,3 +529,11 @@ def test_figure_draws_every_method_seed_cross_and_reference(tmp_path):
     with pytest.raises(ValueError, match="nothing to draw"):
         score_figure([], {}, tmp_path / "none.png")
     assert [file.name for file in tmp_path.iterdir()] == ["scores.png"]
+
+
+def test_the_kept_tables_are_what_their_rows_say():
+    kept = Path(__file__).parents[1] / "docs" / "tables_2_and_3"
+    rows, manifest = read_rows(kept / "results.csv"), json.loads((kept / "manifest.json").read_text())
+    assert score_tables(rows, manifest) == (kept / "tables_2_and_3.md").read_text()
+    with (kept / "scores.csv").open() as file:
+        assert {line["algorithm"] for line in csv.DictReader(file)} - {"cvae_prior"} == set(manifest["methods"])

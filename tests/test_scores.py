@@ -124,6 +124,7 @@ def test_what_is_finished_is_not_trained_again(table, data):
     assert {name: (folder / name).read_bytes() for name in before} == before
 
 
+@pytest.mark.slow
 def test_a_methods_runs_do_not_depend_on_the_company(table, data, tmp_path):
     done = call(*SHORT, "--algorithms=bcq", f"--data_dir={data}", f"--output={tmp_path / 'alone'}")
     assert done.returncode == 0, done.stderr
@@ -131,6 +132,7 @@ def test_a_methods_runs_do_not_depend_on_the_company(table, data, tmp_path):
     assert read_rows(tmp_path / "alone" / "results.csv") == rows
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("phase", ["brac_v: train behaviour policies", "bcq: evaluate at 40"])
 def test_a_table_resumes_to_the_same_bytes(table, data, tmp_path, phase):
     folder = tmp_path / "stopped"
