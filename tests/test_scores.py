@@ -2,36 +2,25 @@
 
 import csv
 import json
-import os
-import signal
 import subprocess
-import sys
+from functools import partial
 from pathlib import Path
 
+import by_subprocess
 import numpy as np
 import pytest
+from by_subprocess import ROOT, interrupt_at
 from matplotlib.image import imread
 
 from plas_jax.commands.scores_request import DATASETS, request
 from plas_jax.datasets.catalogue import parse
 from plas_jax.evaluation.rows import read_rows
 
-ROOT = Path(__file__).parents[1]
-SCRIPT = str(ROOT / "benchmarks" / "d4rl_scores.py")
+SCRIPT = "d4rl_scores.py"
+command, call = partial(by_subprocess.command, SCRIPT), partial(by_subprocess.call, SCRIPT)
 OWN_METHOD = ROOT / "docs" / "own_method" / "filtered_cloning.py"
 TWO_ROBOTS = "--datasets=walker2d-medium-r1,hopper-random-r1"
 SHORT = ["--preset=smoke", TWO_ROBOTS, "--seeds=2"]
-
-
-def command(*arguments):
-    environment = os.environ.copy()
-    environment.pop("D4RL_DATASET_DIR", None)
-    return [sys.executable, SCRIPT, *map(str, arguments)], environment
-
-
-def call(*arguments, **options):
-    words, environment = command(*arguments)
-    return subprocess.run(words, env=environment, capture_output=True, text=True, check=False, **options)
 
 
 @pytest.fixture(scope="module")
@@ -137,13 +126,8 @@ def test_a_methods_runs_do_not_depend_on_the_company(table, data, tmp_path):
 def test_a_table_resumes_to_the_same_bytes(table, data, tmp_path, phase):
     folder = tmp_path / "stopped"
     words, environment = command(*SHORT, "--algorithms=brac_v,bcq", f"--data_dir={data}", f"--output={folder}")
-    with subprocess.Popen(words, env=environment, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as running:
-        for line in running.stderr:
-            if line.startswith(phase):
-                running.send_signal(signal.SIGINT)
-                break
-        running.communicate(timeout=120)
-    assert running.returncode in (0, 130)  # 0: the last phase may be over before the signal is seen
+    status = interrupt_at(phase, words, environment)
+    assert status in (0, 130)  # 0: the last phase may be over before the signal is seen
     done = subprocess.run([*words, "--resume"], env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     rows = [row for row in read_rows(table[0] / "results.csv") if row.algorithm in ("brac_v", "bcq")]

@@ -3,46 +3,25 @@
 import csv
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
+from functools import partial
 
+import by_subprocess
 import numpy as np
 import pytest
+from by_subprocess import ROOT, interrupt_at
 
 from plas_jax.algorithms.presets import PRESETS
 from plas_jax.datasets import d4rl_files
 from plas_jax.datasets.catalogue import ENVIRONMENTS
 from plas_jax.evaluation.rows import Row, read_rows
 
-ROOT = Path(__file__).parents[1]
-SCRIPT = str(ROOT / "benchmarks" / "sweep_perturbation.py")
+SCRIPT = "sweep_perturbation.py"
+command, call = partial(by_subprocess.command, SCRIPT), partial(by_subprocess.call, SCRIPT)
 TWO_ROBOTS = "--datasets=hopper-random-r1,halfcheetah-medium-r1"
 SHORT = ["--preset=smoke", TWO_ROBOTS, "--seeds=2", "--perturbation_limits=0,0.1"]
-
-
-def command(*arguments, home=None):
-    environment = os.environ | ({"HOME": str(home)} if home else {})
-    environment.pop("D4RL_DATASET_DIR", None)
-    return [sys.executable, SCRIPT, *map(str, arguments)], environment
-
-
-def call(*arguments, home=None, **options):
-    words, environment = command(*arguments, home=home)
-    return subprocess.run(words, env=environment, capture_output=True, text=True, check=False, **options)
-
-
-def interrupt_at(phase, words, environment):
-    """Send Ctrl-C as soon as a phase is seen; returns the exit status."""
-    with subprocess.Popen(words, env=environment, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as running:
-        for line in running.stderr:
-            if line.startswith(phase):
-                running.send_signal(signal.SIGINT)
-                break
-        running.communicate(timeout=120)
-    return running.returncode
 
 
 @pytest.fixture(scope="module")

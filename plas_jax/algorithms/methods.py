@@ -1,6 +1,6 @@
 """What a method is beyond its functions: the trainings it consists of, its constants, and what it asks of the data."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from plas_jax.types import Algorithm
@@ -44,12 +44,22 @@ class Method(NamedTuple):
 
     def for_dataset(self, dataset: str) -> "Method":
         """The method with the constants and shapes of a data set named as D4RL does."""
-        knobs, shapes = self.knobs_of(dataset), self.shapes_of(dataset)
-        return self.changed(
-            lambda phase: phase._replace(
-                knobs=with_fields(phase.knobs, knobs), architecture=with_fields(phase.architecture, shapes)
-            )
-        )
+        shaped = self.with_shapes_of(dataset)
+        return shaped.changed(lambda phase: phase._replace(knobs=self.run_knobs(phase, dataset)))
+
+    def with_shapes_of(self, dataset: str) -> "Method":
+        """The method with the shapes of a data set, but with the knobs of none."""
+        shapes = self.shapes_of(dataset)
+        return self.changed(lambda phase: phase._replace(architecture=with_fields(phase.architecture, shapes)))
+
+    def run_knobs(self, phase: Phase, dataset: str, swept: Iterable[tuple[str, float]] = ()) -> Any:
+        """The knobs of one run: a phase's, with those of its data set, with those that are swept."""
+        return with_fields(phase.knobs, {**self.knobs_of(dataset), **dict(swept)})
+
+    def inputs(self, sizes: Any, first_state: Any, statistics: Any) -> tuple:
+        """What the last phase's `init` takes behind the architecture, of what there is to give."""
+        inherited = () if self.inherit is None else (self.inherit(first_state),)
+        return (sizes, *inherited, *((statistics,) if self.uses_statistics else ()))
 
 
 def with_fields(of: Any, values: Mapping[str, Any]) -> Any:

@@ -17,9 +17,9 @@ from plas_jax.commands.interruption import Interrupted
 from plas_jax.commands.invocation import invoke
 from plas_jax.commands.output_folder import OutputFolder
 from plas_jax.commands.progress import Watch, clock
-from plas_jax.commands.scores_manifest import added, scores_manifest
+from plas_jax.commands.scores_manifest import added, is_complete, scores_manifest
 from plas_jax.commands.scores_request import Request, request
-from plas_jax.commands.sweep import Sweep
+from plas_jax.commands.sweep import run_groups
 from plas_jax.commands.sweep_groups import Group, groups, lines
 from plas_jax.commands.sweep_manifest import same_data
 from plas_jax.datasets.folders import whole_file
@@ -97,15 +97,20 @@ def _train_all(asked: Request, folder: OutputFolder, earlier: dict[str, Any] | N
     folder.write_manifest(manifest)
     if asked.preset.name == "smoke":
         watch.say("smoke: too short to mean anything")
+    tables = ""
     try:
         for method in asked.methods:
-            if not manifest["methods"][method.name]["complete"]:
-                _train(groups_of[method.name], shelf, folder, manifest, watch)
-                report(folder, manifest)  # so that a table is there after every method
+            record, of = manifest["methods"][method.name], groups_of[method.name]
+            if not record["complete"]:
+                tables = ""
+                run_groups(of, shelf, folder, manifest, record, watch, partial(_titled, method.name, len(of)))
+                manifest["complete"] = is_complete(manifest)
+                folder.write_manifest(manifest)
+                tables = report(folder, manifest)  # so that a table is there after every method
     except Interrupted:
         watch.say(f"stopped; the same command with --output={folder.path} --resume goes on")
     if folder.rows.exists():
-        print(report(folder, manifest))
+        print(tables or report(folder, manifest))
     watch.say(f"{folder.path} after {clock(time.monotonic() - started)}")
     return 0 if all(manifest["methods"][method.name]["complete"] for method in asked.methods) else 130
 
@@ -123,23 +128,9 @@ def _shelf(asked: Request, watch: Watch) -> sweep_data.Shelf:
     return sweep_data.Shelf(files, needs)
 
 
-def _train(
-    of: list[Group], shelf: sweep_data.Shelf, folder: OutputFolder, manifest: dict[str, Any], watch: Watch
-) -> None:
-    """One method on each of its groups."""
-    record = manifest["methods"][of[0].method.name]
-    for group in of:
-        if not record["groups"][group.name]["complete"]:
-            title = partial(_titled, group.name if len(of) > 1 else group.method.name)
-            note = partial(folder.write_manifest, manifest)
-            Sweep(group, shelf.of(group.datasets), folder, record, note, watch, title).run()
-    record["complete"] = True
-    manifest["complete"] = all(each["complete"] for each in manifest["methods"].values())
-    folder.write_manifest(manifest)
-
-
-def _titled(name: str, phase: str) -> str:
-    return f"{name}: {phase}"
+def _titled(method: str, groups_in_all: int, group: str, phase: str) -> str:
+    """A phase's name with its method's, or with its group's where there are several."""
+    return f"{method if groups_in_all == 1 else group}: {phase}"
 
 
 def report(folder: OutputFolder, manifest: dict[str, Any]) -> str:

@@ -39,8 +39,7 @@ def added(
     Raises `ValueError`, one line, where a method is there already with other values for its knobs.
     """
     for method in asked.methods:
-        grid = {name: list(values) for name, values in method.grid}
-        record = _record(groups_of[method.name], described) | {"grid": grid}
+        record = _record(groups_of[method.name], described)
         before = manifest["methods"].setdefault(method.name, record)
         for name in ("grid", "constants"):
             if before[name] != record[name]:
@@ -50,7 +49,12 @@ def added(
     order = list(METHODS)
     places = {name: order.index(name) if name in order else len(order) for name in manifest["methods"]}
     manifest["methods"] = {name: manifest["methods"][name] for name in sorted(places, key=lambda name: places[name])}
-    manifest["complete"] = all(record["complete"] for record in manifest["methods"].values())
+    manifest["complete"] = is_complete(manifest)
+
+
+def is_complete(manifest: dict[str, Any]) -> bool:
+    """Whether every method that was ever asked for is."""
+    return all(record["complete"] for record in manifest["methods"].values())
 
 
 def _record(of: Sequence[Group], described: Described) -> dict[str, Any]:
@@ -72,6 +76,7 @@ def _record(of: Sequence[Group], described: Described) -> dict[str, Any]:
         },
         **circumstances(),
         **progress(of),
+        "grid": {name: list(values) for name, values in method.grid},
     }
 
 

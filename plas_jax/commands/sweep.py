@@ -1,8 +1,9 @@
 """One method on one shape group, from first weights to rows: phases, evaluations, checkpoints between chunks."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from plas_jax.algorithms.methods import Phase
 from plas_jax.commands.interruption import Interruption
 from plas_jax.commands.output_folder import OutputFolder
 from plas_jax.commands.progress import Watch
-from plas_jax.commands.sweep_data import SweepData
+from plas_jax.commands.sweep_data import Shelf, SweepData
 from plas_jax.commands.sweep_groups import Group
 from plas_jax.commands.sweep_rows import Played, label, rows_of
 from plas_jax.evaluation.returns import Stage, episode_seeds
@@ -24,9 +25,27 @@ from plas_jax.training.executables import Executables
 from plas_jax.training.layout import on_all, on_runs
 
 CHECKPOINT_SECONDS = 120.0
-
-
 NAMES = {sweep.FIRST_PHASE: "behaviour", sweep.LAST_PHASE: "policy"}  # of checkpoints and executables
+
+
+def run_groups(
+    of: Sequence[Group],
+    shelf: Shelf,
+    folder: OutputFolder,
+    manifest: dict[str, Any],
+    record: dict[str, Any],
+    watch: Watch,
+    title: Callable[[str, str], str],
+) -> None:
+    """Run those of a method's groups that its record, a part of the manifest, does not have as complete.
+
+    `title(group, phase)` is a phase's name as a user watches it. Raises `Interrupted` as `Sweep.run` does.
+    """
+    note = partial(folder.write_manifest, manifest)
+    for group in of:
+        if not record["groups"][group.name]["complete"]:
+            Sweep(group, shelf.of(group.datasets), folder, record, note, watch, partial(title, group.name)).run()
+    record["complete"] = True
 
 
 class Sweep:
@@ -47,14 +66,8 @@ class Sweep:
         title: Callable[[str], str],
     ):
         self.group, self.method, self.protocol = group, group.method, group.protocol
-        self.data, self.folder, self.record, self.note, self.watch, self.title = (
-            data,
-            folder,
-            record,
-            note,
-            watch,
-            title,
-        )
+        self.data, self.folder, self.watch = data, folder, watch
+        self.record, self.note, self.title = record, note, title
         names = [dataset.name for dataset in group.datasets]
         self.pairs = sweep.pairs(names, group.seeds)
         self.sizes = sweep.stacked_sizes([data.sizes[pair.dataset] for pair in self.pairs])
@@ -88,11 +101,11 @@ class Sweep:
         return batch
 
     def _train_last(self, first: Batch | None) -> None:
-        inputs: tuple = (self.sizes,)
-        if first is not None and self.method.inherit is not None:
-            inputs = (*inputs, self.method.inherit(first.state))
-        if self.method.uses_statistics:
-            inputs = (*inputs, self.data.statistics_of([pair.dataset for pair in self.pairs]))
+        inputs = self.method.inputs(
+            self.sizes,
+            None if first is None else first.state,
+            self.data.statistics_of([pair.dataset for pair in self.pairs]),
+        )
         diverged = None if first is None else np.asarray(first.diverged_at)[: len(self.pairs)]
         batch, runs = sweep.first_batch(self.last, self.data.rows, self.pairs, inputs, diverged)
         del first, inputs  # each run has its own copy by now; at the paper's widths CVAEs are half a gigabyte

@@ -41,8 +41,10 @@ class SweepData(NamedTuple):
     described: Described
     statistics: list[Statistics]  # padded; empty where nobody needs them
 
-    def statistics_of(self, datasets: Sequence[int]) -> Statistics:
-        """The statistics of these data sets, each leaf `[len(datasets), …]`."""
+    def statistics_of(self, datasets: Sequence[int]) -> Statistics | None:
+        """The statistics of these data sets, each leaf `[len(datasets), …]`; None where nobody needs them."""
+        if not self.statistics:
+            return None
         return jax.tree.map(lambda *of: np.stack(of), *(self.statistics[place] for place in datasets))
 
 

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from plas_jax.algorithms.methods import Method, Protocol, with_fields
+from plas_jax.algorithms.methods import Method, Protocol
 from plas_jax.datasets.catalogue import ENVIRONMENTS, Dataset
 from plas_jax.training.layout import run_mesh
 from plas_jax.types import Sizes, Statistics
@@ -55,13 +55,13 @@ def groups(
     for dataset in datasets:
         facts = dataset.environment
         shape = () if facts.name in ENVIRONMENTS else (facts.observation_size, facts.action_size)
-        members.setdefault((_shapes(method.for_dataset(dataset.name)), shape), []).append(dataset)
+        members.setdefault((_shapes(method.with_shapes_of(dataset.name)), shape), []).append(dataset)
     names = [_name(method, found[0].name, shape) for (_, shape), found in members.items()]
     return [
         # What differs may be neither the CVAE's width nor the environment.
         Group(
             name if names.count(name) == 1 else f"{name}-{place}",
-            _shaped(method, found[0].name),
+            method.with_shapes_of(found[0].name),  # its data sets may differ in knobs
             protocol,
             tuple(found),
             seeds,
@@ -75,14 +75,8 @@ def _shapes(method: Method) -> tuple:
     return method.phase.architecture, method.first and method.first.architecture
 
 
-def _shaped(method: Method, dataset: str) -> Method:
-    """The method with the shapes of a data set, but with the knobs of none: a group's sets may differ in them."""
-    shapes = method.shapes_of(dataset)
-    return method.changed(lambda phase: phase._replace(architecture=with_fields(phase.architecture, shapes)))
-
-
 def _name(method: Method, dataset: str, shape: tuple) -> str:
-    width = getattr(method.for_dataset(dataset).phase.architecture, "cvae_width", None)
+    width = getattr(method.with_shapes_of(dataset).phase.architecture, "cvae_width", None)
     return "-".join(map(str, (method.name, *([] if width is None else [width]), *shape)))
 
 
@@ -112,17 +106,14 @@ def memory(group: Group, rows: int) -> Memory:
 
 def _state_bytes(method: Method, sizes: Sizes) -> tuple[int, int]:
     """Bytes of one run's state in the first phase, 0 where there is none, and in the last."""
-    key, first_bytes = jax.random.key(0), 0
-    inputs: tuple = ()
+    key, first_bytes, state = jax.random.key(0), 0, None
     if method.first is not None:
         first = method.first
         state = jax.eval_shape(lambda: first.algorithm.init(key, first.architecture, sizes))
         first_bytes = _bytes(state)
-        inputs = () if method.inherit is None else (method.inherit(state),)
-    if method.uses_statistics:
-        of_observations = jax.ShapeDtypeStruct((sizes.observation.padded,), jnp.float32)
-        inputs = (*inputs, Statistics(of_observations, of_observations, jax.ShapeDtypeStruct((), jnp.float32)))
-    phase = method.phase
+    of_observations = jax.ShapeDtypeStruct((sizes.observation.padded,), jnp.float32)
+    known = Statistics(of_observations, of_observations, jax.ShapeDtypeStruct((), jnp.float32))
+    phase, (_, *inputs) = method.phase, method.inputs(sizes, state, known)
     last = jax.eval_shape(lambda *given: phase.algorithm.init(key, phase.architecture, sizes, *given), *inputs)
     return first_bytes, _bytes(last)
 

@@ -15,7 +15,7 @@ from plas_jax.commands.interruption import Interrupted
 from plas_jax.commands.invocation import invoke
 from plas_jax.commands.output_folder import OutputFolder
 from plas_jax.commands.progress import Watch, clock
-from plas_jax.commands.sweep import Sweep
+from plas_jax.commands.sweep import run_groups
 from plas_jax.commands.sweep_groups import groups, lines
 from plas_jax.commands.sweep_manifest import first_manifest, same_data
 from plas_jax.commands.sweep_request import Request, request
@@ -95,13 +95,7 @@ def _sweep(asked: Request, folder: OutputFolder, earlier: dict[str, Any] | None,
     if preset.name == "smoke":
         watch.say("smoke: too short to mean anything")
     try:
-        for group in of:
-            if not manifest["groups"][group.name]["complete"]:
-                # A phase is named with its group where there are several.
-                title = partial(_titled, group.name) if len(of) > 1 else str
-                note = partial(folder.write_manifest, manifest)
-                Sweep(group, shelf.of(group.datasets), folder, manifest, note, watch, title).run()
-        manifest["complete"] = True
+        run_groups(of, shelf, folder, manifest, manifest, watch, partial(_titled, len(of)))
     except Interrupted:
         watch.say(f"stopped; go on with: --preset={preset.name} --output={folder.path} --resume")
     folder.write_manifest(manifest)
@@ -111,8 +105,9 @@ def _sweep(asked: Request, folder: OutputFolder, earlier: dict[str, Any] | None,
     return 0 if manifest["complete"] else 130
 
 
-def _titled(group: str, phase: str) -> str:
-    return f"{phase} ({group})"
+def _titled(groups_in_all: int, group: str, phase: str) -> str:
+    """A phase's name, with its group's where there are several."""
+    return phase if groups_in_all == 1 else f"{phase} ({group})"
 
 
 def report(folder: OutputFolder, manifest: dict[str, Any]) -> str:

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from plas_jax.algorithms.methods import Method, with_fields
+from plas_jax.algorithms.methods import Method
 from plas_jax.commands.sweep_groups import Group
 from plas_jax.datasets.catalogue import normalised_score
 from plas_jax.evaluation.returns import Returns
@@ -34,7 +34,7 @@ def rows_of(group: Group, pairs: Sequence[Pair], part: Part, played: Played) -> 
     method = group.method
     for place, cell in enumerate(part.cells):
         pair = pairs[cell.pair]
-        knobs = with_fields(method.phase.knobs, {**method.knobs_of(pair.name), **dict(cell.swept)})
+        knobs = method.run_knobs(method.phase, pair.name, cell.swept)
         environment = group.datasets[pair.dataset].environment
         returns, lengths = played.returns.episode_return[place], played.returns.episode_length[place]
         scores = normalised_score(environment, returns)

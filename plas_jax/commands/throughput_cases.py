@@ -91,14 +91,12 @@ def first_batch(case: Case, mesh: Mesh) -> tuple[Batch, Runs, Transition]:
     """
     method = method_of(case.algorithm, case.widths)
     rows, pairs = random_rows(method.uses_next_actions), [sweep.Pair(0, DATASET, seed=0)]
-    inputs: tuple = (sweep.stacked_sizes([Sizes.of(OBSERVATION, ACTION)]),)
-    if method.first is not None and method.inherit is not None:
-        untrained, _ = sweep.first_batch(sweep.part(method, sweep.FIRST_PHASE, pairs), rows, pairs, inputs)
-        inputs = (*inputs, method.inherit(untrained.state))
-    if method.uses_statistics:
-        # As if every transition were an episode.
-        known = statistics(rows.transitions, rows.transitions.reward)
-        inputs = (*inputs, jax.tree.map(lambda leaf: np.asarray(leaf)[None], known))
+    sizes, untrained = sweep.stacked_sizes([Sizes.of(OBSERVATION, ACTION)]), None
+    if method.first is not None:
+        untrained = sweep.first_batch(sweep.part(method, sweep.FIRST_PHASE, pairs), rows, pairs, (sizes,))[0].state
+    # As if every transition were an episode.
+    known = statistics(rows.transitions, rows.transitions.reward)
+    inputs = method.inputs(sizes, untrained, jax.tree.map(lambda leaf: np.asarray(leaf)[None], known))
     batch, run = sweep.first_batch(sweep.part(method, sweep.LAST_PHASE, pairs), rows, pairs, inputs)
 
     def repeated(leaf: Any) -> np.ndarray:

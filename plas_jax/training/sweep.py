@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 
-from plas_jax.algorithms.methods import Method, Phase, with_fields
+from plas_jax.algorithms.methods import Method, Phase
 from plas_jax.datasets.minibatch import Rows
 from plas_jax.training.chunk import HEALTHY, Batch, Runs, run_chunk
 from plas_jax.training.layout import on_runs, run_mesh
@@ -94,13 +94,10 @@ class Part(NamedTuple):
 
 
 def part(method: Method, draws: int, of: Sequence[Pair]) -> Part:
-    """A method's first phase, a run for each pair, or its last one, a run for each pair and swept knobs.
-
-    A run's knobs are its phase's, with those of its data set, with those that are swept.
-    """
+    """A method's first phase, a run for each pair, or its last one, a run for each pair and swept knobs."""
     phase, grid = (method.first, ()) if draws == FIRST_PHASE and method.first else (method.phase, method.grid)
     runs_of = cells(of, grid)
-    knobs = [with_fields(phase.knobs, {**method.knobs_of(of[cell.pair].name), **dict(cell.swept)}) for cell in runs_of]
+    knobs = [method.run_knobs(phase, of[cell.pair].name, cell.swept) for cell in runs_of]
     return Part(draws, phase, runs_of, knobs, run_mesh(len(runs_of)))
 
 

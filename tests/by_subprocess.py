@@ -1,0 +1,32 @@
+"""Commands as a user calls them: a script of `benchmarks` in a process of its own, called or stopped."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+
+
+def command(script, *arguments, home=None):
+    """The words that call a script of `benchmarks`, and an environment that knows no folder of data."""
+    environment = os.environ | ({"HOME": str(home)} if home else {})
+    environment.pop("D4RL_DATASET_DIR", None)
+    return [sys.executable, str(ROOT / "benchmarks" / script), *map(str, arguments)], environment
+
+
+def call(script, *arguments, home=None, **options):
+    words, environment = command(script, *arguments, home=home)
+    return subprocess.run(words, env=environment, capture_output=True, text=True, check=False, **options)
+
+
+def interrupt_at(phase, words, environment):
+    """Send Ctrl-C as soon as a phase is seen; returns the exit status."""
+    with subprocess.Popen(words, env=environment, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as running:
+        for line in running.stderr:
+            if line.startswith(phase):
+                running.send_signal(signal.SIGINT)
+                break
+        running.communicate(timeout=120)
+    return running.returncode
