@@ -168,10 +168,16 @@ def test_infinite_scores_have_no_mean():
 def test_spread_over_seeds_by_hand():
     rows = [episode(s, seed=i) for i, s in enumerate((10.0, 14.0, 12.0))]
     rows[1] = rows[1]._replace(diverged_at=900)
-    assert across_seeds(run_statistics(results(rows)))[Cell(HOPPER, "plas", 0.0)] == (12.0, 2.0, 3, 1)
+    found = across_seeds(run_statistics(results(rows)))[Cell(HOPPER, "plas", 0.0)]
+    assert found == (12.0, 2.0, 3, 1, (10.0, 14.0, 12.0))
+    # t of 2 degrees of freedom is 4.302653
+    assert found.interval == pytest.approx((12 - 4.302653 * 2 / 3**0.5, 12 + 4.302653 * 2 / 3**0.5))
+    # by seed, whatever the order of the rows: an interval by resampling depends on it
+    assert across_seeds(run_statistics(results(rows[::-1])))[Cell(HOPPER, "plas", 0.0)] == found
     single = across_seeds(run_statistics(results(rows[:1])))[Cell(HOPPER, "plas", 0.0)]
     assert single.mean == 10.0
     assert isnan(single.std)
+    assert all(map(isnan, single.interval))
 
 
 def test_a_diverged_seed_is_neither_dropped_nor_smoothed_over():
@@ -186,7 +192,7 @@ def test_a_diverged_seed_is_neither_dropped_nor_smoothed_over():
     assert isnan(broken.last)
     assert isnan(broken.mean_last)
     assert (broken.best, broken.diverged_at) == (30.0, 2500)
-    assert cells(table_1(rows, MANIFEST), HOPPER, "here")[2] == "— ± — †"
+    assert cells(table_1(rows, MANIFEST), HOPPER, "here")[2] == "— †"
 
 
 @pytest.mark.parametrize(
@@ -205,14 +211,22 @@ def test_rows_that_cannot_share_a_cell_are_refused(extra, complaint):
 
 def test_table_1_has_the_hand_worked_cells_beside_the_papers():
     table = table_1(sweep(limits=(0.0, 0.05, 0.3)), MANIFEST)
-    # ε = 0: seeds 25 and 35 (mean of evaluations at 2000 and 3000); their standard deviation is √50
-    assert cells(table, HOPPER, "here, r1, quick") == ["31.4", "20.0 ± 0.0", "30.0 ± 7.1", "35.0 ± 7.1", "60.0 ± 7.1"]
+    # ε = 0: seeds 25 and 35 (mean of evaluations at 2000 and 3000); their standard deviation is √50, and half of the
+    # interval 12.706 · √50 / √2 = 63.5
+    assert cells(table, HOPPER, "here, r1, quick") == [
+        "31.4", "20.0 [20.0, 20.0]", "30.0 [−33.5, 93.5]", "35.0 [−28.5, 98.5]", "60.0 [−3.5, 123.5]",
+    ]  # fmt: skip
     assert cells(table, "hopper-medium", "paper, v0") == ["—", "—", "32.9", "35.5", "—"]
-    assert cells(table, HOPPER, "last") == ["0", "35.0 ± 7.1", "30.0 ± 7.1", "35.0 ± 7.1"]
-    assert cells(table, HOPPER, "mean returns") == ["1000.0", "200.0", "300.0", "350.0", "600.0", "30.0"]
+    last, mean = "35.0 ± 7.1 [−28.5, 98.5]", "30.0 ± 7.1 [−33.5, 93.5]"
+    assert cells(table, HOPPER, "last") == ["0", last, mean, last]
+    assert cells(table, HOPPER, "mean returns") == [
+        "1000.0", "200.0 [200.0, 200.0]", "300.0 [−335.3, 935.3]", "350.0 [−285.3, 985.3]", "600.0 [−35.3, 1235.3]",
+        "30.0",
+    ]  # fmt: skip
     for said in ("made here by recipe: not D4RL's files", "no verdict is drawn across versions", "λ (clip_weight) 1;",
                  "σ (latent_limit) 2;", "dynamics d4rl", "float32", "mean of the last 2 evaluations, 2 episodes",
-                 "seeds 0, 1.", "over 2 seeds"):  # fmt: skip
+                 "seeds 0, 1.",
+                 "95 % interval of the mean (Student's t) over 2 seeds.", "±: standard deviation"):  # fmt: skip
         assert said in table
     assert not {"smoke", "incomplete", "†", "‡"} & set(table.replace(":", " ").split())
 
@@ -238,8 +252,10 @@ def test_data_without_score_references_have_their_returns(tmp_path):
     rows = [row._replace(score=math.nan) for row in sweep(name)]
     manifest = MANIFEST | {"datasets": {name: {"mean_return": -34.4, "score": None, "version": "own"}}}
     table = table_1(rows, manifest)
-    assert cells(table, name, "here, own, quick") == ["—", "— ± —", "— ± —", "— ± —"]
-    assert cells(table, name, "mean returns") == ["−34.4", "200.0", "300.0", "350.0", "—"]
+    assert cells(table, name, "here, own, quick") == ["—", "—", "—", "—"]
+    assert cells(table, name, "mean returns") == [
+        "−34.4", "200.0 [200.0, 200.0]", "300.0 [−335.3, 935.3]", "350.0 [−285.3, 985.3]", "—",
+    ]  # fmt: skip
     for draw in (score_curves, perturbation_panel):
         draw(rows, manifest, tmp_path / "figure.png")
         assert np.ptp(imread(tmp_path / "figure.png")) > 0
@@ -248,13 +264,13 @@ def test_data_without_score_references_have_their_returns(tmp_path):
 def test_table_1_flags_divergence_smoke_one_seed_and_what_is_missing():
     rows = [row._replace(diverged_at=2500) if row[2:4] == (1, 0.05) else row for row in sweep()]
     table = table_1(rows, MANIFEST)
-    assert cells(table, HOPPER, "here")[2:] == ["30.0 ± 7.1", "35.0 ± 7.1 †"]
+    assert cells(table, HOPPER, "here")[2:] == ["30.0 [−33.5, 93.5]", "35.0 [−28.5, 98.5] †"]
     assert "1 of 4 runs in all" in table
     assert "incomplete" not in table_1([row for row in rows if row.diverged_at is None or row.update < 3000], MANIFEST)
     smoke = table_1(sweep(seeds=1), {**MANIFEST, "preset": "smoke", "seeds": 1, "evaluations_in_mean": 5})
     assert "**smoke: too short to mean anything**" in smoke
-    assert "One seed: no spread." in smoke
-    assert cells(smoke, HOPPER, "here")[2] == "20.0 ± —"
+    assert "One seed: no interval." in smoke
+    assert cells(smoke, HOPPER, "here")[2] == "20.0"
     assert "mean of the last 5 evaluations (the shortest run has 3)" in smoke
 
 
@@ -266,8 +282,9 @@ def test_incomplete_sweeps_say_what_is_missing():
     assert "1 of 12 evaluations have fewer than 2 episodes" in table_1(rows[:-1], MANIFEST)
     missing = table_1(rows[:-6], MANIFEST)
     assert "**incomplete: 1 of 4 runs have no evaluation**" in missing
-    assert "35.0 ± 7.1" not in cells(missing, HOPPER, "here")
-    assert cells(missing, HOPPER, "here")[3] == "30.0 ± — ‡"
+    assert "35.0 [−28.5, 98.5]" not in cells(missing, HOPPER, "here")
+    assert cells(missing, HOPPER, "here")[3] == "30.0 ‡"
+    assert cells(missing, HOPPER, "mean returns")[3] == "300.0 ‡"
     assert "2 of 6 runs have no evaluation" in table_1(rows, {**MANIFEST, "seeds": [0, 1, 2]})
     assert "no policy has been evaluated yet" in table_1([], {})
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from matplotlib.image import imread
 
 from plas_jax.datasets.catalogue import ENVIRONMENTS, normalised_score
+from plas_jax.evaluation.intervals import interval as cell_interval
 from plas_jax.evaluation.rows import Row, read_rows
 from plas_jax.reports.published_scores import published_scores
 from plas_jax.reports.score_csv import score_csv
@@ -166,14 +167,14 @@ def test_a_setting_is_chosen_on_its_seeds_and_reported_on_the_others():
         {0.05: (50.0, 50.0, 50.0), 0.5: (49.0, 49.0, 51.0)},
     )
     page = score_tables(rows, manifest("plas+p"))
-    assert cells(page, "Table 3", HOPPER) == {"data set": HOPPER, "data": "31.4", "plas+p": "12.0 ± 2.0"}
+    assert cells(page, "Table 3", HOPPER) == {"data set": HOPPER, "data": "31.4", "plas+p": "12.0 [7.0, 17.0]"}
     assert cells(page, "Table 3", HOPPER, table=1) == {"data set": HOPPER, "plas+p": "ε=0.05"}
     assert "### Settings chosen on seeds 3, 4, 5" in page
     assert "reported seeds 0, 1, 2; settings chosen on seeds 3, 4, 5" in page
     assert "90.0" not in page
     assert "left out" not in page
     # nor where the manifest says how many seeds are reported but not which
-    assert cells(score_tables(rows, manifest("plas+p", seeds=3)), "Table 3", HOPPER)["plas+p"] == "12.0 ± 2.0"
+    assert cells(score_tables(rows, manifest("plas+p", seeds=3)), "Table 3", HOPPER)["plas+p"] == "12.0 [7.0, 17.0]"
 
 
 @given(st.lists(st.floats(-20, 120), min_size=6, max_size=6), st.lists(st.floats(-20, 120), min_size=6, max_size=6))
@@ -217,7 +218,7 @@ def test_without_seeds_to_choose_on_every_setting_stands_for_itself():
     assert list(cells(page, "Table 3", HOPPER)) == [
         "data set", "data", "plas+p ε=0.05", "plas+p ε=0.5", "bcq", "brac_v weight=0.1", "brac_v weight=1.0",
     ]  # fmt: skip
-    assert cells(page, "Table 3", HOPPER)["plas+p ε=0.5"] == "2.0 ± 1.0"
+    assert cells(page, "Table 3", HOPPER)["plas+p ε=0.5"] == "2.0 [−0.5, 4.5]"
     assert "chosen on" not in page
     assert "incomplete" not in page
 
@@ -230,8 +231,8 @@ def test_data_without_score_references_are_chosen_on_by_their_returns():
     asked["datasets"] = {name: {"version": "own", "mean_return": -5.0, "score": None}}
     page = score_tables(rows, asked)
     assert cells(page, "Table 3", name, table=1)["plas+p"] == "ε=0.5"
-    assert cells(page, "Table 3", name) == {"data set": name, "data": "—", "plas+p": "— ± —"}
-    assert cells(page, "Table 2", name) == {"data set": name, "data": "−5.0", "plas+p": "200.0 ± 0.0"}
+    assert cells(page, "Table 3", name) == {"data set": name, "data": "—", "plas+p": "—"}
+    assert cells(page, "Table 2", name) == {"data set": name, "data": "−5.0", "plas+p": "200.0 [200.0, 200.0]"}
 
 
 def test_seeds_have_one_use_and_those_of_neither_are_named():
@@ -239,11 +240,11 @@ def test_seeds_have_one_use_and_those_of_neither_are_named():
     with pytest.raises(ValueError, match=r"^seeds \[2\] both choose settings and are reported"):
         score_tables(rows, manifest(selection_seeds=[2, 3]))
     page = score_tables(rows + run("bc", 91.0, seed=9), manifest("bc"))
-    assert cells(page, "Table 3", HOPPER)["bc"] == "1.0 ± 0.0"
+    assert cells(page, "Table 3", HOPPER)["bc"] == "1.0 [1.0, 1.0]"
     assert "**left out: seeds 9 of the rows, which the manifest does not have**" in page
     # a choosing run of a method that has nothing to choose is no score of it
     page = score_tables(rows + run("bc", 91.0, seed=3), manifest("bc"))
-    assert cells(page, "Table 3", HOPPER)["bc"] == "1.0 ± 0.0"
+    assert cells(page, "Table 3", HOPPER)["bc"] == "1.0 [1.0, 1.0]"
 
 
 # --- tables ----------------------------------------------------------------------------------------------------------
@@ -260,22 +261,81 @@ def test_tables_have_the_hand_worked_cells():
     rows += [row._replace(update=0) for row in runs("cvae_prior", (7.0, 7.0, 7.0)) if row.update == 3000]
     page = score_tables(rows, manifest("plas", "bc", datasets=(HOPPER, WALKER)))
     assert cells(page, "Table 3: normalised scores (here, r1, laptop)", HOPPER) == {
-        "data set": HOPPER, "data": "31.4", "CVAE prior": "7.0 ± 0.0", "plas": "40.0 ± 10.0", "bc": "28.0 ± 8.0",
+        "data set": HOPPER, "data": "31.4", "CVAE prior": "7.0 [7.0, 7.0]", "plas": "40.0 [15.2, 64.8]",
+        "bc": "28.0 [8.1, 47.9]",
     }  # fmt: skip
+    # three seeds allow no less than the range of the resamples, from the lowest score twice to the highest twice
     assert cells(page, "Table 3", "mean of 2") == {
-        "data set": "mean of 2", "data": "31.4", "CVAE prior": "—", "plas": "40.0", "bc": "28.0",
+        "data set": "mean of 2", "data": "31.4", "CVAE prior": "—", "plas": "40.0 [30.0, 50.0]",
+        "bc": "28.0 [20.0, 36.0]",
     }  # fmt: skip
-    assert cells(page, "Table 2: mean returns, undiscounted", WALKER)["plas"] == "400.0 ± 100.0"
+    assert cells(page, "Table 2: mean returns, undiscounted", WALKER)["plas"] == "400.0 [151.6, 648.4]"
     assert [line[0] for line in tables(section(page, "Table 3"))[0][2:]] == [WALKER, HOPPER, "mean of 2"]
     # differences 10, 12, 14: 12 ± 4.97
     assert cells(page, "Against cloning", HOPPER) == {"data set": HOPPER, "plas": "**+12.0 [7.0, 17.0]**"}
     measures = tables(section(page, "last, mean of last 2 and best"))[0]
-    assert [HOPPER, "plas", "40.0 ± 10.0", "40.0 ± 10.0", "40.0 ± 10.0"] in measures
+    assert [HOPPER, "plas", *["40.0 ± 10.0 [15.2, 64.8]"] * 3] in measures
     for said in ("Preset laptop; dynamics d4rl; matrix precision float32", "mean of the last 2 evaluations, 2 episodes",
                  "reported seeds 0, 1, 2.", "Device: 2 cores; jax 0.10.1", "made here by recipe: not D4RL's files",
-                 "- plas: 3,000 updates, train 12.5, commit 0123456789", "over 3 seeds (n − 1)"):  # fmt: skip
+                 "- plas: 3,000 updates, train 12.5, commit 0123456789",
+                 "95 % interval of the mean (Student's t) over 3 seeds."):  # fmt: skip
         assert said in page
     assert not {"smoke", "incomplete", "left"} & set(page.replace(":", " ").replace("*", " ").split())
+
+
+def over_all(page, algorithm):
+    """The line of a method in the block over all data sets, by column."""
+    return cells(page, "Over 2 data sets", algorithm)
+
+
+def test_methods_have_aggregates_over_all_data_sets():
+    rows = two_methods() + two_methods(WALKER)
+    rows += runs("td3", (150.0, 150.0, 150.0)) + runs("td3", PLAS, dataset=WALKER)
+    rows += [row._replace(update=0) for row in runs("cvae_prior", (7.0, 7.0, 7.0)) if row.update == 3000]
+    page = score_tables(rows, manifest("plas", "bc", "td3", "iql", datasets=(HOPPER, WALKER)))
+    # of 30, 40, 50 twice the middle half is 30, 40, 40, 50
+    found = over_all(page, "plas")
+    assert {name: shown.split(" ")[0] for name, shown in found.items()} == {
+        "algorithm": "plas", "mean": "40.0", "median": "40.0", "IQM": "40.0", "optimality gap": "60.0",
+        "better than bc, %": "88.9",
+    }  # fmt: skip
+    assert found["better than bc, %"].endswith(", 100.0]")
+    # 30, 40, 50, 150, 150, 150 less either end: 97.5; the gap is that of 40 and of 100
+    found = over_all(page, "td3")
+    assert {name: shown.split(" ")[0] for name, shown in found.items()} == {
+        "algorithm": "td3", "mean": "95.0", "median": "95.0", "IQM": "97.5", "optimality gap": "30.0",
+        "better than bc, %": "94.4",
+    }  # fmt: skip
+    assert (found["mean"], found["optimality gap"]) == ("95.0 [90.0, 100.0]", "30.0 [25.0, 35.0]")
+    assert over_all(page, "bc")["better than bc, %"] == "—"
+    for nowhere in ("iql", "CVAE prior"):
+        assert set(over_all(page, nowhere).values()) == {nowhere, "—"}
+    assert "stratified bootstrap of seeds (2,000 resamples, expanded percentiles)" in page
+    # nothing is dropped: one run that is no number leaves no aggregate, and marks those that compare with it
+    broken = [row._replace(score=nan, diverged_at=2500) if row[:3] == (HOPPER, "bc", 1) else row for row in rows]
+    page = score_tables(broken, manifest("plas", "bc", datasets=(HOPPER, WALKER)))
+    assert set(over_all(page, "bc").values()) == {"bc", "— †", "—"}
+    assert over_all(page, "plas")["better than bc, %"] == "— †"
+    assert over_all(page, "plas")["mean"] == "40.0 [30.0, 50.0]"
+    # without cloning, over the first method
+    page = score_tables([row for row in rows if row.algorithm != "bc"], manifest("plas", datasets=(HOPPER, WALKER)))
+    assert over_all(page, "td3")["better than plas, %"].startswith("75.0 [")
+    assert "## Over" not in score_tables(two_methods(), manifest("plas", "bc"))
+    assert "## Over" not in score_tables([], manifest(datasets=(HOPPER, WALKER)))
+
+
+def test_ten_seeds_have_the_bootstraps_interval_and_say_so(tmp_path):
+    scores, seeds = [3.0, 8.0, 1.0, 4.0, 40.0, 6.0, 2.0, 7.0, 5.0, 9.0], list(range(10))
+    rows = runs("bc", scores, seeds) + runs("plas", [2 * score for score in scores], seeds, limit=0.0)
+    asked = manifest("bc", "plas", seeds=seeds, selection_seeds=[])
+    page = score_tables(rows, asked)
+    low, high = cell_interval(np.array(scores))
+    assert cells(page, "Table 3", HOPPER)["bc"] == f"8.5 [{low:.1f}, {high:.1f}]"
+    assert "Student's t below 10 seeds, else bootstrap" in page
+    score_csv(rows, asked, tmp_path / "scores.csv")
+    line = next(csv.DictReader((tmp_path / "scores.csv").open(encoding="utf-8")))
+    assert (float(line["score_low"]), float(line["score_high"])) == (low, high)
+    assert cells(page, "Against cloning", HOPPER)["plas"] == f"**+8.5 [{low:.1f}, {high:.1f}]**"
 
 
 def test_a_difference_whose_interval_has_zero_in_it_is_not_marked():
@@ -292,9 +352,9 @@ def test_one_seed_has_no_interval(tmp_path):
     rows = run("bc", 10.0) + run("plas", 30.0, limit=0.0)
     asked = manifest("bc", "plas", seeds=[0])
     page = score_tables(rows, asked)
-    assert cells(page, "Table 3", HOPPER)["plas"] == "30.0 ± —"
+    assert cells(page, "Table 3", HOPPER)["plas"] == "30.0"
     assert cells(page, "Against cloning", HOPPER)["plas"] == "+20.0"
-    assert "One seed: no spread." in page
+    assert "One seed: no interval." in page
     score_csv(rows, asked, tmp_path / "scores.csv")
     line = list(csv.DictReader((tmp_path / "scores.csv").open(encoding="utf-8")))[1]
     assert (line["score_mean"], line["score_std"], line["score_low"], line["score_high"]) == ("30.0", "", "", "")
@@ -308,7 +368,8 @@ def test_diverged_and_missing_runs_are_marked():
     ]
     page = score_tables(rows, manifest("bc", "td3", "sac", "iql"))
     assert cells(page, "Table 3", HOPPER) == {
-        "data set": HOPPER, "data": "31.4", "bc": "28.0 ± 8.0", "td3": "— ± — †", "sac": "5.0 ± 0.0 ‡", "iql": "—",
+        "data set": HOPPER, "data": "31.4", "bc": "28.0 [8.1, 47.9]", "td3": "— †", "sac": "5.0 [5.0, 5.0] ‡",
+        "iql": "—",
     }  # fmt: skip
     assert cells(page, "Against cloning", HOPPER) == {
         "data set": HOPPER, "td3": "— †", "sac": "−19.0 [−69.8, 31.8] ‡", "iql": "—",
@@ -382,7 +443,10 @@ def test_recipe_data_never_share_a_table_with_d4rls():
     rows = [row for name in names for method in ALL for row in runs(method, (1.0, 2.0, 3.0), dataset=name)]
     page = score_tables(rows, manifest(*ALL, datasets=names))
     versions = [{cell[-3:] for line in table for cell in line if cell[-3:] in ("-r1", "-v0", "-v2")}
-                for table in tables(page)]  # fmt: skip
+                for table in tables(page) if table[0][0] == "data set"]  # fmt: skip
+    over, *others = [part for part in page.split("\n## ") if part.startswith("Over 2 data sets")]
+    assert over.startswith("Over 2 data sets: normalised scores (here, r1, laptop)")
+    assert not others
     assert all(len(found) == 1 for found in versions)
     assert set.union(*versions) == {"-r1", "-v0", "-v2"}
     for heading in ("paper, v0", "logged runs of others, v0", "CORL, v2"):
@@ -406,7 +470,7 @@ def test_the_same_data_may_stand_beside_ours():
     name = "hopper-medium-v0"
     page = score_tables(runs("plas", PLAS, dataset=name, limit=0.0), manifest("plas", datasets=(name,)))
     assert cells(page, "Table 3", name) == {
-        "data set": name, "data": "31.4", "plas": "40.0 ± 10.0", "plas (paper)": "32.9",
+        "data set": name, "data": "31.4", "plas": "40.0 [15.2, 64.8]", "plas (paper)": "32.9",
         "plas (d3rlpy)": "55.7 ± 22.0",
     }  # fmt: skip
     assert "On D4RL's v0 data, as here." in section(page, "paper, v0")

@@ -3,10 +3,15 @@
 from collections.abc import Sequence
 from math import isfinite
 
+from plas_jax.evaluation.intervals import BOOTSTRAP_SEEDS, Interval
 from plas_jax.reports.statistics import Spread
 
 DASH = "—"  # no such number
 DIVERGED, FEWER_SEEDS, NOTED = "†", "‡", "§"
+BEST = (
+    "±: standard deviation over seeds (n − 1). Best is the evaluation with the highest score of each run: chosen by"
+    " what it reports, so high."
+)
 
 
 def table(header: Sequence[str], body: Sequence[Sequence[str]]) -> str:
@@ -22,17 +27,43 @@ def number(value: float | None) -> str:
     return f"{value:z.1f}".replace("-", "−")
 
 
+def estimate(value: float, interval: Interval) -> str:
+    """A number with its interval behind it, or alone where it has none."""
+    low, high = map(number, interval)
+    return f"{number(value)} [{low}, {high}]" if isfinite(interval.low) else number(value)
+
+
 def spread(of: Spread | None, seeds: int) -> str:
-    """Mean ± standard deviation, marked where seeds diverged and where there are fewer than `seeds` of them."""
+    """Mean and its 95 % interval, marked where seeds diverged and where there are fewer than `seeds` of them."""
     if of is None:
         return DASH
-    marks = [DIVERGED] * (of.diverged > 0) + [FEWER_SEEDS] * (of.seeds < seeds)
-    return " ".join([f"{number(of.mean)} ± {number(of.std)}", *marks])
+    return marked(estimate(of.mean, of.interval), [of], seeds)
+
+
+def spread_and_deviation(of: Spread | None, seeds: int) -> str:
+    """Mean ± standard deviation and the mean's 95 % interval, marked as `spread` is."""
+    if of is None or not isfinite(of.std):
+        return spread(of, seeds)
+    return marked(f"{number(of.mean)} ± {estimate(of.std, of.interval)}", [of], seeds)
+
+
+def marked(text: str, spreads: Sequence[Spread], seeds: int) -> str:
+    """A text, marked for what it is made of: seeds that diverged, and fewer than `seeds` of them."""
+    diverged, fewer = any(of.diverged for of in spreads), any(of.seeds < seeds for of in spreads)
+    return " ".join([text, *[DIVERGED] * diverged, *[FEWER_SEEDS] * fewer])
+
+
+def intervals(seeds: int) -> str:
+    """Which interval of a mean over so many seeds stands in brackets."""
+    students = (
+        "Student's t" if seeds < BOOTSTRAP_SEEDS else f"Student's t below {BOOTSTRAP_SEEDS} seeds, else bootstrap"
+    )
+    return f"95 % interval of the mean ({students})"
 
 
 def footnotes(spreads: Sequence[Spread], seeds: int) -> list[str]:
-    """What ± and the marks among these spreads mean."""
-    notes = [f"±: standard deviation over {seeds} seeds (n − 1)." if seeds > 1 else "One seed: no spread."]
+    """What brackets and the marks among these spreads mean."""
+    notes = [f"[low, high]: {intervals(seeds)} over {seeds} seeds." if seeds > 1 else "One seed: no interval."]
     diverged, all_seeds = sum(of.diverged for of in spreads), sum(of.seeds for of in spreads)
     if diverged:
         notes.append(

@@ -12,7 +12,6 @@ from plas_jax.evaluation.rows import Row
 from plas_jax.reports.provenance import Manifest, version
 from plas_jax.reports.score_heading import score_statistic
 from plas_jax.reports.score_lines import CHOSEN, ONLY, Line, Scores, scores
-from plas_jax.reports.score_statistics import interval
 from plas_jax.reports.statistics import RunStatistics, Spread, across_seeds
 
 NONE = Spread(float("nan"), float("nan"), 0, 0)
@@ -66,7 +65,7 @@ def _settings(line: Line, manifest: Manifest) -> dict[str, Any]:
 
 def _numbers(of: dict[str, Spread], choosing: Spread) -> dict[str, Any]:
     score = of["mean_last"]
-    low, high = interval(score)
+    low, high = score.interval
     return {
         "selection_seeds": choosing.seeds,
         "selection_score_mean": choosing.mean,

@@ -1,35 +1,13 @@
-"""What a few seeds allow to be said: intervals, differences in pairs, and the choice of a setting on other seeds."""
+"""What a few seeds allow to be said: differences in pairs, and the choice of a setting on other seeds."""
 
 from collections.abc import Mapping
-from math import inf, isfinite, nan, sqrt
+from math import inf, isfinite
 from typing import NamedTuple
 
-from scipy import stats
-
-from plas_jax.reports.statistics import (
-    Cell,
-    Run,
-    RunStatistics,
-    Spread,
-    across_seeds,
-    mean,
-    standard_deviation,
-)
-
-CONFIDENCE = 0.95
+from plas_jax.evaluation.intervals import NO_INTERVAL, Interval, student_t
+from plas_jax.reports.statistics import Cell, Run, RunStatistics, Spread, across_seeds, spread_of
 
 Runs = Mapping[Run, RunStatistics]
-
-
-class Interval(NamedTuple):
-    """A two-sided interval for a mean; both ends are NaN where it has none."""
-
-    low: float
-    high: float
-
-    def excludes_zero(self) -> bool:
-        """Whether the interval exists and lies on one side of zero."""
-        return self.low > 0 or self.high < 0
 
 
 class Difference(NamedTuple):
@@ -42,11 +20,8 @@ class Difference(NamedTuple):
 
 
 def interval(of: Spread) -> Interval:
-    """Student's 95 % interval of a mean over seeds; none for one seed, or where a score is not finite."""
-    if of.seeds < 2 or not isfinite(of.std):
-        return Interval(nan, nan)
-    half = float(stats.t.ppf((1 + CONFIDENCE) / 2, of.seeds - 1)) * of.std / sqrt(of.seeds)
-    return Interval(of.mean - half, of.mean + half)
+    """Student's 95 % interval, all that mean and deviation allow; none for one seed, or where one is not finite."""
+    return student_t(of.mean, of.std, of.seeds) if of.seeds > 1 and isfinite(of.std) else NO_INTERVAL
 
 
 def paired_difference(runs: Runs, of: Cell, to: Cell) -> Difference | None:
@@ -60,8 +35,8 @@ def paired_difference(runs: Runs, of: Cell, to: Cell) -> Difference | None:
     pairs = [(runs[Run(of, seed)], runs[Run(to, seed)]) for seed in seeds]
     differences = [first.mean_last - second.mean_last for first, second in pairs]
     diverged = sum(any(numbers.diverged_at is not None for numbers in pair) for pair in pairs)
-    spread = Spread(mean(differences), standard_deviation(differences), len(seeds), diverged)
-    return Difference(spread.mean, interval(spread), len(seeds), diverged)
+    spread = spread_of(differences, diverged)
+    return Difference(spread.mean, spread.interval, len(seeds), diverged)
 
 
 def best_setting(runs: Runs) -> Cell:

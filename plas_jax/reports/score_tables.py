@@ -1,21 +1,20 @@
 """Tables 2 and 3 of any methods as Markdown: ours, what they differ by from cloning, and what others published."""
 
 from collections.abc import Iterable, Mapping
-from math import isfinite
 from typing import Any, NamedTuple
 
+from plas_jax.evaluation.aggregates import mean as mean_over_tasks
 from plas_jax.evaluation.rows import Row
 from plas_jax.reports import markdown
 from plas_jax.reports.provenance import Manifest, evaluations_in_mean, here, versions
 from plas_jax.reports.published_tables import columns_beside, published_cell, published_sections
+from plas_jax.reports.score_aggregates import Spreads, aggregates, estimate, spreads_of
 from plas_jax.reports.score_heading import choosing_seeds, score_heading, score_marks
 from plas_jax.reports.score_lines import CHOSEN, Line, Scores, in_symbols, scores
 from plas_jax.reports.score_statistics import Difference, paired_difference
-from plas_jax.reports.statistics import Cell, Spread, across_seeds, mean
+from plas_jax.reports.statistics import across_seeds, mean
 
 CLONING = "bc"
-
-Spreads = Mapping[Cell, Spread]
 
 
 class Table(NamedTuple):
@@ -32,8 +31,12 @@ class Table(NamedTuple):
         return self.manifest.get("datasets", {}).get(dataset, {})
 
     def shown(self, line: Line | None, spreads: Spreads) -> str:
-        """Mean ± standard deviation, marked; a dash where there is no run."""
+        """Mean and 95 % interval, marked; a dash where there is no run."""
         return markdown.spread(spreads.get(line.cell) if line else None, self.seeds)
+
+    def scored(self) -> list[str]:
+        """The data sets that have scores: data of one's own may have no references for them."""
+        return [name for name in self.of.datasets if self.data(name).get("score", 0.0) is not None]
 
 
 def score_tables(rows: Iterable[Row], manifest: Manifest) -> str:
@@ -51,6 +54,7 @@ def score_tables(rows: Iterable[Row], manifest: Manifest) -> str:
         "\n".join(score_heading(of, manifest)),
         *_scores(table),
         *_choices(of),
+        *_aggregates(table),
         *_returns(table),
         *_against_cloning(table),
         *_measures(table),
@@ -62,25 +66,25 @@ def score_tables(rows: Iterable[Row], manifest: Manifest) -> str:
 def _scores(table: Table) -> list[str]:
     of, spreads = table.of, across_seeds(table.of.reported)
     columns = {**of.priors(), **table.columns}
-    means = {cell: spread.mean for cell, spread in spreads.items()}
     beside = columns_beside(of.datasets, of.algorithms, versions(of.of, table.manifest))
     body = []
     for name in of.datasets:
         ours = [table.shown(column.get(name), spreads) for column in columns.values()]
         theirs = [published_cell(column.get(name)) for column in beside.values()]
         body.append([name, markdown.number(table.data(name).get("score")), *ours, *theirs])
-    # data of one's own may have no score references
-    scored = [name for name in of.datasets if table.data(name).get("score", 0.0) is not None]
+    scored = table.scored()
     if len(scored) > 1:
-        numbers: list[Mapping[str, float | None]] = [{name: table.data(name).get("score") for name in scored}]
-        numbers += [{name: means.get(line.cell) for name, line in column.items()} for column in columns.values()]
-        numbers += [{name: score.score for name, score in column.items()} for column in beside.values()]
-        body.append([f"mean of {len(scored)}", *(_mean_over(scored, column) for column in numbers)])
+        data = _mean_over(scored, {name: table.data(name).get("score") for name in scored})
+        found = [spreads_of(scored, column, spreads) for column in columns.values()]
+        ours = [estimate(mean_over_tasks, spread, seeds=table.seeds) for spread in found]
+        printed = [{name: score.score for name, score in column.items()} for column in beside.values()]
+        theirs = [_mean_over(scored, column) for column in printed]
+        body.append([f"mean of {len(scored)}", data, *ours, *theirs])
     shown = markdown.table(["data set", "data", *columns, *beside], body)
     return [f"## Table 3: normalised scores ({table.ours})", shown, _notes(table, spreads)]
 
 
-def _mean_over(names: list[str], numbers: Mapping[str, float | None]) -> str:
+def _mean_over(names: list[str], numbers: Mapping[str, Any]) -> str:
     found = [numbers.get(name) for name in names]
     present = [number for number in found if number is not None]
     # over some of the data sets it could not be compared with the other columns
@@ -91,6 +95,8 @@ def _notes(table: Table, spreads: Spreads) -> str:
     cells = {line.cell for column in table.columns.values() for line in column.values()}
     found = [spread for cell, spread in spreads.items() if cell in cells]
     notes = ["Mean over seeds.", *markdown.footnotes(found, table.seeds)] if found else ["No run has been evaluated."]
+    if found and table.seeds > 1 and len(table.scored()) > 1:
+        notes.append("Of the last line, the mean over data sets, it is the stratified bootstrap's.")
     return " ".join([*notes, f"{markdown.DASH}: no such number, or one that is not finite."])
 
 
@@ -118,6 +124,15 @@ def _setting(of: Scores, line: Line | None) -> str:
     return in_symbols(line.setting, line.cell.algorithm) + f" {markdown.DIVERGED}" * diverged
 
 
+def _aggregates(table: Table) -> list[str]:
+    scored, columns = table.scored(), {**table.of.priors(), **table.columns}
+    if len(scored) < 2 or not table.columns:
+        return []
+    over = CLONING if CLONING in columns else next(iter(table.columns))
+    body = aggregates(scored, columns, across_seeds(table.of.reported), over, table.seeds)
+    return [f"## Over {len(scored)} data sets: normalised scores ({table.ours})", body]
+
+
 def _returns(table: Table) -> list[str]:
     returns = across_seeds(table.of.reported, "mean_return")
     columns = {**table.of.priors(), **table.columns}
@@ -141,8 +156,8 @@ def _against_cloning(table: Table) -> list[str]:
         found = [paired_difference(table.of.reported, a.cell, b.cell) if a and b else None for a, b in pairs]
         body.append([name, *(_difference(difference, table.seeds) for difference in found)])
     note = (
-        f"Score less {CLONING}'s on the same seed, mean over seeds [Student's 95 % interval]. **Bold**: the interval"
-        " excludes 0, which one in twenty does by chance where nothing differs. One seed has no interval."
+        f"Score less {CLONING}'s on the same seed, mean over seeds [{markdown.intervals(table.seeds)}]. **Bold**: the"
+        " interval excludes 0, which one in twenty does by chance where nothing differs. One seed has no interval."
         f" {markdown.DIVERGED}: a run of some pair diverged. {markdown.FEWER_SEEDS}: fewer than {table.seeds} pairs."
     )
     return [f"## Against cloning ({table.ours})", markdown.table(["data set", *labels], body), note]
@@ -151,9 +166,7 @@ def _against_cloning(table: Table) -> list[str]:
 def _difference(of: Difference | None, seeds: int) -> str:
     if of is None:
         return markdown.DASH
-    low, high = map(markdown.number, of.interval)
-    sign = "+" if of.mean >= 0.05 else ""
-    text = f"{sign}{markdown.number(of.mean)}{f' [{low}, {high}]' if isfinite(of.interval.low) else ''}"
+    text = f"{'+' if of.mean >= 0.05 else ''}{markdown.estimate(of.mean, of.interval)}"
     marks = [markdown.DIVERGED] * (of.diverged > 0) + [markdown.FEWER_SEEDS] * (of.seeds < seeds)
     return " ".join([f"**{text}**" if of.interval.excludes_zero() else text, *marks])
 
@@ -162,7 +175,11 @@ def _measures(table: Table) -> list[str]:
     by_measure = [across_seeds(table.of.reported, measure) for measure in ("last", "mean_last", "best")]
     k = evaluations_in_mean(table.manifest)
     body = [
-        [name, label, *(table.shown(column[name], spreads) for spreads in by_measure)]
+        [
+            name,
+            label,
+            *(markdown.spread_and_deviation(spreads.get(column[name].cell), table.seeds) for spreads in by_measure),
+        ]
         for name in table.of.datasets
         for label, column in table.columns.items()
         if name in column
@@ -170,5 +187,5 @@ def _measures(table: Table) -> list[str]:
     return [
         f"## last, mean of last {k} and best evaluation ({table.ours})",
         markdown.table(["data set", "algorithm", "last", f"mean of last {k}", "best"], body),
-        "Best is the evaluation with the highest score of each run: chosen by what it reports, so high.",
+        markdown.BEST,
     ]

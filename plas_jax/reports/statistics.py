@@ -6,6 +6,9 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from math import isfinite, nan
 from typing import NamedTuple
 
+import numpy as np
+
+from plas_jax.evaluation.intervals import Interval, interval
 from plas_jax.evaluation.rows import Row
 
 PRIOR = "cvae_prior"
@@ -67,6 +70,12 @@ class Spread(NamedTuple):
     std: float
     seeds: int
     diverged: int  # how many of the seeds did; they count with the evaluations they have
+    values: tuple[float, ...] = ()  # of each seed
+
+    @property
+    def interval(self) -> Interval:
+        """The 95 % interval of the mean; none for one seed, or where a value is not finite."""
+        return interval(np.array(self.values))
 
 
 class Results(NamedTuple):
@@ -127,14 +136,16 @@ def across_seeds(runs: Mapping[Run, RunStatistics], measure: str = "mean_last") 
     for run, numbers in runs.items():
         members[run.cell].append(numbers)
     return {
-        cell: Spread(
-            mean([getattr(numbers, measure) for numbers in of]),
-            standard_deviation([getattr(numbers, measure) for numbers in of]),
-            seeds=len(of),
-            diverged=sum(numbers.diverged_at is not None for numbers in of),
+        cell: spread_of(
+            [getattr(numbers, measure) for numbers in of], sum(numbers.diverged_at is not None for numbers in of)
         )
         for cell, of in members.items()
     }
+
+
+def spread_of(values: Sequence[float], diverged: int) -> Spread:
+    """Mean and standard deviation of one value for each seed."""
+    return Spread(mean(values), standard_deviation(values), len(values), diverged, tuple(values))
 
 
 def mean(values: Sequence[float]) -> float:

@@ -75,17 +75,18 @@ def _paper(of: Results, manifest: Manifest) -> str:
 def _measures(of: Results, runs: Runs, manifest: Manifest, k: int) -> str:
     by_measure = [across_seeds(runs, measure) for measure in ("last", "mean_last", "best")]
     seeds = max((spread.seeds for spread in by_measure[0].values()), default=0)
-    body = [
-        [name, f"{limit:g}", *(markdown.spread(spreads.get(policy(name, limit)), seeds) for spreads in by_measure)]
-        for name in datasets(of, manifest)
-        for limit in perturbation_limits(of)
-    ]
+    places = [(name, limit) for name in datasets(of, manifest) for limit in perturbation_limits(of)]
+    body = []
+    for name, limit in places:
+        found = [spreads.get(policy(name, limit)) for spreads in by_measure]
+        body.append([name, f"{limit:g}", *(markdown.spread_and_deviation(spread, seeds) for spread in found)])
     table = markdown.table(["data set", "ε", "last", f"mean of last {k}", "best"], body)
-    return f"{table}\n\nBest is the evaluation with the highest score of each run: chosen by what it reports, so high."
+    return f"{table}\n\n{markdown.BEST}"
 
 
 def _returns(of: Results, runs: Runs, manifest: Manifest) -> str:
     returns, limits = across_seeds(runs, "mean_return"), perturbation_limits(of)
+    seeds = max((spread.seeds for spread in returns.values()), default=0)
     body = []
     for name in datasets(of, manifest):
         data = _described(manifest, name, "mean_return")
@@ -93,8 +94,8 @@ def _returns(of: Results, runs: Runs, manifest: Manifest) -> str:
         plas = returns.get(policy(name, 0.0))
         # a share of a loss means nothing: halfcheetah's random data return about -280
         share = 100 * plas.mean / data if plas is not None and data is not None and data > 0 else None
-        means = [data, *(spread.mean if spread else None for spread in found), share]
-        body.append([name, *map(markdown.number, means)])
+        shown = [markdown.spread(spread, seeds) for spread in found]
+        body.append([name, markdown.number(data), *shown, markdown.number(share)])
     header = [*_header(limits), "PLAS, % of data"]
     return f"{markdown.table(header, body)}\n\nPLAS is ε = 0. No share is given of data whose mean return is negative."
 
