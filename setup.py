@@ -27,7 +27,7 @@ setup(
         "orbax-checkpoint>=0.12.8,<0.13",  # checkpoints of a whole sweep, written atomically
         "absl-py>=2.5,<3",  # flags of the commands
         "numpy>=2.0,<3",
-        "scipy>=1.15,<2",  # Student's t
+        "scipy>=1.15,<2",  # Student's t, the bootstrap, trimmed means
         "mujoco>=3.4,<5",  # the physics
         "gymnasium>=1.4,<2",  # the robots' model files, and what tests compare the environments with
         "h5py>=3.16,<4",  # D4RL's files

@@ -94,6 +94,17 @@ def test_the_last_rung_acts(tmp_path, weights):
     assert errors[1].mean() < errors[0].mean()
 
 
+def test_processors_that_add_up_in_another_order_make_the_same_rows(weights):
+    policy = load_policies(weights / "hopper.npz")[0][-1]
+    order = np.random.default_rng(1).permutation(128)
+    (first, first_bias), (second, second_bias) = policy.layers
+    reordered = policy._replace(layers=((first[:, order], first_bias[order]), (second[order], second_bias)))
+    generator = np.random.default_rng(0)
+    observation = generator.standard_normal((20_000, 11)).astype(np.float32)
+    noise = generator.standard_normal((20_000, 3))
+    np.testing.assert_array_equal(policy.sample(observation, noise), reordered.sample(observation, noise))
+
+
 def rows_of(path):
     with h5py.File(path) as file:
         keys = [*d4rl_files.Recording._fields, "next_observations", "infos/qpos", "infos/qvel"]

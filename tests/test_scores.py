@@ -1,8 +1,10 @@
 """Tables 2 and 3 as a user makes them: by subprocess, a method after another, stopped, resumed, refused."""
 
+import copy
 import csv
 import json
 import subprocess
+import sys
 from functools import partial
 from pathlib import Path
 
@@ -216,6 +218,13 @@ def test_a_bad_request_is_one_line(tmp_path, monkeypatch, changes, complaint):
         asked(**changes)
     assert complaint in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_a_file_of_ones_own_takes_no_other_modules_name(tmp_path):
+    (tmp_path / "copy.py").write_text(OWN_METHOD.read_text("utf-8"))
+    (method,) = asked(algorithms=str(tmp_path / "copy.py")).methods
+    assert method.name == "filtered_cloning"
+    assert sys.modules["copy"] is copy
 
 
 def test_a_grid_takes_the_place_of_a_methods_own():

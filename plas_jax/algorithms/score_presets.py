@@ -101,4 +101,15 @@ SMOKE = ScorePreset(
     horizon=100,
 )
 
+# This project's own: four methods on three data sets with ten seeds in about a minute on two cores, for the gate. Rates
+# are large, so that as much as possible of what a training can do wrong shows in so few updates.
+GATE = ScorePreset(
+    "gate",
+    Scale(width=64, cvae_width=64, batch_size=64, updates=1_500, lowest_learning_rate=1e-3, lowest_polyak=0.02),
+    lambda updates: (updates,),
+    episodes=3,
+    evaluations_in_mean=1,
+    rows=20_000,
+)
+
 SCORE_PRESETS = {preset.name: preset for preset in (SMOKE, LAPTOP, PAPER)}

@@ -8,13 +8,17 @@ from absl import flags
 
 
 def invoke(
-    run: Callable[[list[str]], int], flag_values: flags.FlagValues, usage: str, argv: Sequence[str] | None = None
+    run: Callable[[list[str]], int],
+    flag_values: flags.FlagValues,
+    usage: str,
+    argv: Sequence[str] | None = None,
+    error_status: int = 1,
 ) -> int:
     """Parse the flags and call `run` with the remaining words.
 
-    Returns its exit status; 1 after an error (`ValueError`, `OSError` or `MemoryError`, one line on stderr), 2 for
-    flags that do not parse and for an `absl.flags.Error` of `run`, 130 after Ctrl-C. `--help` prints the usage and
-    the flags.
+    Returns its exit status; `error_status` after an error (`ValueError`, `OSError` or `MemoryError`, one line on
+    stderr), 2 for flags that do not parse and for an `absl.flags.Error` of `run`, 130 after Ctrl-C. `--help` prints
+    the usage and the flags.
     """
     words = list(sys.argv[1:] if argv is None else argv)
     if {"--help", "-h", "-help"} & set(words):
@@ -29,7 +33,7 @@ def invoke(
     except flags.Error as error:
         return complain(error, 2)
     except (ValueError, OSError, MemoryError) as error:
-        return complain(error, 1)
+        return complain(error, error_status)
     except KeyboardInterrupt:
         return complain("interrupted; nothing half-made was left behind", 130)
 

@@ -14,12 +14,13 @@ def own_method(path: Path) -> Method:
     """
     if not path.is_file():
         raise FileNotFoundError(f"--algorithms: there is no file {path}")
-    specification = importlib.util.spec_from_file_location(path.stem, path)
+    name = f"own_method_{path.stem}"  # a file may be called copy.py, and the library's module must stay what it is
+    specification = importlib.util.spec_from_file_location(name, path)
     if specification is None or specification.loader is None:
         raise ValueError(f"--algorithms: {path} cannot be imported")
     module = importlib.util.module_from_spec(specification)
     # Flax and dataclasses look a class's module up by its name.
-    sys.modules[path.stem] = module
+    sys.modules[name] = module
     try:
         specification.loader.exec_module(module)
     except Exception as error:  # whatever somebody else's file may raise

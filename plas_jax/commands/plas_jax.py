@@ -4,6 +4,7 @@ usage: plas-jax COMMAND [ARGUMENTS]      plas-jax COMMAND --help
 
   sweep_perturbation   Table 1 and Figure 7: train, evaluate, report
   d4rl_scores          Tables 2 and 3: any methods on any data sets
+  score_regression     the gate for CI: compare scores with accepted ones
   datasets             list, make, fetch and validate data sets
   data_returns         histograms of the returns in data sets
   parity               replay golden files of the reference implementation
@@ -13,6 +14,9 @@ usage: plas-jax COMMAND [ARGUMENTS]      plas-jax COMMAND --help
   dynamics_shift       scores of one policy in both dynamics
   train_behaviours     train the policies behind the recipes
   ship_behaviours      choose and ship one of them
+  interval_coverage    simulate how often the intervals of the tables cover
+  planted_faults       plant mistakes, and see whether the gate finds them
+  gate_false_alarms    count the gate's alarms on an unchanged program
 """
 
 import importlib

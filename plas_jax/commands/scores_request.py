@@ -79,7 +79,7 @@ def request(
 ) -> Request:
     """The request of these flags. Raises `ValueError` or `OSError`, one line that says what is wrong."""
     size = SCORE_PRESETS[preset]
-    asked = [_published(word) for word in words("--algorithms", algorithms, ",".join(ALGORITHMS))]
+    asked = [published(word) for word in words("--algorithms", algorithms, ",".join(ALGORITHMS))]
     names = [method.name for method in asked]
     for name in names:
         if names.count(name) > 1:
@@ -96,7 +96,8 @@ def request(
     )
 
 
-def _published(word: str) -> Method:
+def published(word: str) -> Method:
+    """A method at its published size, by its name, or one's own, by its file's path. Raises as `own_method` does."""
     if word.endswith(".py"):
         method = own_method(Path(word).expanduser())
         if method.name in METHODS:

@@ -18,14 +18,21 @@ from plas_jax.commands.sweep_rows import Played, label, rows_of
 from plas_jax.evaluation.returns import Stage, episode_seeds
 from plas_jax.evaluation.rows import read_rows, write_rows
 from plas_jax.training import sweep
-from plas_jax.training.acting import Acting, act_runs
+from plas_jax.training.acting import policy_of
 from plas_jax.training.checkpoints import Checkpoints
 from plas_jax.training.chunk import HEALTHY, Batch, Runs
 from plas_jax.training.executables import Executables
-from plas_jax.training.layout import on_all, on_runs
+from plas_jax.training.layout import on_all
 
 CHECKPOINT_SECONDS = 120.0
 NAMES = {sweep.FIRST_PHASE: "behaviour", sweep.LAST_PHASE: "policy"}  # of checkpoints and executables
+
+
+Finished = Callable[[sweep.Part, Batch, Runs], None]  # what to do with a phase's runs once they are trained
+
+
+def nothing(part: sweep.Part, batch: Batch, runs: Runs) -> None:
+    """What most sweeps do with trained runs beside evaluating them."""
 
 
 def run_groups(
@@ -52,7 +59,7 @@ class Sweep:
     """One method on one shape group. `run` trains, evaluates and writes rows until it is done or interrupted.
 
     `record` is the part of the manifest that is about the method, and `note` writes the manifest; `title` makes of a
-    phase's name the one that a user watches.
+    phase's name the one that a user watches. `finished` is called after the last evaluation of each phase.
     """
 
     def __init__(
@@ -64,10 +71,11 @@ class Sweep:
         note: Callable[[], None],
         watch: Watch,
         title: Callable[[str], str],
+        finished: Finished = nothing,
     ):
         self.group, self.method, self.protocol = group, group.method, group.protocol
         self.data, self.folder, self.watch = data, folder, watch
-        self.record, self.note, self.title = record, note, title
+        self.record, self.note, self.title, self.finished = record, note, title, finished
         names = [dataset.name for dataset in group.datasets]
         self.pairs = sweep.pairs(names, group.seeds)
         self.sizes = sweep.stacked_sizes([data.sizes[pair.dataset] for pair in self.pairs])
@@ -98,6 +106,7 @@ class Sweep:
             stage.close()
             # The policies' first evaluation takes about as much longer as there are more of them.
             self.evaluation_seconds *= len(self.last.cells) / len(part.cells)
+        self.finished(part, batch, runs)
         return batch
 
     def _train_last(self, first: Batch | None) -> None:
@@ -109,12 +118,13 @@ class Sweep:
         diverged = None if first is None else np.asarray(first.diverged_at)[: len(self.pairs)]
         batch, runs = sweep.first_batch(self.last, self.data.rows, self.pairs, inputs, diverged)
         del first, inputs  # each run has its own copy by now; at the paper's widths CVAEs are half a gigabyte
-        stage = self._stage(self.last)
+        stage, trained = self._stage(self.last), batch
         for update, trained in self._train(self.last, batch, runs, self.protocol.evaluations):
             if not any(row.update == update and row.algorithm != self.method.first_name for row in self.results):
                 name = f"evaluate at {update:,}"
                 self._evaluate(self.last, trained, runs, stage, update, name, sweep.LAST_EVALUATION)
         stage.close()
+        self.finished(self.last, trained, runs)
 
     def _train(self, part: sweep.Part, batch: Batch, runs: Runs, ends: tuple[int, ...]) -> Iterator[tuple[int, Batch]]:
         """Train to each of `ends` in turn and yield there, from the newest checkpoint if there is one."""
@@ -169,13 +179,12 @@ class Sweep:
         """Play the episodes of one evaluation and write their rows."""
         shown = self.watch.phase(self.title(name), stage.horizon)
         _, keys = sweep.phase_keys(self.pairs, evaluation)
-        key = on_runs(part.mesh, keys[np.array([cell.pair for cell in part.cells])])
+        policy = policy_of(part, batch, runs, keys, update * stage.horizon)
 
         def act(observation: np.ndarray, step: int) -> np.ndarray:
             self.interruption.check()
             shown.show(step)
-            moment = np.full(len(key), (update * stage.horizon + step) % 2**32, np.uint32)
-            return act_runs(part.phase.algorithm, part.mesh, batch.state, observation, Acting(key, moment, runs.knobs))
+            return policy(observation, step)
 
         diverged = np.asarray(batch.diverged_at)[: len(part.cells)]
         seeds = [episode_seeds(self.pairs[cell.pair].seed, update, self.protocol.episodes) for cell in part.cells]

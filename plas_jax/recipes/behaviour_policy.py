@@ -29,21 +29,22 @@ class BehaviourPolicy(NamedTuple):
         """tanh(mean + std·noise); `[episodes, observation]` and `[episodes, action]`, to float32 actions.
 
         Every row is a product of its own: of several rows at once, a library may round each by its place among them,
-        and what an episode does would depend on how many run beside it.
+        and what an episode does would depend on how many run beside it. In float64, so that processors which add up in
+        another order come to the same float32 actions, and a recipe to the same rows.
         """
-        features = np.asarray(observation, np.float32)[:, None]
+        features = np.asarray(observation, np.float64)[:, None]
         for kernel, bias in self.layers:
             features = np.maximum(features @ kernel + bias, 0.0)
         mean = (features @ self.mean[0] + self.mean[1])[:, 0]
         log_std = np.clip(features @ self.log_std[0] + self.log_std[1], *LOG_STD_RANGE)[:, 0]
-        return np.tanh(mean + np.exp(log_std) * noise.astype(np.float32))
+        return np.tanh(mean + np.exp(log_std) * noise).astype(np.float32)
 
 
 def from_parameters(policy: Any) -> BehaviourPolicy:
     """The numpy policy of a `GaussianPolicy`'s Flax parameters."""
 
     def layer(node: Any) -> tuple[np.ndarray, np.ndarray]:
-        return np.asarray(node["kernel"], np.float32), np.asarray(node["bias"], np.float32)
+        return np.asarray(node["kernel"], np.float64), np.asarray(node["bias"], np.float64)
 
     body, mean, log_std = (policy["params"][f"Perceptron_{index}"] for index in range(3))
     hidden = tuple(layer(body[f"Linear_{index}"]) for index in range(len(body)))
@@ -68,7 +69,7 @@ def load_policies(path: Path) -> tuple[list[BehaviourPolicy], dict[str, Any]]:
         provenance = json.loads(file["provenance"].tobytes())
 
         def layer(name: str) -> tuple[np.ndarray, np.ndarray]:
-            return file[f"{name}/kernel"].astype(np.float32), file[f"{name}/bias"].astype(np.float32)
+            return file[f"{name}/kernel"].astype(np.float64), file[f"{name}/bias"].astype(np.float64)
 
         policies: list[BehaviourPolicy] = []
         while f"{len(policies)}/mean/kernel" in file:

@@ -25,6 +25,7 @@ from plas_jax.recipes.rollout import SLOTS, Columns
 from plas_jax.recipes.stretches import SHARES, roll_out_all, stretches, weights_of
 
 DYNAMICS = "d4rl"
+ARITHMETIC = "float64, rounded to float32"  # in which policies reckon: rows made in another are other rows
 TRAINED = "medium-replay-trained"
 PACKAGES = ("mujoco", "numpy", "gymnasium")  # gymnasium's version counts because the robots' model files are its own
 PACKAGES_OF_TRAINING = ("jax", "jaxlib", "flax", "optax")
@@ -100,6 +101,7 @@ def _recipe(dataset: Dataset, rows: int, seed: int, folder: Path) -> dict[str, A
         "rows": rows,
         "seed": seed,
         "dynamics": DYNAMICS,
+        "actions": ARITHMETIC,
         "versions": {package: version(package) for package in PACKAGES},
         "weights": None,
     }

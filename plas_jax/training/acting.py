@@ -1,5 +1,6 @@
 """The actions of every run of a batch in one call."""
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -8,7 +9,9 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
-from plas_jax.training.chunk import ON_RUNS
+from plas_jax.training.chunk import ON_RUNS, Batch, Runs
+from plas_jax.training.layout import on_runs
+from plas_jax.training.sweep import Part
 from plas_jax.types import Algorithm, Array
 
 
@@ -46,3 +49,19 @@ def act_runs(algorithm: Algorithm, mesh: Mesh, state: Any, observation: np.ndarr
     if padding:
         observation = np.concatenate([observation, np.zeros((padding, *observation.shape[1:]), observation.dtype)])
     return np.asarray(_act_runs(algorithm, mesh, state, observation, acting))[:runs]
+
+
+def policy_of(
+    part: Part, batch: Batch, runs: Runs, keys: Array, first_moment: int
+) -> Callable[[np.ndarray, int], np.ndarray]:
+    """What a stage calls at each control step: `act(observation, step)`, for the runs of a batch as it stands.
+
+    `keys` has a key for each pair; what a run draws at a step depends on its pair's and on `first_moment` + step.
+    """
+    key = on_runs(part.mesh, keys[np.array([cell.pair for cell in part.cells])])
+
+    def act(observation: np.ndarray, step: int) -> np.ndarray:
+        moment = np.full(len(key), (first_moment + step) % 2**32, np.uint32)
+        return act_runs(part.phase.algorithm, part.mesh, batch.state, observation, Acting(key, moment, runs.knobs))
+
+    return act

@@ -1,0 +1,158 @@
+"""The runs of a gate: the sweep that users run, in a folder that is thrown away, and every measure of its runs."""
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from plas_jax.commands.output_folder import OutputFolder
+from plas_jax.commands.progress import Watch
+from plas_jax.commands.sweep import Sweep
+from plas_jax.commands.sweep_data import SweepData
+from plas_jax.commands.sweep_groups import Group
+from plas_jax.commands.sweep_manifest import progress
+from plas_jax.commands.sweep_rows import label
+from plas_jax.datasets.catalogue import normalised_score
+from plas_jax.evaluation.data_measures import data_measures, minibatch_measures
+from plas_jax.evaluation.movement import Place
+from plas_jax.evaluation.probe_rows import probe_rows
+from plas_jax.evaluation.returns import Stage, episode_seeds
+from plas_jax.evaluation.rows import read_rows
+from plas_jax.evaluation.run_measures import DISCOUNT, Trained, critics_of, policy_action, run_measures
+from plas_jax.evaluation.visits import Visit, replay, visit
+from plas_jax.training import sweep
+from plas_jax.training.acting import policy_of
+from plas_jax.training.chunk import HEALTHY, Batch, Runs
+
+DATA = "data"  # in the place of a method: what every method is fed
+VISIT_STEPS, COMPARED_STEPS = 300, 20
+# What runs once is not worth optimising.
+once = partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
+Values = dict[Place, dict[int, float]]  # by seed
+
+
+def gate_values(group: Group, data: SweepData, watch: Watch) -> Values:
+    """Train and evaluate a group and measure every run. Raises `Interrupted` as `Sweep.run` does."""
+    with tempfile.TemporaryDirectory() as folder:
+        return _Gate(group, data, OutputFolder(Path(folder)), watch).values()
+
+
+def values_of_data(data: SweepData, names: Sequence[str], seeds: Sequence[int]) -> Values:
+    """The measures of the data sets, as a whole and as each seed draws minibatches."""
+    found: Values = {}
+    for pair in sweep.pairs(names, seeds):
+        whole = data_measures(data.rows, pair.dataset) if pair.seed == seeds[0] else {}
+        drawn = minibatch_measures(data.rows, pair.dataset, sweep.run_key(pair.seed, pair.name))
+        for measure, value in (whole | drawn).items():
+            of_seeds = found.setdefault(Place(pair.name, DATA, measure), {})
+            of_seeds.update(dict.fromkeys(seeds, value) if measure in whole else {pair.seed: value})
+    return found
+
+
+class _Gate:
+    """One group's sweep, and the values of its runs as they come."""
+
+    def __init__(self, group: Group, data: SweepData, folder: OutputFolder, watch: Watch):
+        self.group, self.data, self.watch, self.found = group, data, watch, Values()
+        self.cvae: Any = None
+        record: dict[str, Any] = {"complete": False, **progress([group])}
+        title = partial("{}: {}".format, group.method.name)
+        self.folder, self.title = folder, title
+        self.sweep = Sweep(group, data, folder, record, lambda: None, watch, title, self._finished)
+
+    def values(self) -> Values:
+        """Train, evaluate, measure."""
+        self.sweep.run()
+        rows = read_rows(self.folder.rows)
+        last = max(row.update for row in rows)
+        for row in (row for row in rows if row.update == last):
+            dataset = next(each for each in self.group.datasets if each.name == row.dataset)
+            apart = abs(row.score - float(normalised_score(dataset.environment, row.episode_return)))
+            name = _name(row.algorithm, row.knobs)
+            of_row = {"score": row.score, "episode_return": row.episode_return, "episode_length": row.episode_length}
+            for measure, value in (of_row | {"score_apart": apart}).items():
+                of_seeds = self.found.setdefault(Place(row.dataset, name, measure), {})
+                # Every run has the same number of episodes: their mean is a sum of shares.
+                of_seeds[row.seed] = of_seeds.get(row.seed, 0.0) + value / self.group.protocol.episodes
+        return self.found
+
+    def _finished(self, part: sweep.Part, batch: Batch, runs: Runs) -> None:
+        method, count = self.group.method, len(part.cells)
+        if part.draws == sweep.FIRST_PHASE and method.first is not None:
+            inherited = method.inherit(batch.state) if method.inherit else None
+            if hasattr(batch.state, "cvae"):
+                self.cvae = jax.tree.map(lambda leaf: np.asarray(leaf)[: len(self.sweep.pairs)], inherited)
+            return
+        pair_of = np.array([cell.pair for cell in part.cells])
+        # All on one device: a chunk's layout has runs that are there twice.
+        state, knobs = jax.tree.map(lambda leaf: np.asarray(leaf)[:count], (batch.state, runs.knobs))
+        _, keys = sweep.phase_keys(self.sweep.pairs, sweep.LAST_EVALUATION)
+        before = jax.tree.map(lambda leaf: leaf[pair_of], self.cvae)
+        trained = Trained(state, knobs, keys[pair_of], before)
+        probes = probe_rows(self.data.rows)
+        of_runs = [self.sweep.pairs[pair].dataset for pair in pair_of]
+        measure = once(jax.vmap(partial(run_measures, part.phase.algorithm)))
+        self._keep(part, measure(trained, jax.tree.map(lambda leaf: leaf[of_runs], probes)))
+        self._keep(part, {"diverged": np.asarray(batch.diverged_at)[:count] != HEALTHY})
+        self._keep(part, self._visited(part, batch, runs, trained))
+
+    def _visited(self, part: sweep.Part, batch: Batch, runs: Runs, trained: Trained) -> Mapping[str, Any]:
+        """Measures of a few more episodes of every run."""
+        group, pairs = self.group, [self.sweep.pairs[cell.pair] for cell in part.cells]
+        environments = [group.datasets[pair.dataset].environment for pair in pairs]
+        steps = min(VISIT_STEPS, group.protocol.horizon or VISIT_STEPS)
+        # As many episodes as an evaluation has, so that acting is not compiled again.
+        episodes = group.protocol.episodes
+        seeds = [episode_seeds(pair.seed, 0, episodes) for pair in pairs]
+        stage = Stage(environments, episodes, steps, group.dynamics)
+        _, keys = sweep.phase_keys(self.sweep.pairs, sweep.LAST_EVALUATION)
+        shown = self.watch.phase(self.title("visit"), steps)
+        act = policy_of(part, batch, runs, keys, 0)
+        active = np.asarray(batch.diverged_at)[: len(pairs)] == HEALTHY
+        found = visit(stage, act, seeds, active, self.sweep.sizes.observation.padded)
+        stage.close()
+        again = replay(found, environments, seeds, group.dynamics, DISCOUNT)
+        shown.show(steps)
+        apart, first_q = _of_visit(part, trained, found)
+        return {
+            "return_apart": np.abs(found.returns.episode_return - again.episode_return).mean(axis=1),
+            "action_apart": apart,
+            "q_minus_return": first_q - again.discounted_return.mean(axis=1),
+        }
+
+    def _keep(self, part: sweep.Part, measures: Mapping[str, Any]) -> None:
+        for measure, values in measures.items():
+            for place, value in enumerate(np.asarray(values, np.float64)):
+                cell = part.cells[place]
+                pair = self.sweep.pairs[cell.pair]
+                swept = " ".join(f"{name}={number!r}" for name, number in cell.swept if name != "perturbation_limit")
+                name = _name(label(self.group.method, part.knobs[place]), swept)
+                self.found.setdefault(Place(pair.name, name, measure), {})[pair.seed] = float(value)
+
+
+def _name(algorithm: str, knobs: str) -> str:
+    return f"{algorithm} {knobs}".strip()
+
+
+def _of_visit(part: sweep.Part, trained: Trained, of: Visit) -> tuple[Any, Any]:
+    """How far the acted actions are from `Algorithm.act`'s, and Q of the first of them, `[runs]` each."""
+    moments = np.linspace(0, len(of.observation) - 1, COMPARED_STEPS).astype(int)
+
+    def one_run(trained: Trained, observation: Any, action: Any) -> tuple[Any, Any]:
+        answer = policy_action(part.phase.algorithm, trained, observation)
+        apart = trained.state.sizes.action.mean(abs(answer - action)).mean()
+        module = critics_of(trained.state)
+        if module is None:
+            return apart, np.nan
+        return apart, module.apply(trained.state.critics.parameters, observation[:starts], action[:starts]).mean()
+
+    starts = of.observation.shape[2]  # the first moment of each episode
+    seen, done = (
+        np.moveaxis(array[moments], 0, 1).reshape(array.shape[1], -1, array.shape[-1])
+        for array in (of.observation, of.action)
+    )
+    return once(jax.vmap(one_run))(trained, seen, done)

@@ -1,0 +1,61 @@
+"""What a learner is fed, in numbers: how much of it, where its targets stop, whether rewards belong to their rows."""
+
+import jax
+import numpy as np
+
+from plas_jax.datasets.minibatch import Rows, minibatch
+from plas_jax.types import Array, Transition
+
+DRAWN = 2048  # rows of the minibatches' measures
+
+
+def data_measures(of: Rows, dataset: int) -> dict[str, float]:
+    """Measures of a whole data set: the same for every seed.
+
+    `transitions`; `masked_targets`, the share whose target has no bootstrap; `mean_reward`; `reward_alignment`, R² of
+    the reward on its own row, as in `reward_alignment`.
+    """
+    rows = _whole(of, dataset)
+    return {
+        "transitions": float(len(rows.reward)),
+        "masked_targets": float(1.0 - rows.bootstrap.mean(dtype=np.float64)),
+        "mean_reward": float(rows.reward.mean(dtype=np.float64)),
+        "reward_alignment": reward_alignment(rows, reward_weights(rows)),
+    }
+
+
+def minibatch_measures(of: Rows, dataset: int, key: Array) -> dict[str, float]:
+    """The same of rows as training draws them, with a run's key; R² with the weights of the whole data set."""
+    drawn = minibatch(key, of.transitions, of.start[dataset], of.size[dataset], DRAWN)
+    drawn = jax.tree.map(np.asarray, drawn)
+    weights = reward_weights(_whole(of, dataset))
+    return {
+        "drawn_masked_targets": float(1.0 - drawn.bootstrap.mean(dtype=np.float64)),
+        "drawn_reward_alignment": reward_alignment(drawn, weights),
+    }
+
+
+def reward_weights(rows: Transition) -> np.ndarray:
+    """The least-squares weights of the reward on a row's state, action, following state and squared action.
+
+    A robot's reward is its speed, a bonus and the cost of its action, all of which stand in the row.
+    """
+    return np.linalg.lstsq(_features(rows), rows.reward.astype(np.float64), rcond=None)[0]
+
+
+def reward_alignment(rows: Transition, weights: np.ndarray) -> float:
+    """R² of these weights on rows: near 1 where rewards belong to them, lower where they are another row's."""
+    reward = rows.reward.astype(np.float64)
+    left = np.square(reward - _features(rows) @ weights).mean()
+    return float(1.0 - left / reward.var()) if reward.var() > 0 else 1.0
+
+
+def _features(rows: Transition) -> np.ndarray:
+    ones = np.ones((len(rows.reward), 1))
+    columns = (rows.observation, rows.action, rows.next_observation, np.square(rows.action), ones)
+    return np.concatenate(columns, axis=1, dtype=np.float64)
+
+
+def _whole(of: Rows, dataset: int) -> Transition:
+    start, size = int(of.start[dataset]), int(of.size[dataset])
+    return jax.tree.map(lambda column: column[start : start + size], of.transitions)

@@ -1,0 +1,39 @@
+"""Fixed rows of each data set, on which trained runs are measured: the same for every seed, change and machine."""
+
+from typing import NamedTuple
+
+import chex
+import jax
+import numpy as np
+
+from plas_jax.datasets.minibatch import Rows
+from plas_jax.types import Transition
+
+ROWS, TERMINAL_ROWS = 512, 64
+
+
+class ProbeRows(NamedTuple):
+    """The probe rows of data sets, stacked: leading axis `[data sets]`, or `[runs]` once they are handed out."""
+
+    rows: Transition  # [ROWS, …], evenly spaced over the data set
+    terminal: Transition  # [TERMINAL_ROWS, …], evenly spaced over those where an episode truly ended
+    has_terminals: chex.Array  # bool; without any, `terminal` holds other rows that mean nothing
+
+
+def probe_rows(of: Rows) -> ProbeRows:
+    """The probe rows of every data set. A set with fewer rows than are asked for gives some of them twice."""
+    chosen = [_of_one(of, int(start), int(size)) for start, size in zip(of.start, of.size, strict=True)]
+    return jax.tree.map(lambda *sets: np.stack(sets), *chosen)
+
+
+def _of_one(of: Rows, start: int, size: int) -> ProbeRows:
+    index = np.arange(start, start + size)
+    terminal = index[of.transitions.bootstrap[start : start + size] == 0]
+    found = len(terminal) > 0
+    spaced, ended = _spaced(index, ROWS), _spaced(terminal if found else index, TERMINAL_ROWS)
+    rows, terminals = (jax.tree.map(lambda column, at=at: column[at], of.transitions) for at in (spaced, ended))
+    return ProbeRows(rows, terminals, np.array(found))
+
+
+def _spaced(index: np.ndarray, count: int) -> np.ndarray:
+    return index[np.linspace(0, len(index) - 1, count).astype(int)]

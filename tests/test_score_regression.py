@@ -1,0 +1,315 @@
+"""The gate as a maintainer calls it: accept, check, plant a mistake, bad input; and the real one on this program."""
+
+import json
+import subprocess
+import sys
+import tomllib
+from functools import partial
+from pathlib import Path
+from xml.etree import ElementTree
+
+import by_subprocess
+import numpy as np
+import pytest
+from by_subprocess import ROOT
+
+import plas_jax
+from plas_jax.commands.gate_false_alarms import chosen
+from plas_jax.commands.gate_request import ALGORITHMS, DATASETS, request
+from plas_jax.commands.planted_faults import plant, read_verdicts
+from plas_jax.commands.score_regression import LEVEL, compare
+from plas_jax.evaluation.accepted import Accepted, read_accepted, write_accepted
+from plas_jax.evaluation.movement import Movement, Place
+from plas_jax.reports.junit import junit
+from plas_jax.reports.regression import PASS, REGRESSION, UNDECIDED, finding, regression_report
+
+SCRIPT = "score_regression.py"
+call = partial(by_subprocess.call, SCRIPT)
+FAULTS_FILE = ROOT / "experiments" / "planted_faults.toml"
+FAULTS = tomllib.loads(FAULTS_FILE.read_text("utf-8"))
+ACCEPTED = ROOT / "benchmarks" / "accepted" / "gate.json"
+SHORT = ["--preset=smoke", "--algorithms=bc", "--datasets=hopper-medium-r1"]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A folder with data, and with the accepted results of eight seeds."""
+    folder = tmp_path_factory.mktemp("gate")
+    (folder / "data").mkdir()
+    done = accept(folder, "--reason=the first")
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+def accept(folder, *words):
+    of = [f"--data_dir={folder / 'data'}", f"--accepted={folder / 'accepted.json'}", "--seeds=8", "--accept"]
+    return call(*SHORT, *of, *words, cwd=folder)
+
+
+def check(folder, *words):
+    given = [*SHORT, f"--data_dir={folder / 'data'}", f"--accepted={folder / 'accepted.json'}", "--seeds=6"]
+    return call(*given, *words, cwd=folder)
+
+
+def test_an_unchanged_program_passes(folder):
+    done = check(folder, "--output=same")
+    assert done.returncode == PASS, done.stderr
+    assert "pass: none of" in done.stdout
+    assert done.stdout.strip() == (folder / "same" / "regression.md").read_text("utf-8").strip()
+    suite = ElementTree.parse(folder / "same" / "junit.xml").getroot()
+    assert suite.get("failures") == suite.get("errors") == "0"
+    assert int(suite.get("tests")) == len(suite.findall("testcase")) > 5
+    of_check = read_accepted(folder / "same" / "values.json")
+    assert of_check.seeds == tuple(range(1000, 1006))
+
+
+def test_accepted_results_say_where_they_came_from(folder):
+    found = read_accepted(folder / "accepted.json")
+    assert found.seeds == tuple(range(8))
+    facts = found.circumstances
+    assert facts["reason"] == "the first"
+    assert facts["versions"]["jax"]
+    assert "--seeds=8" in facts["command"]
+    assert facts["device"]
+    assert Place("hopper-medium-r1", "bc", "score") in found.values
+    assert all(len(column) == 8 for column in found.values.values())
+
+
+def test_a_new_accepted_file_keeps_the_reasons_of_the_ones_before(folder, tmp_path):
+    copy = tmp_path / "accepted.json"
+    copy.write_bytes((folder / "accepted.json").read_bytes())
+    words = [*SHORT, f"--data_dir={folder / 'data'}", f"--accepted={copy}", "--seeds=3", "--accept"]
+    done = call(*words, "--reason=fewer seeds", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    facts = read_accepted(copy).circumstances
+    assert facts["reason"] == "fewer seeds"
+    assert [entry["reason"] for entry in facts["history"]] == ["the first"]
+
+
+def test_ones_own_method_is_gated_with_ones_own_file(folder, tmp_path):
+    own = [
+        f"--algorithms={ROOT / 'docs' / 'own_method' / 'filtered_cloning.py'}",
+        f"--accepted={tmp_path / 'own.json'}",
+    ]
+    given = ["--preset=smoke", "--datasets=hopper-medium-r1", f"--data_dir={folder / 'data'}", *own]
+    assert call(*given, "--accept", "--reason=mine", "--seeds=8", cwd=tmp_path).returncode == 0
+    done = call(*given, "--seeds=6", cwd=tmp_path)
+    assert done.returncode == PASS, done.stderr
+    assert "filtered_cloning" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        (["--accepted=nowhere.json"], "nowhere.json does not exist: write it with --accept --reason="),
+        (["--accept"], "--accept needs a --reason"),
+        (["--accept", "--reason= "], "--accept needs a --reason"),
+        (["--reason=because"], "it needs --accept"),
+        (["--algorithms=plas"], "has no results of plas"),
+        (["--datasets=walker2d-medium-r1"], "has no results of walker2d-medium-r1"),
+        (["--preset=gate"], "was made with preset smoke, not gate"),
+        (["--seeds=1"], "--seeds: 1 against 8 cannot decide"),
+        (["--seeds=0"], "--seeds must be at least 1"),
+        (["--algorithms=dqn"], "'dqn' is neither one of"),
+        (["--preset=huge"], "--preset"),
+        (["score"], "unexpected 'score'"),
+    ],
+)
+def test_bad_input_is_one_line_and_no_regression(folder, tmp_path, words, complaint):
+    before = (folder / "accepted.json").read_bytes()
+    given = [*SHORT, f"--data_dir={folder / 'data'}", f"--accepted={folder / 'accepted.json'}", "--seeds=6"]
+    done = call(*given, *words, cwd=tmp_path)
+    assert done.returncode == UNDECIDED
+    (line,) = done.stderr.strip().splitlines()
+    assert line.startswith("error: ")
+    assert complaint in line
+    assert list(tmp_path.iterdir()) == []
+    assert (folder / "accepted.json").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("{", "is not JSON"),
+        ("[]", "is no file of accepted results"),
+        ('{"format": 1}', "is damaged"),
+        ('{"format": 1, "seeds": [0, 1], "suite": {}, "values": {"d": {"a": {"m": [1.0]}}}}', "1 values for 2 seeds"),
+        ('{"format": 1, "seeds": [0], "suite": {}, "values": {"d": {"a": {"m": ["x"]}}}}', "is damaged"),
+        ('{"format": 1, "seeds": [0], "suite": {}, "values": 3}', "is damaged"),
+    ],
+)
+def test_a_damaged_accepted_file_is_one_line(tmp_path, text, complaint):
+    (tmp_path / "broken.json").write_text(text)
+    with pytest.raises(ValueError, match=complaint) as caught:
+        read_accepted(tmp_path / "broken.json")
+    assert "\n" not in str(caught.value)
+
+
+# What is compared
+
+
+def results(columns, seeds, contents="same", dataset="hopper-medium-r1"):
+    """Results with these measures of bc, and one of the data as a whole."""
+    values = {Place(dataset, "bc", name): np.asarray(column, float) for name, column in columns.items()}
+    return Accepted(tuple(seeds), values, {}, {"contents": {dataset: contents}})
+
+
+def normal(mean, seeds, seed=0):
+    return np.random.default_rng(seed).normal(mean, 1, seeds)
+
+
+def test_a_fall_is_a_regression_and_a_rise_of_scores_is_none():
+    known = results({"score": normal(50, 40)}, range(40))
+    worse = compare(known, results({"score": normal(40, 10, 1)}, range(100, 110)))
+    assert worse.status == REGRESSION
+    assert "score of hopper-medium-r1, bc from 5" in worse.line
+    better = compare(known, results({"score": normal(60, 10, 1)}, range(100, 110)))
+    assert better.status == PASS
+    assert len(better.moved) == 1
+    measure = {"mean_q": normal(50, 40)}, {"mean_q": normal(60, 10, 1)}
+    assert compare(results(measure[0], range(40)), results(measure[1], range(100, 110))).status == REGRESSION
+
+
+def test_other_rows_leave_it_undecided_unless_something_moved():
+    known = results({"score": normal(50, 40)}, range(40))
+    same = compare(known, results({"score": normal(50, 10, 1)}, range(100, 110), contents="other"))
+    assert same.status == UNDECIDED
+    assert "the rows of hopper-medium-r1 are not those of the accepted results" in same.line
+    assert compare(known, results({"score": normal(40, 10, 1)}, range(100, 110), "other")).status == REGRESSION
+
+
+def test_sums_over_other_rows_are_not_compared_and_over_the_same_are():
+    place = Place("hopper-medium-r1", "data", "mean_reward")
+    known, same, other = (
+        results({"score": normal(50, seeds, seeds)}, range(seeds), contents)
+        for seeds, contents in ((40, "same"), (10, "same"), (10, "other"))
+    )
+    known.values[place], same.values[place], other.values[place] = np.full(40, 1.0), np.full(10, 1.1), np.full(10, 1.1)
+    assert compare(known, same).status == REGRESSION
+    assert compare(known, other).status == UNDECIDED
+
+
+def test_a_measure_that_is_gone_leaves_it_undecided_and_a_new_one_is_said():
+    known = results({"score": normal(50, 40), "kl": normal(1, 40, 2)}, range(40))
+    without = compare(known, results({"score": normal(50, 10, 1)}, range(100, 110)))
+    assert without.status == UNDECIDED
+    assert "kl of bc is no longer there" in without.line
+    new = {"score": normal(50, 10, 1), "kl": normal(1, 10, 3), "mean_q": normal(0, 10)}
+    more = compare(known, results(new, range(100, 110)))
+    assert more.status == PASS
+    assert "mean_q of bc" in " ".join(more.notes)
+
+
+def test_nothing_to_compare_is_undecided():
+    assert finding([], LEVEL, [], []).status == UNDECIDED
+
+
+def test_reports_say_what_moved_from_what_to_what():
+    q, score = Place("hopper-medium-r1", "plas", "mean_q"), Place("hopper-medium-r1", "plas", "score")
+    moved = Movement(q, np.array([1.0, 3.0]), np.array([11.0, 13.0]), 7.1, 1e-4)
+    still = Movement(score, np.array([50.0, 52.0]), np.array([51.0, 52.0]), 0.3, 0.9)
+    of = finding([moved, still], LEVEL, [], [])
+    report = regression_report(of)
+    step = "from 2 [-10.71, 14.71] to 12 [-0.7062, 24.71]"
+    assert of.line == f"regression: mean_q of hopper-medium-r1, plas {step}"
+    assert "| hopper-medium-r1 | plas | mean_q | 2 [-10.71, 14.71] | 12 [-0.7062, 24.71] | +7.1 | 0.0001 |" in report
+    assert "| hopper-medium-r1 | plas | score | 51 " in report
+    suite = ElementTree.fromstring(junit(of, 3.0))
+    assert (suite.get("tests"), suite.get("failures"), suite.get("errors")) == ("2", "1", "0")
+    (failed,) = [case for case in suite if case.find("failure") is not None]
+    assert (failed.get("classname"), failed.get("name")) == ("hopper-medium-r1.plas", "mean_q")
+    undecided = ElementTree.fromstring(junit(finding([still], LEVEL, ["no reason"], []), 3.0))
+    assert undecided.get("errors") == "1"
+
+
+def test_values_come_back_to_nine_digits(tmp_path):
+    column = np.array([1 / 3, np.nan, 1e-12])
+    of = Accepted((4, 5, 6), {Place("d", "a", "m"): column}, {"preset": "gate"}, {"reason": "r"})
+    write_accepted(tmp_path / "x.json", of)
+    back = read_accepted(tmp_path / "x.json")
+    np.testing.assert_allclose(back.values[Place("d", "a", "m")], column, rtol=1e-8)
+    assert (back.seeds, back.suite, back.circumstances) == (of.seeds, {"preset": "gate"}, {"reason": "r"})
+    assert [path.name for path in tmp_path.iterdir()] == ["x.json"]
+
+
+def test_the_default_suite_shares_plas_cvae():
+    given = {"preset": "gate", "algorithms": "", "datasets": "", "seeds": None, "first_seed": None, "accepted": ""}
+    asked = request(**given, accept=False, reason="", data_dir=None, output=Path("out"))
+    assert [method.name for method in asked.methods] == ["bc", "bcq", "plas"]
+    assert asked.methods[-1].grid == (("perturbation_limit", (0.0, 0.1)),)
+    assert [dataset.name for dataset in asked.datasets] == list(DATASETS)
+    assert len(asked.seeds) == 10
+    alone = request(**given | {"algorithms": "plas+p"}, accept=True, reason="r", data_dir=None, output=Path("out"))
+    assert alone.methods[0].grid == (("perturbation_limit", (0.1,)),)
+    assert len(alone.seeds) == 40
+    assert not set(alone.seeds) & set(asked.seeds)
+
+
+# The real one
+
+
+def test_the_kept_results_are_of_this_suite():
+    known = read_accepted(ACCEPTED)
+    assert len(known.seeds) >= 20
+    assert {place.algorithm for place in known.values} == {*ALGORITHMS, "data"}
+    assert {place.dataset for place in known.values} == set(DATASETS)
+    assert known.circumstances["reason"]
+
+
+def test_this_program_passes_its_own_gate(tmp_path):
+    (tmp_path / "data").mkdir()
+    done = by_subprocess.call(SCRIPT, "--data_dir=data", f"--accepted={ACCEPTED}", "--output=out", cwd=tmp_path)
+    assert done.returncode == PASS, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_every_mistake_can_be_planted(tmp_path, name):
+    for edit in FAULTS[name]["edits"]:
+        path = tmp_path / edit["file"]
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes((Path(plas_jax.__file__).parent / edit["file"]).read_bytes())
+    plant(tmp_path, FAULTS[name])
+    for edit in FAULTS[name]["edits"]:
+        compile((tmp_path / edit["file"]).read_text("utf-8"), edit["file"], "exec")
+
+
+def planted(*words, folder):
+    script = ROOT / "experiments" / "planted_faults.py"
+    given = [f"--faults_file={FAULTS_FILE}", f"--accepted={ACCEPTED}", *words]
+    return subprocess.run(
+        [sys.executable, str(script), *given], cwd=folder, capture_output=True, text=True, check=False
+    )  # fmt: skip
+
+
+@pytest.mark.slow
+def test_two_planted_mistakes_are_caught(tmp_path):
+    (tmp_path / "data").mkdir()
+    names = ("discount_0_9", "evaluation_noise")
+    done = planted(f"--faults={','.join(names)}", "--data_dir=data", "--output=out", folder=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert {of.verdict for of in read_verdicts(tmp_path / "out" / "planted_faults.csv").values()} == {"regression"}
+
+
+def test_an_unknown_mistake_is_one_line(tmp_path):
+    done = planted("--faults=typo", folder=tmp_path)
+    assert done.returncode == 1
+    assert "'typo' is none of none, time_limit_as_terminal" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_kept_verdicts_are_of_every_mistake():
+    found = read_verdicts(ROOT / "docs" / "gate" / "planted_faults.csv")
+    assert set(found) == {"none", *FAULTS}
+    assert found["none"].verdict == "pass"
+
+
+def test_seeds_are_chosen_by_place():
+    of = Accepted((4, 5, 6), {Place("d", "a", "m"): np.array([1.0, 2.0, 3.0])}, {}, {})
+    part = chosen(of, [2, 0])
+    assert part.seeds == (6, 4)
+    np.testing.assert_array_equal(part.values[Place("d", "a", "m")], [3, 1])
+
+
+def test_the_kept_accepted_file_is_json_that_can_be_read_line_by_line():
+    assert json.loads(ACCEPTED.read_text("utf-8"))["format"] == 1
+    assert max(map(len, ACCEPTED.read_text("utf-8").splitlines())) < 1000
