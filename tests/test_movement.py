@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from plas_jax.evaluation.movement import EVERY, RESOLUTION, Place, movements, smallest_p
+from plas_jax.evaluation.movement import EVERY, RESOLUTION, SPREAD, Place, movements, smallest_p
 
 
 def values(columns, names=None):
@@ -32,9 +32,13 @@ def test_p_is_the_share_of_divisions_that_are_as_conspicuous_in_any_measure():
     # The mean over methods is a third column: of one method on one data set there is none, so the family is these two.
     found = {m.place.measure: m for m in movements(values(before), values(after)) if EVERY not in m.place}
     largest = []
+    spreads = []
     for chosen in combinations(range(8), 3):
         rest = [seed for seed in range(8) if seed not in chosen]
         largest.append(max(literal_t(joined[rest, c], joined[list(chosen), c]) for c in range(2)))
+        spreads.append(np.mean([np.log(joined[list(chosen), c].var() / joined[rest, c].var()) for c in range(2)]))
+    spreads = np.abs(np.array(spreads) - np.mean(spreads)) / np.std(spreads)
+    largest = np.maximum(largest, spreads)
     for column in range(2):
         observed = literal_t(before[:, column], after[:, column])
         exact = np.mean([value >= observed * (1 - 1e-9) for value in largest])
@@ -43,7 +47,7 @@ def test_p_is_the_share_of_divisions_that_are_as_conspicuous_in_any_measure():
 
 def test_a_measure_says_how_far_it_moved_in_standard_deviations():
     before, after = np.array([[1.0], [3.0], [2.0]]), np.array([[7.0], [5.0], [6.0]])
-    (found,) = movements(values(before), values(after))
+    found, _ = movements(values(before), values(after))
     assert found.deviations == pytest.approx(4.0)
     np.testing.assert_array_equal(found.now, [7, 5, 6])
 
@@ -51,7 +55,7 @@ def test_a_measure_says_how_far_it_moved_in_standard_deviations():
 def test_the_most_conspicuous_comes_first():
     generator = np.random.default_rng(0)
     before, after = generator.standard_normal((20, 3)), generator.normal([0, 9, 3], 1, (10, 3))
-    assert [m.place.measure for m in movements(values(before), values(after))] == ["m1", "m2", "m0"]
+    assert [m.place.measure for m in movements(values(before), values(after))][:2] == ["m1", "m2"]
 
 
 def test_a_little_everywhere_is_seen_in_the_mean_over_data_sets():
@@ -69,7 +73,7 @@ def test_a_little_everywhere_is_seen_in_the_mean_over_data_sets():
 @pytest.mark.parametrize("now", [np.nan, np.inf])
 def test_what_is_not_finite_counts_as_larger_than_all(now):
     before = np.arange(20.0)[:, None]
-    (found,) = movements(values(before), values(np.full((10, 1), now)))
+    found, _ = movements(values(before), values(np.full((10, 1), now)))
     assert found.p < 0.001
     assert found.deviations > 0
 
@@ -77,8 +81,17 @@ def test_what_is_not_finite_counts_as_larger_than_all(now):
 def test_one_run_of_ten_that_diverged_is_no_proof():
     before, after = np.zeros((40, 1)), np.zeros((10, 1))
     after[3] = 1.0
-    (found,) = movements(values(before), values(after))
-    assert found.p > 0.1
+    assert all(found.p > 0.1 for found in movements(values(before), values(after)))
+
+
+def test_runs_that_ignore_their_seeds_are_seen_though_their_means_are_right():
+    columns = np.random.default_rng(11).standard_normal((50, 60))
+    columns[40:] = columns[44]
+    first, *_ = movements(values(columns[:40]), values(columns[40:]))
+    assert first.place == SPREAD
+    assert first.p < 0.001
+    assert first.deviations < 0
+    assert first.now.max() == pytest.approx(0)
 
 
 def test_a_constant_that_changes_has_moved_and_rounding_has_not():
@@ -88,6 +101,13 @@ def test_a_constant_that_changes_has_moved_and_rounding_has_not():
     found = {m.place.measure: m.p for m in movements(values(before), values(after))}
     assert found["m0"] < 0.001
     assert found["m1"] > 0.5
+
+
+def test_rounding_of_constants_does_not_add_up_over_data_sets():
+    places = [Place(dataset, "data", "mean_reward") for dataset in ("a", "b", "c")]
+    before = {place: np.full(40, 3.12345679) for place in places}
+    after = {place: np.full(10, 3.123456789012) for place in places}  # as a file of nine digits has it, and unrounded
+    assert all(found.p > 0.5 for found in movements(before, after))
 
 
 def test_measures_of_one_side_alone_are_left_out():

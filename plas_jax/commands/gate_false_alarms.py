@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 from absl import flags
 
+from plas_jax.commands.gate_comparison import LEVEL, compare
 from plas_jax.commands.invocation import invoke
-from plas_jax.commands.score_regression import LEVEL, compare
 from plas_jax.evaluation.accepted import Accepted, read_accepted
 from plas_jax.reports.markdown import table
 from plas_jax.reports.regression import PASS, REGRESSION

@@ -26,6 +26,9 @@ class Place(NamedTuple):
     measure: str
 
 
+SPREAD = Place(EVERY, EVERY, "spread")
+
+
 class Movement(NamedTuple):
     """One measure in both samples; `deviations` is its distance in standard deviations between seeds."""
 
@@ -48,7 +51,8 @@ def movements(accepted: Values, now: Values, divisions: int = DIVISIONS) -> list
     """Every measure that both have, the most conspicuous first; each sample has its own number of seeds throughout.
 
     Besides each measure itself, the means of its standardised values over data sets, and over methods, are in the
-    family: what moves a little everywhere is seen there first. A value that is not finite counts as larger than all.
+    family: what moves a little everywhere is seen there first. So is `spread`, how far seeds are apart over all
+    measures: runs that ignore their seeds have the right means. A value that is not finite counts as larger than all.
     """
     places = [place for place in accepted if place in now]
     if not places:
@@ -58,7 +62,9 @@ def movements(accepted: Values, now: Values, divisions: int = DIVISIONS) -> list
     joined = np.concatenate([before, after])
     means, together = _means_over_others(places, joined)
     joined = np.concatenate([joined, together], axis=1)
-    statistics, p = _family(joined, len(before), divisions)
+    is_now = _divisions(len(before), len(after), divisions)
+    ratio, apart = _ratios_of_spread(joined[:, : len(places)], is_now)
+    statistics, p = _family(np.concatenate([_statistics(joined, is_now), np.abs(ratio)[:, None]], axis=1))
     spread = np.sqrt(_within(joined, len(before)) + np.square(_resolution(joined)))
     found = []
     for column, place in enumerate([*places, *means]):
@@ -67,6 +73,8 @@ def movements(accepted: Values, now: Values, divisions: int = DIVISIONS) -> list
         of_place = (accepted[place], now[place]) if column < len(places) else (first, second)
         deviations = step / spread[column] if spread[column] > 0 else 0.0
         found.append(Movement(place, *of_place, float(deviations), float(p[column])))
+    first, second = np.split(apart, [len(before)])
+    found.append(Movement(SPREAD, first, second, float(ratio[0]), float(p[-1])))
     return [found[column] for column in np.argsort(-statistics, kind="stable")]
 
 
@@ -80,9 +88,10 @@ def _finite(values: np.ndarray, *pool: np.ndarray) -> np.ndarray:
 
 def _means_over_others(places: Sequence[Place], joined: np.ndarray) -> tuple[list[Place], np.ndarray]:
     """Means of standardised values: of a measure of one method over data sets, and of one measure over everything."""
+    spread = joined.std(axis=0)
     # What varies by rounding alone would otherwise weigh as much as what varies between seeds.
-    spread = joined.std(axis=0) + _resolution(joined)
-    standard = (joined - joined.mean(axis=0)) / spread
+    varies = spread > _resolution(joined)
+    standard = np.where(varies, joined - joined.mean(axis=0), 0.0) / np.where(varies, spread, 1.0)
     members: dict[Place, list[int]] = {}
     for column, place in enumerate(places):
         for wider in (Place(EVERY, *place[1:]), Place(EVERY, EVERY, place.measure)):
@@ -92,17 +101,40 @@ def _means_over_others(places: Sequence[Place], joined: np.ndarray) -> tuple[lis
     return list(several), np.stack(means, axis=1) if means else np.zeros((len(joined), 0))
 
 
-def _family(joined: np.ndarray, before: int, divisions: int) -> tuple[np.ndarray, np.ndarray]:
-    """The statistic and the family-wise p of each column."""
-    generator, seeds = np.random.default_rng(0), len(joined)
-    order = np.argsort(generator.random((divisions, seeds)), axis=1)
-    is_now = np.zeros((divisions + 1, seeds))
-    is_now[0, before:] = 1.0  # as it was seen: one of the divisions, so that no p is 0
-    np.put_along_axis(is_now[1:], order[:, : seeds - before], 1.0, axis=1)
-    statistics = _statistics(joined, is_now)
+def _divisions(before: int, now: int, divisions: int) -> np.ndarray:
+    """Which seeds are new ones, 1 or 0, `[divisions + 1, seeds]`: first as it was seen, so that no p is 0."""
+    is_now = np.zeros((divisions + 1, before + now))
+    is_now[0, before:] = 1.0
+    order = np.argsort(np.random.default_rng(0).random((divisions, before + now)), axis=1)
+    np.put_along_axis(is_now[1:], order[:, :now], 1.0, axis=1)
+    return is_now
+
+
+def _family(statistics: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The statistic and the family-wise p of each column, from those of every division."""
     largest = statistics.max(axis=1)
     # Equal divisions may differ in their last bits.
     return statistics[0], (largest[:, None] >= statistics[0] * (1 - 1e-9)).mean(axis=0)
+
+
+def _ratios_of_spread(joined: np.ndarray, is_now: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The log ratio of both samples' variances, averaged over the measures that vary, in units of its own deviation.
+
+    `[divisions]`; and for each seed the mean distance from its sample, in standard deviations.
+    """
+    columns = joined[:, joined.std(axis=0) > _resolution(joined)]
+    if columns.shape[1] < 2 or min(is_now[0].sum(), len(joined) - is_now[0].sum()) < 3:
+        return np.zeros(len(is_now)), np.zeros(len(joined))
+    standard = (columns - columns.mean(axis=0)) / columns.std(axis=0)
+    variances = []
+    for of in (is_now, 1.0 - is_now):
+        count = of.sum(axis=1, keepdims=True)
+        mean, square = of @ standard / count, of @ np.square(standard) / count
+        variances.append(np.maximum(square - np.square(mean), RESOLUTION))
+    ratio = np.log(variances[0] / variances[1]).mean(axis=1)
+    parts = [standard[is_now[0] == each] for each in (0, 1)]
+    apart = np.concatenate([np.abs(part - part.mean(axis=0)).mean(axis=1) for part in parts])
+    return (ratio - ratio.mean()) / ratio.std(), apart
 
 
 def _statistics(joined: np.ndarray, is_now: np.ndarray) -> np.ndarray:
@@ -115,7 +147,8 @@ def _statistics(joined: np.ndarray, is_now: np.ndarray) -> np.ndarray:
     step = of_now / now - of_before / before
     inside = np.maximum(squares - np.square(of_now) / now - np.square(of_before) / before, 0.0)
     variance = inside / max(len(joined) - 2, 1) * (1 / now + 1 / before)
-    return np.abs(step) / np.sqrt(variance + np.square(_resolution(joined)))
+    resolution = _resolution(joined)
+    return np.where(np.abs(step) > resolution, np.abs(step), 0.0) / np.sqrt(variance + np.square(resolution))
 
 
 def _resolution(joined: np.ndarray) -> np.ndarray:
