@@ -15,7 +15,8 @@ from plas_jax.algorithms.plas import PLAS
 from plas_jax.algorithms.sac import SAC
 from plas_jax.datasets.minibatch import concatenate, minibatch
 from plas_jax.training import chunk
-from plas_jax.training.chunk import HEALTHY, Batch, Runs, is_divergent, run_chunk
+from plas_jax.training.balance import run_balanced
+from plas_jax.training.chunk import HEALTHY, Batch, Runs, is_divergent
 from plas_jax.training.executables import Executables
 from plas_jax.training.layout import on_all, on_runs, run_mesh
 from plas_jax.training.sweep import stacked_sizes
@@ -142,7 +143,7 @@ def in_chunks(name, ends, batch, runs, transitions=ROWS.transitions):
     count, (batch, runs), data = len(runs.start), on_runs(mesh, (batch, runs)), on_all(mesh, transitions)
     first = 0
     for last in ends:
-        batch, metrics = run_chunk(CASES[name].algorithm, mesh, batch, runs, data, first, last)
+        batch, metrics = run_balanced(CASES[name].algorithm, mesh, batch, runs, data, first, last)
         first = last
     return jax.tree.map(lambda leaf: np.asarray(leaf)[:count], (batch, metrics))
 

@@ -32,7 +32,7 @@ def measure(asked: Request, watch: Watch) -> Accepted:
         for group in groups(method, asked.preset.protocol(method), asked.datasets, asked.seeds, asked.dynamics):
             values |= gate_values(group, shelf.of(group.datasets), watch)
     for datasets in dict.fromkeys((dataset,) for dataset in asked.datasets):
-        values |= values_of_data(shelf.of(datasets), [datasets[0].name], asked.seeds)
+        values |= values_of_data(shelf.of(datasets), datasets, asked.seeds)
     contents_of = {dataset.name: contents(dataset, files[dataset.name]) for dataset in asked.datasets}
     return Accepted(asked.seeds, _columns(values, asked.seeds), asked.suite(), _circumstances(asked, contents_of))
 

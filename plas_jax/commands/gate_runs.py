@@ -16,7 +16,7 @@ from plas_jax.commands.sweep_data import SweepData
 from plas_jax.commands.sweep_groups import Group
 from plas_jax.commands.sweep_manifest import progress
 from plas_jax.commands.sweep_rows import label
-from plas_jax.datasets.catalogue import normalised_score
+from plas_jax.datasets.catalogue import Dataset, normalised_score
 from plas_jax.evaluation.data_measures import data_measures, minibatch_measures
 from plas_jax.evaluation.movement import Place
 from plas_jax.evaluation.probe_rows import probe_rows
@@ -41,11 +41,15 @@ def gate_values(group: Group, data: SweepData, watch: Watch) -> Values:
         return _Gate(group, data, OutputFolder(Path(folder)), watch).values()
 
 
-def values_of_data(data: SweepData, names: Sequence[str], seeds: Sequence[int]) -> Values:
+def values_of_data(data: SweepData, datasets: Sequence[Dataset], seeds: Sequence[int]) -> Values:
     """The measures of the data sets, as a whole and as each seed draws minibatches."""
     found: Values = {}
+    names, environments = [dataset.name for dataset in datasets], [dataset.environment for dataset in datasets]
     for pair in sweep.pairs(names, seeds):
         whole = data_measures(data.rows, pair.dataset) if pair.seed == seeds[0] else {}
+        if whole:
+            # Other references move scores, which may rise, and no return.
+            whole["score_of_1000"] = float(normalised_score(environments[pair.dataset], 1000.0))
         drawn = minibatch_measures(data.rows, pair.dataset, sweep.run_key(pair.seed, pair.name))
         for measure, value in (whole | drawn).items():
             of_seeds = found.setdefault(Place(pair.name, DATA, measure), {})

@@ -19,7 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from plas_jax.commands.throughput_cases import Case, first_batch, method_of
-from plas_jax.training.chunk import run_chunk
+from plas_jax.training.balance import run_balanced
 from plas_jax.training.layout import run_mesh, use_every_core
 from plas_jax.training.sweep import compile_only
 
@@ -46,12 +46,13 @@ def training_rates(case: Case, seconds: float) -> Iterator[float]:
     update, length = 0, 1
     while True:
         started = time.perf_counter()
-        batch, _ = jax.block_until_ready(run_chunk(algorithm, mesh, batch, runs, transitions, update, update + length))
+        end = update + length
+        batch, _ = jax.block_until_ready(run_balanced(algorithm, mesh, batch, runs, transitions, update, end))
         passed = time.perf_counter() - started
         # The first chunk after compiling tells little, and what is much shorter than asked is a guess at a length.
         if update > 0 and passed > seconds / 2:
             yield case.runs * length / passed
-        update += length
+        update = end
         length = max(1, min(8 * length, round(length * seconds / passed)))
 
 

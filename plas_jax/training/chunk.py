@@ -46,13 +46,17 @@ def run_chunk(
 ) -> tuple[Batch, Metrics]:
     """Updates `first` to `last` (excluded) of every run, runs laid out over the mesh's devices.
 
-    Both ends are traced, so chunks of any length share one executable and results do not depend on the length.
+    Both ends are traced, so chunks of any length share one executable and results do not depend on the length. On a
+    CPU each run may have its own, `[runs]`.
     Returns the batch and the metrics of the last update, `[runs]` each. `batch` is donated, the data never.
     """
     one_run = partial(_updates_of_one_run, algorithm)
     on_cpu = mesh.devices.flat[0].platform == "cpu"
     all_runs = _one_after_another(one_run) if on_cpu else jax.vmap(one_run, in_axes=(0, 0, None, None, None))
-    in_specs = (ON_RUNS, ON_RUNS, ON_ALL, ON_ALL, ON_ALL)
+    if on_cpu:
+        first, last = (jnp.broadcast_to(end, runs.start.shape) for end in (first, last))
+    ends = ON_RUNS if on_cpu else ON_ALL
+    in_specs = (ON_RUNS, ON_RUNS, ON_ALL, ends, ends)
     return jax.shard_map(all_runs, mesh=mesh, in_specs=in_specs, out_specs=ON_RUNS, check_vma=False)(
         batch, runs, transitions, first, last
     )
@@ -66,7 +70,7 @@ def _one_after_another(one_run: Callable) -> Callable:
     """
 
     def all_runs(batch: Batch, runs: Runs, transitions: Transition, first: Array, last: Array) -> tuple:
-        return jax.lax.map(lambda run: one_run(*run, transitions, first, last), (batch, runs))
+        return jax.lax.map(lambda run: one_run(run[0], run[1], transitions, run[2], run[3]), (batch, runs, first, last))
 
     return all_runs
 

@@ -17,7 +17,8 @@ from jax.sharding import Mesh
 
 from plas_jax.algorithms.methods import Method, Phase
 from plas_jax.datasets.minibatch import Rows
-from plas_jax.training.chunk import HEALTHY, Batch, Runs, run_chunk
+from plas_jax.training.balance import run_balanced
+from plas_jax.training.chunk import HEALTHY, Batch, Runs
 from plas_jax.training.layout import on_runs, run_mesh
 from plas_jax.types import Algorithm, Array, Metrics, Sizes, Transition
 
@@ -154,7 +155,7 @@ def train(
     while update < last:
         stop = min(update + length, last)
         started = time.perf_counter()
-        batch, metrics = jax.block_until_ready(run_chunk(algorithm, mesh, batch, runs, transitions, update, stop))
+        batch, metrics = jax.block_until_ready(run_balanced(algorithm, mesh, batch, runs, transitions, update, stop))
         seconds = time.perf_counter() - started
         yield Chunk(stop, batch, metrics, stop - update, seconds)
         # At most eightfold, for the first chunk after compiling tells little.
@@ -164,5 +165,5 @@ def train(
 
 def compile_only(algorithm: Algorithm, mesh: Mesh, batch: Batch, runs: Runs, transitions: Transition) -> Batch:
     """Compile the chunk and run no update in it, so that compiling is timed apart from training."""
-    batch, _ = jax.block_until_ready(run_chunk(algorithm, mesh, batch, runs, transitions, 0, 0))
+    batch, _ = jax.block_until_ready(run_balanced(algorithm, mesh, batch, runs, transitions, 0, 0))
     return batch

@@ -1,0 +1,87 @@
+"""An odd number of runs on two cores: one run changes cores in the middle of a chunk, so that neither core waits.
+
+Nine runs are laid out as five and four and a copy. Trained like that, one core has five runs to do and the other
+four: a tenth of both cores' time is lost. Here the fifth run is trained on the first core for half of its updates, then
+on the second one, and the others' updates are divided so that both cores are busy in either half. What a run draws
+depends on its key and the update alone, so no result changes by a bit.
+"""
+
+from typing import Any
+
+import jax
+import numpy as np
+from jax.sharding import Mesh
+
+from plas_jax.training.chunk import Batch, Runs, run_chunk
+from plas_jax.types import Algorithm, Array, Metrics, Transition
+
+# Of more runs the odd one is a smaller share than what copying its core's states would cost.
+MOST_RUNS = 32
+
+
+def run_balanced(
+    algorithm: Algorithm, mesh: Mesh, batch: Batch, runs: Runs, transitions: Transition, first: int, last: int
+) -> tuple[Batch, Metrics]:
+    """`run_chunk`, in two halves where two cores have an odd number of runs. Blocks until it is done."""
+    slots, updates = len(runs.start), last - first
+    if not _has_copy(mesh, runs) or updates == 0:
+        return run_chunk(algorithm, mesh, batch, runs, transitions, _each(mesh, slots, first), _each(mesh, slots, last))
+    others = slots // 2 - 1  # of each core, beside the odd run, which is the first core's last one
+    odd, copy = others, slots - 1
+    half = updates // 2
+    middle = np.full(slots, first + half, np.int32)
+    # The second core does in the first half what the odd run costs the first one. An update is left for the second
+    # half, whose metrics are the ones that count.
+    middle[odd + 1 :] = first + min(updates - 1, half + round(half / others))
+    middle[copy] = first
+    batch, _ = run_chunk(algorithm, mesh, batch, runs, transitions, _each(mesh, slots, first), middle)
+    # From here on the copy's place is the odd run's.
+    batch, runs = _copied(mesh, (batch, runs), odd, copy)
+    middle[copy], middle[odd] = first + half, last
+    both = run_chunk(algorithm, mesh, batch, runs, transitions, middle, _each(mesh, slots, last))
+    return _copied(mesh, both, copy, odd)
+
+
+def _each(mesh: Mesh, slots: int, update: int) -> np.ndarray | int:
+    """An update for every run, where runs may have updates of their own: on a CPU."""
+    return np.full(slots, update, np.int32) if _is_cpu(mesh) else update
+
+
+def _is_cpu(mesh: Mesh) -> bool:
+    return mesh.devices.flat[0].platform == "cpu"
+
+
+def _has_copy(mesh: Mesh, runs: Runs) -> bool:
+    """Whether two cores have an odd number of runs: then the last one is there twice."""
+    if not _is_cpu(mesh) or mesh.size != 2 or not 4 <= len(runs.start) <= MOST_RUNS:
+        return False
+    plain = runs._replace(key=jax.random.key_data(runs.key))
+    return all(np.array_equal(*np.asarray(leaf)[-2:]) for leaf in jax.tree.leaves(plain))
+
+
+def _copied(mesh: Mesh, tree: Any, source: int, to: int) -> Any:
+    """The tree with one run's leaves also in another place, on the other core; `tree` is donated."""
+    leaves, structure = jax.tree.flatten(tree)
+    devices = list(mesh.devices.flat)
+    shards = [{shard.device: shard.data for shard in leaf.addressable_shards} for leaf in leaves]
+    here, there = (place // (len(leaves[0]) // 2) for place in (source, to))
+    length = len(leaves[0]) // 2
+    row = jax.device_put(_row([of[devices[here]] for of in shards], source % length), devices[there])
+    changed = _with_row([of[devices[there]] for of in shards], row, to % length)
+    for of, leaf in zip(shards, changed, strict=True):
+        of[devices[there]] = leaf
+    whole = [
+        jax.make_array_from_single_device_arrays(leaf.shape, leaf.sharding, [of[device] for device in devices])
+        for leaf, of in zip(leaves, shards, strict=True)
+    ]
+    return jax.tree.unflatten(structure, whole)
+
+
+@jax.jit
+def _row(leaves: list[Array], place: Array) -> list[Array]:
+    return [leaf[place] for leaf in leaves]
+
+
+@jax.jit
+def _with_row(leaves: list[Array], row: list[Array], place: Array) -> list[Array]:
+    return [leaf.at[place].set(value) for leaf, value in zip(leaves, row, strict=True)]

@@ -1,0 +1,63 @@
+"""An odd number of runs on two cores: the same to the last bit, whatever the chunk's length, in one executable."""
+
+import jax
+import numpy as np
+import pytest
+from test_padding import CASES, ROWS, batch_and_runs
+
+from plas_jax.training import balance
+from plas_jax.training.balance import run_balanced
+from plas_jax.training.chunk import run_chunk
+from plas_jax.training.executables import Executables
+from plas_jax.training.layout import on_all, on_runs, run_mesh
+
+NAME = "plas"
+
+
+def started(runs):
+    mesh = run_mesh(runs)
+    assert mesh.size == 2
+    places = np.arange(runs) % len(CASES[NAME].runs)
+    batch, of_runs = batch_and_runs(NAME, places)
+    # Runs of the same key and knobs are the same run: give each its own draws.
+    of_runs = of_runs._replace(key=jax.random.split(jax.random.key(5), runs))
+    return mesh, *on_runs(mesh, (batch, of_runs)), on_all(mesh, ROWS.transitions)
+
+
+def leaves(tree, runs):
+    return [np.asarray(leaf)[:runs] for leaf in jax.tree.leaves(tree)]
+
+
+@pytest.mark.parametrize("runs", [3, 5, 9, 4])
+@pytest.mark.parametrize("ends", [(1, 2, 7), (20,), (3, 20)])
+def test_balancing_changes_no_bit(runs, ends):
+    mesh, plain, of_runs, data = started(runs)
+    *_, balanced, _, _ = started(runs)
+    first = 0
+    for last in ends:
+        plain, metrics = run_chunk(CASES[NAME].algorithm, mesh, plain, of_runs, data, first, last)
+        balanced, others = run_balanced(CASES[NAME].algorithm, mesh, balanced, of_runs, data, first, last)
+        first = last
+        for ours, theirs in zip(leaves((balanced, others), runs), leaves((plain, metrics), runs), strict=True):
+            np.testing.assert_array_equal(ours, theirs)
+
+
+def test_both_cores_do_as_many_updates(monkeypatch):
+    done = []
+
+    def counted(algorithm, mesh, batch, runs, data, first, last):
+        done.append((last - first).reshape(2, -1).sum(axis=1))
+        return run_chunk(algorithm, mesh, batch, runs, data, first, last)
+
+    monkeypatch.setattr(balance, "run_chunk", counted)
+    mesh, batch, of_runs, data = started(9)
+    run_balanced(CASES[NAME].algorithm, mesh, batch, of_runs, data, 0, 80)
+    np.testing.assert_array_equal(done, [[200, 200], [160, 160]])
+
+
+def test_chunks_of_every_length_share_an_executable():
+    mesh, batch, of_runs, data = started(7)
+    executables = Executables("run_chunk")
+    for first, last in ((0, 0), (0, 1), (1, 9), (9, 30)):
+        batch, _ = run_balanced(CASES[NAME].algorithm, mesh, batch, of_runs, data, first, last)
+    assert executables.count == 1
