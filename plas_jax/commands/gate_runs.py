@@ -1,7 +1,7 @@
 """The runs of a gate: the sweep that users run, in a folder that is thrown away, and every measure of its runs."""
 
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -30,8 +30,6 @@ from plas_jax.training.chunk import HEALTHY, Batch, Runs
 
 DATA = "data"  # in the place of a method: what every method is fed
 VISIT_STEPS, COMPARED_STEPS = 300, 20
-# What runs once is not worth optimising.
-once = partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
 Values = dict[Place, dict[int, float]]  # by seed
 
 
@@ -99,8 +97,9 @@ class _Gate:
         trained = Trained(state, knobs, keys[pair_of], before)
         probes = probe_rows(self.data.rows)
         of_runs = [self.sweep.pairs[pair].dataset for pair in pair_of]
-        measure = once(jax.vmap(partial(run_measures, part.phase.algorithm)))
-        self._keep(part, measure(trained, jax.tree.map(lambda leaf: leaf[of_runs], probes)))
+        algorithm = part.phase.algorithm
+        measure = one_by_one(lambda of: run_measures(algorithm, *of))
+        self._keep(part, measure((trained, jax.tree.map(lambda leaf: leaf[of_runs], probes))))
         self._keep(part, {"diverged": np.asarray(batch.diverged_at)[:count] != HEALTHY})
         self._keep(part, self._visited(part, batch, runs, trained))
 
@@ -138,6 +137,12 @@ class _Gate:
                 self.found.setdefault(Place(pair.name, name, measure), {})[pair.seed] = float(value)
 
 
+def one_by_one(measure: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """The measures of every run of a batch. A hundred candidates for each probe row, of all runs at once, are 10 GB."""
+    # What runs once is not worth optimising.
+    return jax.jit(partial(jax.lax.map, measure), compiler_options={"xla_backend_optimization_level": 0})
+
+
 def _name(algorithm: str, knobs: str) -> str:
     return f"{algorithm} {knobs}".strip()
 
@@ -146,7 +151,8 @@ def _of_visit(part: sweep.Part, trained: Trained, of: Visit) -> tuple[Any, Any]:
     """How far the acted actions are from `Algorithm.act`'s, and Q of the first of them, `[runs]` each."""
     moments = np.linspace(0, len(of.observation) - 1, COMPARED_STEPS).astype(int)
 
-    def one_run(trained: Trained, observation: Any, action: Any) -> tuple[Any, Any]:
+    def one_run(of_run: tuple[Trained, Any, Any]) -> tuple[Any, Any]:
+        trained, observation, action = of_run
         answer = policy_action(part.phase.algorithm, trained, observation)
         apart = trained.state.sizes.action.mean(abs(answer - action)).mean()
         module = critics_of(trained.state)
@@ -159,4 +165,4 @@ def _of_visit(part: sweep.Part, trained: Trained, of: Visit) -> tuple[Any, Any]:
         np.moveaxis(array[moments], 0, 1).reshape(array.shape[1], -1, array.shape[-1])
         for array in (of.observation, of.action)
     )
-    return once(jax.vmap(one_run))(trained, seen, done)
+    return one_by_one(one_run)((trained, seen, done))
