@@ -68,9 +68,11 @@ def run(words: list[str]) -> int:
             done[name] = _try(name, faults.get(name, {"says": "the package as it is", "edits": []}))
             print(f"{name}: {done[name].verdict}, {done[name].first or 'nothing moved'}"
                   f" ({clock(time.monotonic() - started)})", flush=True)  # fmt: skip
-            _write(folder, [done[each] for each in (NONE, *faults) if each in done])
-    expected = {NONE: VERDICTS[0]}
-    return int(any(done[name].verdict != expected.get(name, VERDICTS[1]) for name in names))
+            _write(folder, [done[each] for each in (NONE, *faults) if each in done], faults)
+    unseen = [
+        name for name in names if name != NONE and "test" not in faults[name] and done[name].verdict == VERDICTS[0]
+    ]
+    return int(bool(unseen) or (NONE in names and done[NONE].verdict != VERDICTS[0]))
 
 
 def read_faults(path: Path) -> dict[str, Any]:
@@ -131,11 +133,14 @@ def read_verdicts(path: Path) -> dict[str, Verdict]:
     return {verdict.fault: verdict for verdict in found}
 
 
-def _write(folder: Path, verdicts: list[Verdict]) -> None:
+def _write(folder: Path, verdicts: list[Verdict], faults: dict[str, Any]) -> None:
     with whole_file(folder / "planted_faults.csv") as partial, partial.open("w", encoding="utf-8", newline="") as file:
         csv.writer(file, lineterminator="\n").writerows([Verdict._fields, *verdicts])
-    heads = ["mistake", "verdict", "scores moved", "measures moved", "most conspicuous"]
-    body = [[of.says, of.verdict, str(of.scores), str(of.measures), of.first or "—"] for of in verdicts]
+    heads = ["mistake", "verdict", "scores moved", "measures moved", "most conspicuous, or what catches it instead"]
+    body = [
+        [of.says, of.verdict, str(of.scores), str(of.measures), of.first or faults.get(of.fault, {}).get("test", "—")]
+        for of in verdicts
+    ]
     with whole_file(folder / "planted_faults.md") as partial:
         partial.write_text(table(heads, body) + "\n", encoding="utf-8")
 
