@@ -37,8 +37,10 @@ def run_balanced(
     batch, _ = run_chunk(algorithm, mesh, batch, runs, transitions, _each(mesh, slots, first), middle)
     # From here on the copy's place is the odd run's.
     batch, runs = _copied(mesh, (batch, runs), odd, copy)
-    middle[copy], middle[odd] = first + half, last
-    both = run_chunk(algorithm, mesh, batch, runs, transitions, middle, _each(mesh, slots, last))
+    # An array of its own: JAX may still be reading the other one where it is.
+    rest = middle.copy()
+    rest[copy], rest[odd] = first + half, last
+    both = run_chunk(algorithm, mesh, batch, runs, transitions, rest, _each(mesh, slots, last))
     return _copied(mesh, both, copy, odd)
 
 
