@@ -28,8 +28,8 @@ def leaves(tree, runs):
     return [np.asarray(leaf)[:runs] for leaf in jax.tree.leaves(tree)]
 
 
-@pytest.mark.parametrize("runs", [3, 7, 9, 4])
-@pytest.mark.parametrize("ends", [(1, 2, 7), (20,), (3, 20)])
+@pytest.mark.parametrize("runs", [3, 9, 4])
+@pytest.mark.parametrize("ends", [(1, 2, 7), (3, 20)])
 def test_balancing_changes_no_bit(runs, ends):
     mesh, plain, of_runs, data = started(runs)
     *_, balanced, _, _ = started(runs)
