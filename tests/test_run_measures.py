@@ -12,7 +12,7 @@ from plas_jax.algorithms import bcq, behaviour, cloning, plas, rebrac
 from plas_jax.algorithms.presets import PAPER_KNOBS
 from plas_jax.datasets.catalogue import ENVIRONMENTS
 from plas_jax.datasets.minibatch import Rows, concatenate
-from plas_jax.evaluation.data_measures import data_measures, minibatch_measures
+from plas_jax.evaluation import data_measures as measures
 from plas_jax.evaluation.probe_rows import ROWS, TERMINAL_ROWS, ProbeRows, probe_rows
 from plas_jax.evaluation.returns import Stage
 from plas_jax.evaluation.run_measures import Trained, run_measures
@@ -151,6 +151,16 @@ def test_probe_rows_are_evenly_spaced_and_of_their_own_set():
     assert (found.terminal.bootstrap[0] == 0).all()
     np.testing.assert_array_equal(found.rows.reward[0, [0, -1]], rows.transitions.reward[[0, 399]])
     np.testing.assert_array_equal(found.rows.reward[1, [0, -1]], rows.transitions.reward[[400, 699]])
+
+
+def data_measures(rows, dataset):
+    whole = measures.rows_of_dataset(rows, dataset)
+    return measures.data_measures(whole, measures.reward_weights(whole))
+
+
+def minibatch_measures(rows, dataset, key):
+    weights = measures.reward_weights(measures.rows_of_dataset(rows, dataset))
+    return measures.minibatch_measures(rows, dataset, key, weights)
 
 
 def shifted(rows: Rows):

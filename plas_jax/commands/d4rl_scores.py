@@ -2,9 +2,7 @@
 
 import os
 import time
-from datetime import datetime
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from absl import flags
@@ -15,7 +13,7 @@ from plas_jax.algorithms.score_presets import SCORE_PRESETS
 from plas_jax.commands import sweep_data
 from plas_jax.commands.interruption import Interrupted
 from plas_jax.commands.invocation import invoke
-from plas_jax.commands.output_folder import OutputFolder
+from plas_jax.commands.output_folder import OutputFolder, asked_folder
 from plas_jax.commands.progress import Watch, clock
 from plas_jax.commands.scores_manifest import added, is_complete, scores_manifest
 from plas_jax.commands.scores_request import Request, request
@@ -68,7 +66,6 @@ def run(words: list[str]) -> int:
 
 
 def _request() -> Request:
-    stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
     return request(
         preset=FLAGS.preset,
         algorithms=FLAGS.algorithms,
@@ -78,7 +75,7 @@ def _request() -> Request:
         knobs=FLAGS.knobs,
         dynamics=FLAGS.dynamics,
         data_dir=FLAGS.data_dir,
-        output=Path(FLAGS.output or f"results/d4rl_scores-{FLAGS.preset}-{stamp}"),
+        output=asked_folder(FLAGS.output, f"d4rl_scores-{FLAGS.preset}"),
         resume=FLAGS.resume,
     )
 
@@ -120,12 +117,8 @@ def _groups(asked: Request, method: Method) -> list[Group]:
 
 
 def _shelf(asked: Request, watch: Watch) -> sweep_data.Shelf:
-    needs = sweep_data.Needs(
-        statistics=any(method.uses_statistics for method in asked.methods),
-        next_actions=any(method.uses_next_actions for method in asked.methods),
-    )
     files = sweep_data.find(asked.datasets, asked.preset.rows, asked.data_dir, watch.rows_made)
-    return sweep_data.Shelf(files, needs)
+    return sweep_data.Shelf(files, sweep_data.Needs.of(asked.methods))
 
 
 def _titled(method: str, groups_in_all: int, group: str, phase: str) -> str:

@@ -5,7 +5,7 @@ import numpy as np
 from plas_jax.commands.gate_request import Request
 from plas_jax.commands.gate_runs import DATA
 from plas_jax.evaluation.accepted import Accepted
-from plas_jax.evaluation.movement import DIVISIONS, Place, Values, movements, smallest_p
+from plas_jax.evaluation.movement import DIVISIONS, movements, smallest_p
 from plas_jax.reports.regression import Finding, finding
 
 # A clean check fails at most this often. Half of what is promised, 1 %: the accepted seeds are drawn once, and every
@@ -69,11 +69,8 @@ def compare(known: Accepted, measured: Accepted, divisions: int = DIVISIONS) -> 
     }  # fmt: skip
     undecided = [OTHER_ROWS.format(", ".join(others))] if others else []
     new = sorted({f"{place.measure} of {place.algorithm}" for place in kept if place not in known.values})
-    gone = sorted(place for place in known.values if _is_asked(place, kept) and place not in measured.values)
+    asked = {place[:2] for place in kept}
+    gone = sorted(place for place in known.values if place[:2] in asked and place not in measured.values)
     undecided += [f"{gone[0].measure} of {gone[0].algorithm} is no longer there"] if gone else []
     notes = [f"Not compared, since the accepted results have none: {', '.join(new)}."] if new else []
     return finding(movements(known.values, kept, divisions), LEVEL, undecided, notes)
-
-
-def _is_asked(place: Place, values: Values) -> bool:
-    return any(place[:2] == other[:2] for other in values)

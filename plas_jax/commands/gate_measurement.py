@@ -22,12 +22,8 @@ from plas_jax.evaluation.movement import Place
 
 def measure(asked: Request, watch: Watch) -> Accepted:
     """Train everything that was asked for; every measure of every seed, in the form of an accepted file."""
-    needs = sweep_data.Needs(
-        statistics=any(method.uses_statistics for method in asked.methods),
-        next_actions=any(method.uses_next_actions for method in asked.methods),
-    )
     files = sweep_data.find(asked.datasets, asked.preset.rows, asked.data_dir, watch.rows_made)
-    shelf, values = sweep_data.Shelf(files, needs), Values()
+    shelf, values = sweep_data.Shelf(files, sweep_data.Needs.of(asked.methods)), Values()
     for method in asked.methods:
         for group in groups(method, asked.preset.protocol(method), asked.datasets, asked.seeds, asked.dynamics):
             values |= gate_values(group, shelf.of(group.datasets), watch)

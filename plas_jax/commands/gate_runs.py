@@ -15,12 +15,12 @@ from plas_jax.commands.sweep import Sweep
 from plas_jax.commands.sweep_data import SweepData
 from plas_jax.commands.sweep_groups import Group
 from plas_jax.commands.sweep_manifest import progress
-from plas_jax.commands.sweep_rows import label
+from plas_jax.commands.sweep_rows import label, setting
 from plas_jax.datasets.catalogue import Dataset, normalised_score
-from plas_jax.evaluation.data_measures import data_measures, minibatch_measures
+from plas_jax.evaluation.data_measures import data_measures, minibatch_measures, reward_weights, rows_of_dataset
 from plas_jax.evaluation.movement import Place
 from plas_jax.evaluation.probe_rows import probe_rows
-from plas_jax.evaluation.returns import Stage, episode_seeds
+from plas_jax.evaluation.returns import Act, Stage, episode_seeds
 from plas_jax.evaluation.rows import read_rows
 from plas_jax.evaluation.run_measures import DISCOUNT, Trained, critics_of, policy_action, run_measures
 from plas_jax.evaluation.visits import Visit, replay, visit
@@ -42,16 +42,15 @@ def gate_values(group: Group, data: SweepData, watch: Watch) -> Values:
 def values_of_data(data: SweepData, datasets: Sequence[Dataset], seeds: Sequence[int]) -> Values:
     """The measures of the data sets, as a whole and as each seed draws minibatches."""
     found: Values = {}
-    names, environments = [dataset.name for dataset in datasets], [dataset.environment for dataset in datasets]
-    for pair in sweep.pairs(names, seeds):
-        whole = data_measures(data.rows, pair.dataset) if pair.seed == seeds[0] else {}
-        if whole:
-            # Other references move scores, which may rise, and no return.
-            whole["score_of_1000"] = float(normalised_score(environments[pair.dataset], 1000.0))
-        drawn = minibatch_measures(data.rows, pair.dataset, sweep.run_key(pair.seed, pair.name))
-        for measure, value in (whole | drawn).items():
-            of_seeds = found.setdefault(Place(pair.name, DATA, measure), {})
-            of_seeds.update(dict.fromkeys(seeds, value) if measure in whole else {pair.seed: value})
+    for place, dataset in enumerate(datasets):
+        whole = rows_of_dataset(data.rows, place)
+        weights = reward_weights(whole)
+        # Other references move scores, which may rise, and no return.
+        of_all = data_measures(whole, weights) | {"score_of_1000": float(normalised_score(dataset.environment, 1000.0))}
+        for seed in seeds:
+            drawn = minibatch_measures(data.rows, place, sweep.run_key(seed, dataset.name), weights)
+            for measure, value in (of_all | drawn).items():
+                found.setdefault(Place(dataset.name, DATA, measure), {})[seed] = value
     return found
 
 
@@ -100,10 +99,11 @@ class _Gate:
         algorithm = part.phase.algorithm
         measure = one_by_one(lambda of: run_measures(algorithm, *of))
         self._keep(part, measure((trained, jax.tree.map(lambda leaf: leaf[of_runs], probes))))
-        self._keep(part, {"diverged": np.asarray(batch.diverged_at)[:count] != HEALTHY})
-        self._keep(part, self._visited(part, batch, runs, trained))
+        diverged = np.asarray(batch.diverged_at)[:count] != HEALTHY
+        self._keep(part, {"diverged": diverged})
+        self._keep(part, self._visited(part, trained, policy_of(part, batch, runs, keys, 0), ~diverged))
 
-    def _visited(self, part: sweep.Part, batch: Batch, runs: Runs, trained: Trained) -> Mapping[str, Any]:
+    def _visited(self, part: sweep.Part, trained: Trained, act: Act, active: np.ndarray) -> Mapping[str, Any]:
         """Measures of a few more episodes of every run."""
         group, pairs = self.group, [self.sweep.pairs[cell.pair] for cell in part.cells]
         environments = [group.datasets[pair.dataset].environment for pair in pairs]
@@ -112,10 +112,7 @@ class _Gate:
         episodes = group.protocol.episodes
         seeds = [episode_seeds(pair.seed, 0, episodes) for pair in pairs]
         stage = Stage(environments, episodes, steps, group.dynamics)
-        _, keys = sweep.phase_keys(self.sweep.pairs, sweep.LAST_EVALUATION)
         shown = self.watch.phase(self.title("visit"), steps)
-        act = policy_of(part, batch, runs, keys, 0)
-        active = np.asarray(batch.diverged_at)[: len(pairs)] == HEALTHY
         found = visit(stage, act, seeds, active, self.sweep.sizes.observation.padded)
         stage.close()
         again = replay(found, environments, seeds, group.dynamics, DISCOUNT)
@@ -132,8 +129,7 @@ class _Gate:
             for place, value in enumerate(np.asarray(values, np.float64)):
                 cell = part.cells[place]
                 pair = self.sweep.pairs[cell.pair]
-                swept = " ".join(f"{name}={number!r}" for name, number in cell.swept if name != "perturbation_limit")
-                name = _name(label(self.group.method, part.knobs[place]), swept)
+                name = _name(label(self.group.method, part.knobs[place]), setting(cell))
                 self.found.setdefault(Place(pair.name, name, measure), {})[pair.seed] = float(value)
 
 

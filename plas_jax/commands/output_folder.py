@@ -2,6 +2,7 @@
 
 import json
 import tempfile
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -21,6 +22,11 @@ class Request(Protocol):
 
     def arguments(self) -> dict[str, Any]:
         """What decides the results, as it stands in the manifest."""
+
+
+def asked_folder(output: str, name: str) -> Path:
+    """The folder of --output, or else a new one under results/, by a command's name and the time."""
+    return Path(output or f"results/{name}-{datetime.now().strftime('%Y%m%d-%H%M%S')}")
 
 
 class OutputFolder:

@@ -19,6 +19,7 @@ from plas_jax.commands.invocation import invoke
 from plas_jax.commands.progress import clock
 from plas_jax.datasets.folders import whole_file
 from plas_jax.reports.markdown import table
+from plas_jax.reports.regression import BETTER_WHEN_LARGER, PASS, REGRESSION, UNDECIDED
 
 USAGE = """usage: planted_faults.py [flags]
 
@@ -36,7 +37,7 @@ flags.DEFINE_string("output", "docs/gate", "Folder of the verdicts.", flag_value
 
 NONE = "none"  # the package as it is
 GATE = "import sys; from plas_jax.commands.score_regression import main; sys.exit(main())"
-VERDICTS = {0: "pass", 1: "regression", 2: "could not decide"}
+VERDICTS = {PASS: "pass", REGRESSION: "regression", UNDECIDED: "could not decide"}
 
 
 class Verdict(NamedTuple):
@@ -70,9 +71,9 @@ def run(words: list[str]) -> int:
                   f" ({clock(time.monotonic() - started)})", flush=True)  # fmt: skip
             _write(folder, [done[each] for each in (NONE, *faults) if each in done], faults)
     unseen = [
-        name for name in names if name != NONE and "test" not in faults[name] and done[name].verdict == VERDICTS[0]
+        name for name in names if name != NONE and "test" not in faults[name] and done[name].verdict == VERDICTS[PASS]
     ]
-    return int(bool(unseen) or (NONE in names and done[NONE].verdict != VERDICTS[0]))
+    return int(bool(unseen) or (NONE in names and done[NONE].verdict != VERDICTS[PASS]))
 
 
 def read_faults(path: Path) -> dict[str, Any]:
@@ -100,15 +101,8 @@ def _try(name: str, fault: dict[str, Any]) -> Verdict:
         plant(copy / "plas_jax", fault)
         words = [f"--preset={FLAGS.preset}", f"--accepted={Path(FLAGS.accepted).absolute()}", f"--output={output}"]
         words += [f"--data_dir={Path(FLAGS.data_dir).absolute()}"] if FLAGS.data_dir else []
-        call = [
-            sys.executable,
-            "-c",
-            "import sys; from plas_jax.commands.score_regression import main; sys.exit(main())",
-        ]
-        environment = os.environ | {"PYTHONPATH": str(copy)}
-        done = subprocess.run(
-            [*call, *words], cwd=copy, env=environment, capture_output=True, text=True, check=False
-        )  # fmt: skip
+        call, environment = [sys.executable, "-c", GATE, *words], os.environ | {"PYTHONPATH": str(copy)}
+        done = subprocess.run(call, cwd=copy, env=environment, capture_output=True, text=True, check=False)
         if done.returncode not in VERDICTS or not (output / "junit.xml").exists():
             raise ValueError(f"{name}: the gate did not run: {done.stderr.strip().splitlines()[-1:]}")
         return _verdict(name, fault["says"], done.returncode, output / "junit.xml")
@@ -117,7 +111,7 @@ def _try(name: str, fault: dict[str, Any]) -> Verdict:
 def _verdict(name: str, says: str, status: int, report: Path) -> Verdict:
     cases = [case for case in ElementTree.parse(report).getroot() if case.find("failure") is not None]
     moved = [f"{case.get('name')} of {case.get('classname', '').replace('.', ', ')}" for case in cases]
-    scores = sum(case.get("name") in ("score", "episode_return", "episode_length") for case in cases)
+    scores = sum(case.get("name") in BETTER_WHEN_LARGER for case in cases)
     return Verdict(name, says, VERDICTS[status], scores, len(cases) - scores, moved[0] if moved else "")
 
 

@@ -2,7 +2,6 @@
 
 import os
 import time
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from plas_jax.commands.gate_measurement import measure
 from plas_jax.commands.gate_request import ALGORITHMS, DATASETS, PRESETS, Request, request
 from plas_jax.commands.interruption import Interrupted
 from plas_jax.commands.invocation import invoke
+from plas_jax.commands.output_folder import asked_folder
 from plas_jax.commands.progress import Watch, clock
 from plas_jax.datasets.folders import whole_file
 from plas_jax.evaluation.accepted import Accepted, read_accepted, write_accepted
@@ -76,8 +76,6 @@ def run(words: list[str]) -> int:
 
 
 def _request() -> Request:
-    stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
-    output = Path(FLAGS.output or f"results/score_regression-{stamp}")
     return request(
         preset=FLAGS.preset,
         algorithms=FLAGS.algorithms,
@@ -88,7 +86,7 @@ def _request() -> Request:
         accept=FLAGS.accept,
         reason=FLAGS.reason,
         data_dir=FLAGS.data_dir,
-        output=output,
+        output=asked_folder(FLAGS.output, "score_regression"),
     )
 
 

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
+from plas_jax.algorithms.methods import Method
 from plas_jax.commands.sweep_groups import true_sizes, widest
 from plas_jax.datasets.catalogue import Dataset, normalised_score
 from plas_jax.datasets.folders import writable_folder
@@ -31,6 +32,14 @@ class Needs(NamedTuple):
 
     statistics: bool = False
     next_actions: bool = False
+
+    @classmethod
+    def of(cls, methods: Sequence[Method]) -> "Needs":
+        """What any of these methods asks for."""
+        return cls(
+            statistics=any(method.uses_statistics for method in methods),
+            next_actions=any(method.uses_next_actions for method in methods),
+        )
 
 
 class SweepData(NamedTuple):

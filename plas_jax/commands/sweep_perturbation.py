@@ -2,9 +2,7 @@
 
 import os
 import time
-from datetime import datetime
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from absl import flags
@@ -13,7 +11,7 @@ from plas_jax.algorithms.presets import PRESETS, plas_method, protocol
 from plas_jax.commands import sweep_data
 from plas_jax.commands.interruption import Interrupted
 from plas_jax.commands.invocation import invoke
-from plas_jax.commands.output_folder import OutputFolder
+from plas_jax.commands.output_folder import OutputFolder, asked_folder
 from plas_jax.commands.progress import Watch, clock
 from plas_jax.commands.sweep import run_groups
 from plas_jax.commands.sweep_groups import groups, lines
@@ -63,8 +61,6 @@ def run(words: list[str]) -> int:
 
 
 def _request() -> Request:
-    stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
-    output = Path(FLAGS.output or f"results/sweep_perturbation-{FLAGS.preset}-{stamp}")
     return request(
         preset=FLAGS.preset,
         datasets=FLAGS.datasets,
@@ -73,7 +69,7 @@ def _request() -> Request:
         first_seed=FLAGS.first_seed,
         dynamics=FLAGS.dynamics,
         data_dir=FLAGS.data_dir,
-        output=output,
+        output=asked_folder(FLAGS.output, f"sweep_perturbation-{FLAGS.preset}"),
         resume=FLAGS.resume,
     )
 

@@ -11,7 +11,7 @@ from plas_jax.datasets.catalogue import normalised_score
 from plas_jax.evaluation.returns import Returns
 from plas_jax.evaluation.rows import Row
 from plas_jax.training.chunk import HEALTHY
-from plas_jax.training.sweep import LAST_PHASE, Pair, Part
+from plas_jax.training.sweep import LAST_PHASE, Cell, Pair, Part
 
 COLUMNS = ("perturbation_limit", "latent_limit", "clip_weight")  # knobs with a column of their own
 
@@ -27,6 +27,11 @@ class Played(NamedTuple):
 def label(method: Method, knobs: Any) -> str:
     """The name that a run has in the rows: the method's, where PLAS with ε > 0 is PLAS+P (section 4.2)."""
     return "plas+p" if method.name == "plas" and knobs.perturbation_limit > 0 else method.name
+
+
+def setting(cell: Cell) -> str:
+    """The swept knobs that have no column, as name=value with blanks between them."""
+    return " ".join(f"{name}={float(value)!r}" for name, value in cell.swept if name != "perturbation_limit")
 
 
 def rows_of(group: Group, pairs: Sequence[Pair], part: Part, played: Played) -> Iterator[Row]:
@@ -45,9 +50,7 @@ def rows_of(group: Group, pairs: Sequence[Pair], part: Part, played: Played) -> 
                 algorithm=label(method, knobs) if part.draws == LAST_PHASE else method.first_name,
                 seed=pair.seed,
                 **{name: _number(getattr(knobs, name, None)) for name in COLUMNS},
-                knobs=" ".join(
-                    f"{name}={float(value)!r}" for name, value in cell.swept if name != "perturbation_limit"
-                ),
+                knobs=setting(cell),
                 dynamics="own" if environment.specification else group.dynamics,
                 update=played.update,
                 episode=episode,

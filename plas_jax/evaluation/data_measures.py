@@ -9,26 +9,24 @@ from plas_jax.types import Array, Transition
 DRAWN = 2048  # rows of the minibatches' measures
 
 
-def data_measures(of: Rows, dataset: int) -> dict[str, float]:
-    """Measures of a whole data set: the same for every seed.
+def data_measures(rows: Transition, weights: np.ndarray) -> dict[str, float]:
+    """Measures of a whole data set, the same for every seed; `weights` are its `reward_weights`.
 
     `transitions`; `masked_targets`, the share whose target has no bootstrap; `mean_reward`; `reward_alignment`, R² of
     the reward on its own row, as in `reward_alignment`.
     """
-    rows = _whole(of, dataset)
     return {
         "transitions": float(len(rows.reward)),
         "masked_targets": float(1.0 - rows.bootstrap.mean(dtype=np.float64)),
         "mean_reward": float(rows.reward.mean(dtype=np.float64)),
-        "reward_alignment": reward_alignment(rows, reward_weights(rows)),
+        "reward_alignment": reward_alignment(rows, weights),
     }
 
 
-def minibatch_measures(of: Rows, dataset: int, key: Array) -> dict[str, float]:
+def minibatch_measures(of: Rows, dataset: int, key: Array, weights: np.ndarray) -> dict[str, float]:
     """The same of rows as training draws them, with a run's key; R² with the weights of the whole data set."""
     drawn = minibatch(key, of.transitions, of.start[dataset], of.size[dataset], DRAWN)
     drawn = jax.tree.map(np.asarray, drawn)
-    weights = reward_weights(_whole(of, dataset))
     return {
         "drawn_masked_targets": float(1.0 - drawn.bootstrap.mean(dtype=np.float64)),
         "drawn_reward_alignment": reward_alignment(drawn, weights),
@@ -56,6 +54,7 @@ def _features(rows: Transition) -> np.ndarray:
     return np.concatenate(columns, axis=1, dtype=np.float64)
 
 
-def _whole(of: Rows, dataset: int) -> Transition:
+def rows_of_dataset(of: Rows, dataset: int) -> Transition:
+    """All transitions of one data set."""
     start, size = int(of.start[dataset]), int(of.size[dataset])
     return jax.tree.map(lambda column: column[start : start + size], of.transitions)

@@ -60,10 +60,11 @@ def movements(accepted: Values, now: Values, divisions: int = DIVISIONS) -> list
     before, after = (np.stack([_finite(of[place], accepted[place], now[place]) for place in places], axis=1)
                      for of in (accepted, now))  # fmt: skip
     joined = np.concatenate([before, after])
-    means, together = _means_over_others(places, joined)
+    standard = _standardised(joined)
+    means, together = _means_over_others(places, standard)
     joined = np.concatenate([joined, together], axis=1)
     is_now = _divisions(len(before), len(after), divisions)
-    ratio, apart = _ratios_of_spread(joined[:, : len(places)], is_now)
+    ratio, apart = _ratios_of_spread(standard, is_now)
     statistics, p = _family(np.concatenate([_statistics(joined, is_now), np.abs(ratio)[:, None]], axis=1))
     spread = np.sqrt(_within(joined, len(before)) + np.square(_resolution(joined)))
     found = []
@@ -71,8 +72,7 @@ def movements(accepted: Values, now: Values, divisions: int = DIVISIONS) -> list
         first, second = np.split(joined[:, column], [len(before)])
         step = second.mean() - first.mean()
         of_place = (accepted[place], now[place]) if column < len(places) else (first, second)
-        deviations = step / spread[column] if spread[column] > 0 else 0.0
-        found.append(Movement(place, *of_place, float(deviations), float(p[column])))
+        found.append(Movement(place, *of_place, float(step / spread[column]), float(p[column])))
     first, second = np.split(apart, [len(before)])
     found.append(Movement(SPREAD, first, second, float(ratio[0]), float(p[-1])))
     return [found[column] for column in np.argsort(-statistics, kind="stable")]
@@ -86,19 +86,25 @@ def _finite(values: np.ndarray, *pool: np.ndarray) -> np.ndarray:
     return np.where(np.isfinite(values), values, worst)
 
 
-def _means_over_others(places: Sequence[Place], joined: np.ndarray) -> tuple[list[Place], np.ndarray]:
-    """Means of standardised values: of a measure of one method over data sets, and of one measure over everything."""
+def _standardised(joined: np.ndarray) -> np.ndarray:
+    """The values in standard deviations from their mean; 0 where they vary by rounding alone.
+
+    That would otherwise weigh as much as what varies between seeds.
+    """
     spread = joined.std(axis=0)
-    # What varies by rounding alone would otherwise weigh as much as what varies between seeds.
     varies = spread > _resolution(joined)
-    standard = np.where(varies, joined - joined.mean(axis=0), 0.0) / np.where(varies, spread, 1.0)
+    return np.where(varies, joined - joined.mean(axis=0), 0.0) / np.where(varies, spread, 1.0)
+
+
+def _means_over_others(places: Sequence[Place], standard: np.ndarray) -> tuple[list[Place], np.ndarray]:
+    """Means of standardised values: of a measure of one method over data sets, and of one measure over everything."""
     members: dict[Place, list[int]] = {}
     for column, place in enumerate(places):
         for wider in (Place(EVERY, *place[1:]), Place(EVERY, EVERY, place.measure)):
             members.setdefault(wider, []).append(column)
     several = {place: columns for place, columns in members.items() if len(columns) > 1}
     means = [standard[:, columns].mean(axis=1) for columns in several.values()]
-    return list(several), np.stack(means, axis=1) if means else np.zeros((len(joined), 0))
+    return list(several), np.stack(means, axis=1) if means else np.zeros((len(standard), 0))
 
 
 def _divisions(before: int, now: int, divisions: int) -> np.ndarray:
@@ -117,15 +123,14 @@ def _family(statistics: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return statistics[0], (largest[:, None] >= statistics[0] * (1 - 1e-9)).mean(axis=0)
 
 
-def _ratios_of_spread(joined: np.ndarray, is_now: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _ratios_of_spread(standard: np.ndarray, is_now: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The log ratio of both samples' variances, averaged over the measures that vary, in units of its own deviation.
 
     `[divisions]`; and for each seed the mean distance from its sample, in standard deviations.
     """
-    columns = joined[:, joined.std(axis=0) > _resolution(joined)]
-    if columns.shape[1] < 2 or min(is_now[0].sum(), len(joined) - is_now[0].sum()) < 3:
-        return np.zeros(len(is_now)), np.zeros(len(joined))
-    standard = (columns - columns.mean(axis=0)) / columns.std(axis=0)
+    standard = standard[:, standard.any(axis=0)]
+    if standard.shape[1] < 2 or min(is_now[0].sum(), len(standard) - is_now[0].sum()) < 3:
+        return np.zeros(len(is_now)), np.zeros(len(standard))
     variances = []
     for of in (is_now, 1.0 - is_now):
         count = of.sum(axis=1, keepdims=True)

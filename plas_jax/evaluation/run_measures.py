@@ -41,7 +41,9 @@ class Trained(NamedTuple):
 
 def run_measures(algorithm: Algorithm, of: Trained, probe: ProbeRows) -> Measures:
     """Every measure of one run, scalars; pure, so that runs can be batched by `vmap`."""
-    return _of_actions(algorithm, of, probe.rows) | _of_cvae(of, probe.rows) | _of_critics(algorithm, of, probe)
+    action = policy_action(algorithm, of, probe.rows.observation)
+    of_actions = _of_actions(algorithm, of, probe.rows, action)
+    return of_actions | _of_cvae(of, probe.rows) | _of_critics(algorithm, of, probe, action)
 
 
 def policy_action(algorithm: Algorithm, of: Trained, observation: Array, knobs: Any = None) -> Array:
@@ -73,8 +75,7 @@ def _apart(of: Trained, first: Array, second: Array) -> Array:
     return of.state.sizes.action.mean(jnp.abs(first - second)).mean()
 
 
-def _of_actions(algorithm: Algorithm, of: Trained, rows: Transition) -> Measures:
-    action = policy_action(algorithm, of, rows.observation)
+def _of_actions(algorithm: Algorithm, of: Trained, rows: Transition, action: Array) -> Measures:
     found = {"action_error": _apart(of, action, rows.action), "action_size": _apart(of, action, jnp.zeros(()))}
     if "perturbation_limit" in getattr(of.knobs, "_fields", ()):
         unperturbed = policy_action(algorithm, of, rows.observation, of.knobs._replace(perturbation_limit=0.0))
@@ -102,7 +103,7 @@ def _of_cvae(of: Trained, rows: Transition) -> Measures:
     return found
 
 
-def _of_critics(algorithm: Algorithm, of: Trained, probe: ProbeRows) -> Measures:
+def _of_critics(algorithm: Algorithm, of: Trained, probe: ProbeRows, action: Array) -> Measures:
     state, rows = of.state, probe.rows
     module = critics_of(state)
     if module is None:
@@ -115,7 +116,7 @@ def _of_critics(algorithm: Algorithm, of: Trained, probe: ProbeRows) -> Measures
     q = values(critics, rows.observation, rows.action)
     next_q = values(critics, rows.next_observation, policy_action(algorithm, of, rows.next_observation)).min(axis=-1)
     target = jax.vmap(bellman_target, (0, 0, 0, None))(rows.reward, rows.bootstrap, next_q, DISCOUNT)
-    of_policy = values(critics, rows.observation, policy_action(algorithm, of, rows.observation))
+    of_policy = values(critics, rows.observation, action)
     terminal_q = values(critics, probe.terminal.observation, probe.terminal.action).mean()
     return {
         "mean_q": q.mean(),

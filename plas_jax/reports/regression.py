@@ -8,7 +8,7 @@ import numpy as np
 from plas_jax.evaluation.movement import EVERY, Movement
 from plas_jax.reports.markdown import table
 from plas_jax.reports.score_statistics import interval
-from plas_jax.reports.statistics import Spread
+from plas_jax.reports.statistics import spread_of
 
 PASS, REGRESSION, UNDECIDED = 0, 1, 2  # exit statuses
 # Where more is better: a rise of these alone is no regression.
@@ -43,9 +43,7 @@ def finding(compared: Sequence[Movement], level: float, undecided: Sequence[str]
     if undecided or not compared:
         line = f"could not decide: {'; '.join(undecided) or 'nothing could be compared'}"
         return Finding(UNDECIDED, line, moved, compared, level, notes)
-    line = f"pass: none of {len(compared)} measures moved for the worse" if moved else (
-        f"pass: none of {len(compared)} measures moved"
-    )  # fmt: skip
+    line = f"pass: none of {len(compared)} measures moved" + " for the worse" * bool(moved)
     return Finding(PASS, line, moved, compared, level, notes)
 
 
@@ -67,7 +65,7 @@ def regression_report(of: Finding) -> str:
 
 def with_interval(values: np.ndarray) -> str:
     """A mean over seeds with its 95 % interval."""
-    spread = Spread(float(values.mean()), float(values.std(ddof=1)) if len(values) > 1 else np.nan, len(values), 0)
+    spread = spread_of(values.tolist(), diverged=0)
     low, high = interval(spread)
     return f"{spread.mean:.4g} [{low:.4g}, {high:.4g}]"
 
@@ -82,10 +80,8 @@ def _moved(of: Movement) -> str:
 def _movements(title: str, of: Sequence[Movement]) -> str:
     rows = []
     for each in of:
-        is_mean = EVERY in each.place
-        values = (
-            ["standardised", "standardised"] if is_mean else [with_interval(each.accepted), with_interval(each.now)]
-        )
+        both = each.accepted, each.now
+        values = ["standardised"] * 2 if EVERY in each.place else map(with_interval, both)
         rows.append([*each.place, *values, f"{each.deviations:+.2g}", f"{each.p:.2g}"])
     heads = ["data set", "method", "measure", "accepted", "now", "deviations", "p"]
     return f"### {title}\n\n" + table(heads, rows)

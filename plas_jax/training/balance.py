@@ -12,7 +12,7 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
-from plas_jax.training.chunk import Batch, Runs, run_chunk
+from plas_jax.training.chunk import Batch, Runs, is_cpu, run_chunk
 from plas_jax.types import Algorithm, Array, Metrics, Transition
 
 # Of more runs the odd one is a smaller share than what copying its core's states would cost.
@@ -46,32 +46,27 @@ def run_balanced(
 
 def _each(mesh: Mesh, slots: int, update: int) -> np.ndarray | int:
     """An update for every run, where runs may have updates of their own: on a CPU."""
-    return np.full(slots, update, np.int32) if _is_cpu(mesh) else update
-
-
-def _is_cpu(mesh: Mesh) -> bool:
-    return mesh.devices.flat[0].platform == "cpu"
+    return np.full(slots, update, np.int32) if is_cpu(mesh) else update
 
 
 def _has_copy(mesh: Mesh, runs: Runs) -> bool:
     """Whether two cores have an odd number of runs: then the last one is there twice."""
-    if not _is_cpu(mesh) or mesh.size != 2 or not 4 <= len(runs.start) <= MOST_RUNS:
+    if not is_cpu(mesh) or mesh.size != 2 or not 4 <= len(runs.start) <= MOST_RUNS:
         return False
     plain = runs._replace(key=jax.random.key_data(runs.key))
     return all(np.array_equal(*np.asarray(leaf)[-2:]) for leaf in jax.tree.leaves(plain))
 
 
 def _copied(mesh: Mesh, tree: Any, source: int, to: int) -> Any:
-    """The tree with one run's leaves also in another place, on the other core; `tree` is donated."""
+    """The tree with one run's leaves also in another place, on the other core."""
     leaves, structure = jax.tree.flatten(tree)
-    devices = list(mesh.devices.flat)
+    devices, length = list(mesh.devices.flat), len(leaves[0]) // 2
     shards = [{shard.device: shard.data for shard in leaf.addressable_shards} for leaf in leaves]
-    here, there = (place // (len(leaves[0]) // 2) for place in (source, to))
-    length = len(leaves[0]) // 2
-    row = jax.device_put(_row([of[devices[here]] for of in shards], source % length), devices[there])
-    changed = _with_row([of[devices[there]] for of in shards], row, to % length)
+    here, there = devices[source // length], devices[to // length]
+    row = jax.device_put(_row([of[here] for of in shards], source % length), there)
+    changed = _with_row([of[there] for of in shards], row, to % length)
     for of, leaf in zip(shards, changed, strict=True):
-        of[devices[there]] = leaf
+        of[there] = leaf
     whole = [
         jax.make_array_from_single_device_arrays(leaf.shape, leaf.sharding, [of[device] for device in devices])
         for leaf, of in zip(leaves, shards, strict=True)

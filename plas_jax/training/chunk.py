@@ -34,6 +34,11 @@ class Batch(NamedTuple):
     diverged_at: chex.Array  # int32: the update after which a run was found diverged, HEALTHY before
 
 
+def is_cpu(mesh: Mesh) -> bool:
+    """Whether the devices are a processor's cores."""
+    return mesh.devices.flat[0].platform == "cpu"
+
+
 def is_divergent(metrics: Metrics) -> Array:
     """Whether any metric of one run is not finite, or its mean |Q| has passed 1e6."""
     finite = jnp.all(jnp.stack([jnp.isfinite(value) for value in metrics.values()]))
@@ -51,11 +56,11 @@ def run_chunk(
     Returns the batch and the metrics of the last update, `[runs]` each. `batch` is donated, the data never.
     """
     one_run = partial(_updates_of_one_run, algorithm)
-    on_cpu = mesh.devices.flat[0].platform == "cpu"
-    all_runs = _one_after_another(one_run) if on_cpu else jax.vmap(one_run, in_axes=(0, 0, None, None, None))
-    if on_cpu:
+    if is_cpu(mesh):
+        all_runs, ends = _one_after_another(one_run), ON_RUNS
         first, last = (jnp.broadcast_to(end, runs.start.shape) for end in (first, last))
-    ends = ON_RUNS if on_cpu else ON_ALL
+    else:
+        all_runs, ends = jax.vmap(one_run, in_axes=(0, 0, None, None, None)), ON_ALL
     in_specs = (ON_RUNS, ON_RUNS, ON_ALL, ends, ends)
     return jax.shard_map(all_runs, mesh=mesh, in_specs=in_specs, out_specs=ON_RUNS, check_vma=False)(
         batch, runs, transitions, first, last
@@ -70,7 +75,11 @@ def _one_after_another(one_run: Callable) -> Callable:
     """
 
     def all_runs(batch: Batch, runs: Runs, transitions: Transition, first: Array, last: Array) -> tuple:
-        return jax.lax.map(lambda run: one_run(run[0], run[1], transitions, run[2], run[3]), (batch, runs, first, last))
+        def of_slot(slot: tuple) -> tuple:
+            batch, run, first, last = slot
+            return one_run(batch, run, transitions, first, last)
+
+        return jax.lax.map(of_slot, (batch, runs, first, last))
 
     return all_runs
 
