@@ -15,6 +15,7 @@ from flax import struct
 from plas_jax.algorithms.bellman import bellman_target, polyak_average, soft_clipped, squared_error
 from plas_jax.algorithms.descent import Network, descend, network
 from plas_jax.models.cvae import CVAE
+from plas_jax.models.frozen_decoder import Decoded, action_of, decode, decoder_of
 from plas_jax.models.latent_policy import LatentPolicy
 from plas_jax.models.perturbation import Perturbation
 from plas_jax.models.twin_critics import TwinCritics
@@ -86,17 +87,39 @@ def noise(key: Array, architecture: Architecture, sizes: Sizes) -> None:
     """Nothing: policy and targets are deterministic."""
 
 
-def policy_action(state: State, policy: Any, observation: Array, knobs: Knobs) -> Array:
-    """The action of these policy parameters: latent, decoded, perturbed; `[batch, action]`."""
-    sizes, widths = state.sizes, state.architecture.policy_widths
-    latent = LatentPolicy(sizes, widths).apply(policy["latent_policy"], observation, knobs.latent_limit)
-    decoded = CVAE(sizes, state.architecture.cvae_width).apply(state.cvae, observation, latent, method=CVAE.decode)
-    return Perturbation(sizes, widths).apply(policy["perturbation"], observation, decoded, knobs.perturbation_limit)
+def policy_latent(state: State, policy: Any, observation: Array, knobs: Knobs) -> Array:
+    """The latent of these policy parameters, `[batch, latent]`."""
+    module = LatentPolicy(state.sizes, state.architecture.policy_widths)
+    return module.apply(policy["latent_policy"], observation, knobs.latent_limit)
 
 
-def target(state: State, batch: Transition, knobs: Knobs) -> Array:
+def policy_action(state: State, policy: Any, observation: Array, knobs: Knobs, decoded: Decoded | None = None) -> Array:
+    """The action of these policy parameters: latent, decoded, perturbed; `[batch, action]`.
+
+    `decoded` is what the decoder made of these latents, where that is known already.
+    """
+    latent = policy_latent(state, policy, observation, knobs)
+    if decoded is None:
+        cvae = CVAE(state.sizes, state.architecture.cvae_width)
+        action = cvae.apply(state.cvae, observation, latent, method=CVAE.decode)
+    else:
+        action = action_of(latent, decoder_of(state.cvae), decoded)
+    module = Perturbation(state.sizes, state.architecture.policy_widths)
+    return module.apply(policy["perturbation"], observation, action, knobs.perturbation_limit)
+
+
+def decode_both(state: State, batch: Transition, knobs: Knobs) -> tuple[Decoded, Decoded]:
+    """The target policy's latents at the next observations decoded, and the policy's at the observations."""
+    next_latent = policy_latent(state, state.policy_target, batch.next_observation, knobs)
+    latent = policy_latent(state, state.policy.parameters, batch.observation, knobs)
+    observations = jnp.concatenate([batch.next_observation, batch.observation])
+    both = decode(decoder_of(state.cvae), observations, jnp.concatenate([next_latent, latent]))
+    return both.rows(0, len(latent)), both.rows(len(latent), len(observations))
+
+
+def target(state: State, batch: Transition, knobs: Knobs, decoded: Decoded | None = None) -> Array:
     """Algorithm 1's targets, r + γ·(λ min Q' + (1 - λ) max Q') at the target policy's action; `[batch]`."""
-    next_action = policy_action(state, state.policy_target, batch.next_observation, knobs)
+    next_action = policy_action(state, state.policy_target, batch.next_observation, knobs, decoded)
     critics = TwinCritics(state.sizes, state.architecture.critic_widths)
     next_q = critics.apply(state.critic_targets, batch.next_observation, next_action)
     next_value = jax.vmap(soft_clipped, (0, None))(next_q, knobs.clip_weight)
@@ -110,22 +133,25 @@ def critic_loss(critics: Any, state: State, batch: Transition, target: Array) ->
     return squared_error(q_values, target), q_values
 
 
-def policy_loss(policy: Any, state: State, critics: Any, batch: Transition, knobs: Knobs) -> tuple[Array, None]:
+def policy_loss(
+    policy: Any, state: State, critics: Any, batch: Transition, knobs: Knobs, decoded: Decoded | None = None
+) -> tuple[Array, None]:
     """-Q1 of the policy's action: the first critic, not the smaller one (`algos.py:238`, 325)."""
-    action = policy_action(state, policy, batch.observation, knobs)
+    action = policy_action(state, policy, batch.observation, knobs, decoded)
     module = TwinCritics(state.sizes, state.architecture.critic_widths)
     return -module.apply(critics, batch.observation, action, method=TwinCritics.first).mean(), None
 
 
 def update(state: State, batch: Transition, noise: None, knobs: Knobs) -> tuple[State, Metrics]:
     """One pass through the loop of Algorithm 1."""
-    goal = target(state, batch, knobs)
+    next_decoded, decoded = decode_both(state, batch, knobs)
+    goal = target(state, batch, knobs, next_decoded)
     critics, error, q_values = descend(
         state.critics, lambda parameters: critic_loss(parameters, state, batch, goal), knobs.critic_learning_rate
     )
     policy, loss, _ = descend(
         state.policy,
-        lambda parameters: policy_loss(parameters, state, critics.parameters, batch, knobs),
+        lambda parameters: policy_loss(parameters, state, critics.parameters, batch, knobs, decoded),
         knobs.policy_learning_rate,
     )
     state = replace(

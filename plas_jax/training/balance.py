@@ -12,7 +12,8 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
-from plas_jax.training.chunk import Batch, Runs, is_cpu, run_chunk
+from plas_jax.training.chunk import Batch, Runs, run_chunk
+from plas_jax.training.compiler_options import is_cpu
 from plas_jax.types import Algorithm, Array, Metrics, Transition
 
 # Of more runs the odd one is a smaller share than what copying its core's states would cost.

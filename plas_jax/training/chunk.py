@@ -1,7 +1,7 @@
 """Many updates of many runs in one call: the only place where training is compiled."""
 
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 from typing import Any, NamedTuple
 
 import chex
@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from jax.sharding import Mesh, PartitionSpec
 
 from plas_jax.datasets.minibatch import minibatch
+from plas_jax.training.compiler_options import Options, compiler_options, is_cpu
 from plas_jax.types import Algorithm, Array, Metrics, Transition
 
 DIVERGED_Q = 1e6  # the official code's guard on the mean |Q| (algos.py:259, 347)
@@ -34,18 +35,12 @@ class Batch(NamedTuple):
     diverged_at: chex.Array  # int32: the update after which a run was found diverged, HEALTHY before
 
 
-def is_cpu(mesh: Mesh) -> bool:
-    """Whether the devices are a processor's cores."""
-    return mesh.devices.flat[0].platform == "cpu"
-
-
 def is_divergent(metrics: Metrics) -> Array:
     """Whether any metric of one run is not finite, or its mean |Q| has passed 1e6."""
     finite = jnp.all(jnp.stack([jnp.isfinite(value) for value in metrics.values()]))
     return ~finite | (metrics.get("mean_absolute_q", jnp.zeros(())) > DIVERGED_Q)
 
 
-@partial(jax.jit, static_argnames=("algorithm", "mesh"), donate_argnames="batch")
 def run_chunk(
     algorithm: Algorithm, mesh: Mesh, batch: Batch, runs: Runs, transitions: Transition, first: Array, last: Array
 ) -> tuple[Batch, Metrics]:
@@ -55,16 +50,34 @@ def run_chunk(
     CPU each run may have its own, `[runs]`.
     Returns the batch and the metrics of the last update, `[runs]` each. `batch` is donated, the data never.
     """
-    one_run = partial(_updates_of_one_run, algorithm)
-    if is_cpu(mesh):
-        all_runs, ends = _one_after_another(one_run), ON_RUNS
-        first, last = (jnp.broadcast_to(end, runs.start.shape) for end in (first, last))
-    else:
-        all_runs, ends = jax.vmap(one_run, in_axes=(0, 0, None, None, None)), ON_ALL
-    in_specs = (ON_RUNS, ON_RUNS, ON_ALL, ends, ends)
-    return jax.shard_map(all_runs, mesh=mesh, in_specs=in_specs, out_specs=ON_RUNS, check_vma=False)(
-        batch, runs, transitions, first, last
+    return chunk_program(mesh, batch.state)(algorithm, mesh, batch, runs, transitions, first, last)
+
+
+def chunk_program(mesh: Mesh, state: Any) -> Any:
+    """The jitted `run_chunk` for states like this one on these devices."""
+    return _program(compiler_options(mesh, state))
+
+
+@cache
+def _program(options: Options) -> Any:
+    @partial(
+        jax.jit, static_argnames=("algorithm", "mesh"), donate_argnames="batch", compiler_options=dict(options) or None
     )
+    def run_chunk(
+        algorithm: Algorithm, mesh: Mesh, batch: Batch, runs: Runs, transitions: Transition, first: Array, last: Array
+    ) -> tuple[Batch, Metrics]:
+        one_run = partial(_updates_of_one_run, algorithm)
+        if is_cpu(mesh):
+            all_runs, ends = _one_after_another(one_run), ON_RUNS
+            first, last = (jnp.broadcast_to(end, runs.start.shape) for end in (first, last))
+        else:
+            all_runs, ends = jax.vmap(one_run, in_axes=(0, 0, None, None, None)), ON_ALL
+        in_specs = (ON_RUNS, ON_RUNS, ON_ALL, ends, ends)
+        return jax.shard_map(all_runs, mesh=mesh, in_specs=in_specs, out_specs=ON_RUNS, check_vma=False)(
+            batch, runs, transitions, first, last
+        )
+
+    return run_chunk
 
 
 def _one_after_another(one_run: Callable) -> Callable:

@@ -1,0 +1,38 @@
+"""What XLA is asked for on a CPU beside its defaults: measured, each attempt in docs/performance.md."""
+
+from functools import cache
+from typing import Any
+
+import jax
+from jax.sharding import Mesh
+
+# Of a product's weights, both ways. From here on Eigen's products are faster than those of YNNPACK, XLA's default.
+WIDE = 300
+EIGEN = ("xla_cpu_experimental_ynn_fusion_type", "")
+WHOLE_VECTORS = ("xla_cpu_prefer_vector_width", "512")  # where a processor has no such vectors it changes nothing
+
+Options = tuple[tuple[str, str], ...]
+
+
+def is_cpu(mesh: Mesh) -> bool:
+    """Whether the devices are a processor's cores."""
+    return mesh.devices.flat[0].platform == "cpu"
+
+
+def compiler_options(mesh: Mesh, state: Any) -> Options:
+    """The options for training runs of this state (leading axis `[runs]`) on these devices."""
+    if not is_cpu(mesh):
+        return ()
+    widest = max((min(leaf.shape[-2:]) for leaf in jax.tree.leaves(state) if leaf.ndim > 2), default=0)
+    wanted = (WHOLE_VECTORS, EIGEN) if widest >= WIDE else (WHOLE_VECTORS,)
+    return tuple(option for option in wanted if _is_known(option))
+
+
+@cache
+def _is_known(option: tuple[str, str]) -> bool:
+    """Whether this XLA has the option: they come and go between releases."""
+    try:
+        jax.jit(lambda: 0, compiler_options=dict([option])).lower().compile()
+    except (jax.errors.JaxRuntimeError, ValueError):
+        return False
+    return True
