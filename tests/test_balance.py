@@ -9,7 +9,7 @@ from plas_jax.training import balance
 from plas_jax.training.balance import run_balanced
 from plas_jax.training.chunk import run_chunk
 from plas_jax.training.executables import Executables
-from plas_jax.training.layout import on_all, on_runs, run_mesh
+from plas_jax.training.layout import data_on, on_runs, run_mesh
 
 NAME = "plas"
 
@@ -21,7 +21,7 @@ def started(runs):
     batch, of_runs = batch_and_runs(NAME, places)
     # Runs of the same key and knobs are the same run: give each its own draws.
     of_runs = of_runs._replace(key=jax.random.split(jax.random.key(5), runs))
-    return mesh, *on_runs(mesh, (batch, of_runs)), on_all(mesh, ROWS.transitions)
+    return mesh, *on_runs(mesh, (batch, of_runs)), data_on(mesh, ROWS, np.zeros(runs, int))
 
 
 def leaves(tree, runs):

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from plas_jax.datasets.minibatch import concatenate, minibatch
-from plas_jax.training.layout import on_all, run_mesh
+from plas_jax.training.layout import data_on, run_mesh
 from plas_jax.types import Transition
 
 LENGTHS = (5, 7, 11)
@@ -49,9 +49,9 @@ def test_more_rows_than_expected_are_refused():
 
 def test_every_device_of_a_cpu_reads_the_one_copy():
     """At the paper's sizes the data are gigabytes: a copy for each core would not fit where one does."""
-    rows = concatenate([numbered(0, 4000, 17, 6), numbered(4000, 3000, 11, 3)], 9000, 17, 6).transitions
-    placed = on_all(run_mesh(2), rows)
-    for column, shared in zip(jax.tree.leaves(rows), jax.tree.leaves(placed), strict=True):
+    rows = concatenate([numbered(0, 4000, 17, 6), numbered(4000, 3000, 11, 3)], 9000, 17, 6)
+    placed = data_on(run_mesh(2), rows, np.array([0, 1]))
+    for column, shared in zip(jax.tree.leaves(rows.transitions), jax.tree.leaves(placed), strict=True):
         assert len(shared.addressable_shards) == 2
         assert {shard.data.unsafe_buffer_pointer() for shard in shared.addressable_shards} == {column.ctypes.data}
 

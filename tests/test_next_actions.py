@@ -12,7 +12,7 @@ from plas_jax.datasets.d4rl_files import Recording
 from plas_jax.datasets.loading import load
 from plas_jax.datasets.minibatch import concatenate, minibatch
 from plas_jax.datasets.transitions import qlearning_transitions
-from plas_jax.training.layout import on_all, run_mesh
+from plas_jax.training.layout import data_on, run_mesh
 
 
 def recording(terminals, timeouts, first=0, observation=3, action=2):
@@ -81,7 +81,7 @@ def test_data_sets_stand_side_by_side_with_zeros_to_their_right():
     expected[4:] = expected[4:, :1]
     np.testing.assert_allclose(rows.transitions.next_action * 1000, expected, rtol=1e-6)
     assert rows.transitions.next_action.ctypes.data % 64 == 0  # JAX reads it where it is
-    placed = on_all(run_mesh(2), rows.transitions).next_action
+    placed = data_on(run_mesh(2), rows, np.array([0, 1])).next_action
     assert {shard.data.unsafe_buffer_pointer() for shard in placed.addressable_shards} == {
         rows.transitions.next_action.ctypes.data
     }

@@ -18,7 +18,7 @@ from plas_jax.training import chunk
 from plas_jax.training.balance import run_balanced
 from plas_jax.training.chunk import HEALTHY, Batch, Runs, is_divergent
 from plas_jax.training.executables import Executables
-from plas_jax.training.layout import on_all, on_runs, run_mesh
+from plas_jax.training.layout import data_on, on_runs, run_mesh
 from plas_jax.training.sweep import stacked_sizes
 from plas_jax.types import Sizes, Transition
 
@@ -140,7 +140,11 @@ def batch_and_runs(name, places=None, knobs=None, offset=0):
 def in_chunks(name, ends, batch, runs, transitions=ROWS.transitions):
     """The batch after chunks that end at `ends`, and the last metrics; padding runs are cut off."""
     mesh = run_mesh(len(runs.start))
-    count, (batch, runs), data = len(runs.start), on_runs(mesh, (batch, runs)), on_all(mesh, transitions)
+    count, (batch, runs), data = (
+        len(runs.start),
+        on_runs(mesh, (batch, runs)),
+        data_on(mesh, ROWS._replace(transitions=transitions), np.zeros(len(runs.start), int)),
+    )
     first = 0
     for last in ends:
         batch, metrics = run_balanced(CASES[name].algorithm, mesh, batch, runs, data, first, last)

@@ -22,7 +22,7 @@ from plas_jax.training.acting import policy_of
 from plas_jax.training.checkpoints import Checkpoints
 from plas_jax.training.chunk import HEALTHY, Batch, Runs
 from plas_jax.training.executables import Executables
-from plas_jax.training.layout import on_all
+from plas_jax.training.layout import data_on
 
 CHECKPOINT_SECONDS = 120.0
 NAMES = {sweep.FIRST_PHASE: "behaviour", sweep.LAST_PHASE: "policy"}  # of checkpoints and executables
@@ -134,7 +134,7 @@ class Sweep:
             batch = checkpoints.restore(update, batch)
         self.results = [row for row in self.results if part is not self.last or row.update <= update]
         executables = Executables("run_chunk")
-        data = on_all(part.mesh, self.data.rows.transitions)
+        data = data_on(part.mesh, self.data.rows, sweep.datasets_of(part, self.pairs))
         with self._timed("compile"):
             batch = sweep.compile_only(part.phase.algorithm, part.mesh, batch, runs, data)
         shown = self.watch.phase(self.title(f"train {part.phase.trains}"), ends[-1])

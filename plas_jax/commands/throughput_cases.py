@@ -16,7 +16,7 @@ from plas_jax.datasets.minibatch import Rows
 from plas_jax.datasets.statistics import statistics
 from plas_jax.training import sweep
 from plas_jax.training.chunk import Batch, Runs
-from plas_jax.training.layout import on_all, on_runs
+from plas_jax.training.layout import data_on, on_runs
 from plas_jax.types import Algorithm, Sizes, Transition
 
 OBSERVATION, ACTION, ROWS = 17, 6, 100_000
@@ -104,4 +104,4 @@ def first_batch(case: Case, mesh: Mesh) -> tuple[Batch, Runs, Transition]:
 
     keys = jax.random.split(run.key[0], case.runs)
     runs = Runs(keys, *jax.tree.map(repeated, tuple(run[1:])))
-    return *on_runs(mesh, (jax.tree.map(repeated, batch), runs)), on_all(mesh, rows.transitions)
+    return *on_runs(mesh, (jax.tree.map(repeated, batch), runs)), data_on(mesh, rows, np.zeros(case.runs, int))

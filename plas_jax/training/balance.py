@@ -12,7 +12,7 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
-from plas_jax.training.chunk import Batch, Runs, run_chunk
+from plas_jax.training.chunk import Batch, End, Runs, run_chunk
 from plas_jax.training.compiler_options import is_cpu
 from plas_jax.types import Algorithm, Array, Metrics, Transition
 
@@ -45,7 +45,7 @@ def run_balanced(
     return _copied(mesh, both, copy, odd)
 
 
-def _each(mesh: Mesh, slots: int, update: int) -> np.ndarray | int:
+def _each(mesh: Mesh, slots: int, update: int) -> End:
     """An update for every run, where runs may have updates of their own: on a CPU."""
     return np.full(slots, update, np.int32) if is_cpu(mesh) else update
 

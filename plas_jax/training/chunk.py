@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import chex
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.sharding import Mesh, PartitionSpec
 
 from plas_jax.datasets.minibatch import minibatch
@@ -16,6 +17,7 @@ from plas_jax.types import Algorithm, Array, Metrics, Transition
 DIVERGED_Q = 1e6  # the official code's guard on the mean |Q| (algos.py:259, 347)
 HEALTHY = -1
 AXIS = "runs"
+End = Array | np.ndarray | int  # of a chunk: an update
 ON_RUNS, ON_ALL = PartitionSpec(AXIS), PartitionSpec()
 
 
@@ -23,7 +25,7 @@ class Runs(NamedTuple):
     """What tells runs apart besides their states: leading axis `[runs]`."""
 
     key: chex.Array  # of the phase; an update's key is fold_in(key, update)
-    start: chex.Array  # int32: where the run's rows start in the data
+    start: chex.Array  # int32: where the run's rows start in its device's data
     size: chex.Array  # int32: how many they are
     knobs: Any  # every leaf `[runs]`
 
@@ -42,7 +44,7 @@ def is_divergent(metrics: Metrics) -> Array:
 
 
 def run_chunk(
-    algorithm: Algorithm, mesh: Mesh, batch: Batch, runs: Runs, transitions: Transition, first: Array, last: Array
+    algorithm: Algorithm, mesh: Mesh, batch: Batch, runs: Runs, transitions: Transition, first: End, last: End
 ) -> tuple[Batch, Metrics]:
     """Updates `first` to `last` (excluded) of every run, runs laid out over the mesh's devices.
 
@@ -64,7 +66,7 @@ def _program(options: Options) -> Any:
         jax.jit, static_argnames=("algorithm", "mesh"), donate_argnames="batch", compiler_options=dict(options) or None
     )
     def run_chunk(
-        algorithm: Algorithm, mesh: Mesh, batch: Batch, runs: Runs, transitions: Transition, first: Array, last: Array
+        algorithm: Algorithm, mesh: Mesh, batch: Batch, runs: Runs, transitions: Transition, first: End, last: End
     ) -> tuple[Batch, Metrics]:
         one_run = partial(_updates_of_one_run, algorithm)
         if is_cpu(mesh):
@@ -72,7 +74,7 @@ def _program(options: Options) -> Any:
             first, last = (jnp.broadcast_to(end, runs.start.shape) for end in (first, last))
         else:
             all_runs, ends = jax.vmap(one_run, in_axes=(0, 0, None, None, None)), ON_ALL
-        in_specs = (ON_RUNS, ON_RUNS, ON_ALL, ends, ends)
+        in_specs = (ON_RUNS, ON_RUNS, ON_RUNS, ends, ends)
         return jax.shard_map(all_runs, mesh=mesh, in_specs=in_specs, out_specs=ON_RUNS, check_vma=False)(
             batch, runs, transitions, first, last
         )

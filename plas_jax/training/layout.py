@@ -1,4 +1,4 @@
-"""Laying a batch of runs out over devices: data on each of them, runs split between them."""
+"""Laying a batch of runs out over devices: runs split between them, to each the data sets of its runs."""
 
 from typing import Any
 
@@ -7,8 +7,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding
 
-from plas_jax.training.chunk import AXIS, ON_ALL, ON_RUNS
-from plas_jax.types import Array
+from plas_jax.datasets.minibatch import Rows
+from plas_jax.training.chunk import AXIS, ON_RUNS
+from plas_jax.training.compiler_options import is_cpu
+from plas_jax.types import Array, Transition
 
 
 def use_every_core(cores: int) -> None:
@@ -23,21 +25,84 @@ def use_every_core(cores: int) -> None:
 
 
 def run_mesh(runs: int) -> Mesh:
-    """The devices for a batch of runs: all there are, but no more than runs."""
-    return Mesh(np.array(jax.devices()[:runs]), (AXIS,))
+    """The devices for a batch of runs: all there are, but no more than runs.
+
+    With several hosts as many of each, and at least one: a host whose devices had no part could not follow the rest.
+    """
+    devices, hosts = jax.devices(), jax.process_count()
+    if hosts == 1:
+        return Mesh(np.array(devices[:runs]), (AXIS,))
+    of_hosts = [[device for device in devices if device.process_index == host] for host in range(hosts)]
+    each = max(1, min(runs // hosts, *map(len, of_hosts)))
+    return Mesh(np.array([device for of_host in of_hosts for device in of_host[:each]]), (AXIS,))
 
 
 def on_runs(mesh: Mesh, tree: Any) -> Any:
-    """Split a tree with a leading axis of runs between the devices, the last run repeated to make it even."""
+    """Split a tree with a leading axis of runs between the devices, the last run repeated to make it even.
+
+    Every host must hold the whole tree.
+    """
 
     def place(leaf: Any) -> Array:
+        if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+            return jax.random.wrap_key_data(place(jax.random.key_data(leaf)), impl=jax.random.key_impl(leaf))
+        leaf = np.asarray(leaf)
         extra = -len(leaf) % mesh.size
-        leaf = jnp.concatenate([leaf, jnp.repeat(leaf[-1:], extra, axis=0)]) if extra else leaf
-        return jax.device_put(leaf, NamedSharding(mesh, ON_RUNS))
+        leaf = np.concatenate([leaf, np.repeat(leaf[-1:], extra, axis=0)]) if extra else leaf
+        return jax.make_array_from_callback(leaf.shape, NamedSharding(mesh, ON_RUNS), lambda index: leaf[index])
 
     return jax.tree.map(place, tree)
 
 
-def on_all(mesh: Mesh, tree: Any) -> Any:
-    """A copy of the tree on every device."""
-    return jax.device_put(tree, NamedSharding(mesh, ON_ALL))
+def datasets_on(mesh: Mesh, rows: Rows, datasets: np.ndarray) -> list[list[int]]:
+    """The data sets that each device holds, by their places in the rows, where runs have these `datasets`, `[runs]`.
+
+    An accelerator holds those of its own runs. The cores of a processor share one memory, in which one copy of all
+    is enough for all.
+    """
+    if is_cpu(mesh):
+        return [list(range(len(rows.size)))] * mesh.size
+    each = -(-len(datasets) // mesh.size)
+    slots = np.concatenate([datasets, np.repeat(datasets[-1], each * mesh.size - len(datasets))])
+    return [sorted(set(of_device.tolist())) for of_device in slots.reshape(mesh.size, each)]
+
+
+def starts_on(mesh: Mesh, rows: Rows, datasets: np.ndarray) -> np.ndarray:
+    """Where each run's rows start among those of its device, int32 `[runs]`."""
+    held, each = datasets_on(mesh, rows, datasets), -(-len(datasets) // mesh.size)
+    starts = [_starts(rows, held[slot // each])[dataset] for slot, dataset in enumerate(datasets.tolist())]
+    return np.array(starts, np.int32)
+
+
+def data_on(mesh: Mesh, rows: Rows, datasets: np.ndarray) -> Transition:
+    """To each device the rows of its data sets, end to end, `[devices × most rows of a device, …]`.
+
+    No update then needs another device's memory. Rows that a device lacks to the most are zeros that nobody draws.
+    """
+    held = datasets_on(mesh, rows, datasets)
+    most = max(int(rows.size[of_device].sum()) for of_device in held)
+    mine = [(device, held[place]) for place, device in enumerate(mesh.devices.flat) if _is_local(device)]
+
+    def place(column: np.ndarray) -> Array:
+        parts = [jax.device_put(_gathered(column, rows, of_device, most), device) for device, of_device in mine]
+        shape = (most * mesh.size, *column.shape[1:])
+        return jax.make_array_from_single_device_arrays(shape, NamedSharding(mesh, ON_RUNS), parts)
+
+    return jax.tree.map(place, rows.transitions)
+
+
+def _is_local(device: jax.Device) -> bool:
+    return device.process_index == jax.process_index()
+
+
+def _starts(rows: Rows, held: list[int]) -> dict[int, int]:
+    ends = np.cumsum(rows.size[held])
+    return dict(zip(held, (ends - rows.size[held]).tolist(), strict=True))
+
+
+def _gathered(column: np.ndarray, rows: Rows, held: list[int], most: int) -> np.ndarray:
+    if len(held) == len(rows.size):
+        return column  # as it lies: on a CPU the devices then read it where it is
+    parts = [column[rows.start[dataset] : rows.start[dataset] + rows.size[dataset]] for dataset in held]
+    missing = most - sum(map(len, parts))
+    return np.concatenate([*parts, np.zeros((missing, *column.shape[1:]), column.dtype)])

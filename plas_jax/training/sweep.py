@@ -19,7 +19,7 @@ from plas_jax.algorithms.methods import Method, Phase
 from plas_jax.datasets.minibatch import Rows
 from plas_jax.training.balance import run_balanced
 from plas_jax.training.chunk import HEALTHY, Batch, Runs
-from plas_jax.training.layout import on_runs, run_mesh
+from plas_jax.training.layout import on_runs, run_mesh, starts_on
 from plas_jax.types import Algorithm, Array, Metrics, Sizes, Transition
 
 # What a run draws for: each has keys of its own.
@@ -120,9 +120,14 @@ def first_batch(
     # A run around a network that diverged has diverged before its first update.
     before = np.full(len(of), HEALTHY) if diverged is None else np.where(diverged == HEALTHY, HEALTHY, 0)
     knobs = jax.tree.map(lambda *values: np.array(values, np.float32), *of_part.knobs)
-    place = np.array([of[cell.pair].dataset for cell in cells_of])
-    runs = Runs(key_updates[pair_of], rows.start[place], rows.size[place], knobs)
+    place = datasets_of(of_part, of)
+    runs = Runs(key_updates[pair_of], starts_on(of_part.mesh, rows, place), rows.size[place], knobs)
     return on_runs(of_part.mesh, (Batch(states, before[pair_of].astype(np.int32)), runs))
+
+
+def datasets_of(of_part: Part, of: Sequence[Pair]) -> np.ndarray:
+    """The data set of each run, by its place in the rows, `[runs]`."""
+    return np.array([of[cell.pair].dataset for cell in of_part.cells])
 
 
 def _first_states(init: Callable[..., Any], keys: Array, inputs: tuple) -> Any:
