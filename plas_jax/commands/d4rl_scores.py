@@ -49,7 +49,7 @@ flags.DEFINE_enum("dynamics", "d4rl", sorted(DYNAMICS), "Whose dynamics to evalu
 
 
 def run(words: list[str]) -> int:
-    """Every method that was asked for; 0 when they are finished, 130 when interrupted at a safe point."""
+    """Every method that was asked for; 0 when finished, 130 or 143 when Ctrl-C or SIGTERM stopped it safely."""
     if words:
         raise ValueError(f"unexpected {' '.join(words)!r}: every argument is a flag, see --help")
     use_every_core(os.cpu_count() or 1)
@@ -94,7 +94,7 @@ def _train_all(asked: Request, folder: OutputFolder, earlier: dict[str, Any] | N
     folder.write_manifest(manifest)
     if asked.preset.name == "smoke":
         watch.say("smoke: too short to mean anything")
-    tables = ""
+    tables, status = "", 0
     try:
         for method in asked.methods:
             record, of = manifest["methods"][method.name], groups_of[method.name]
@@ -104,12 +104,13 @@ def _train_all(asked: Request, folder: OutputFolder, earlier: dict[str, Any] | N
                 manifest["complete"] = is_complete(manifest)
                 folder.write_manifest(manifest)
                 tables = report(folder, manifest)  # so that a table is there after every method
-    except Interrupted:
+    except Interrupted as stop:
+        status = stop.status
         watch.say(f"stopped; the same command with --output={folder.path} --resume goes on")
     if folder.rows.exists():
         print(tables or report(folder, manifest))
     watch.say(f"{folder.path} after {clock(time.monotonic() - started)}")
-    return 0 if all(manifest["methods"][method.name]["complete"] for method in asked.methods) else 130
+    return status
 
 
 def _groups(asked: Request, method: Method) -> list[Group]:

@@ -1,18 +1,29 @@
 """Ctrl-C and SIGTERM: the first asks a sweep to stop at the next safe point, the second stops it where it is."""
 
 import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType, TracebackType
 
 
 class Interrupted(Exception):  # noqa: N818 - not an error: the user asked for it
-    """Raised at the first safe point after the user asked to stop."""
+    """Raised at the first safe point after the user asked to stop; `status` is the exit status that says how."""
+
+    def __init__(self, number: int = signal.SIGINT):
+        super().__init__()
+        self.status = 128 + number
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM where there is no safe point to wait for: it unwinds as Ctrl-C does."""
 
 
 class Interruption:
-    """While entered, a signal sets `requested`; `check` then raises `Interrupted`."""
+    """While entered, a signal sets `requested`, and `check` raises `Interrupted`; a second one stops at once."""
 
     def __init__(self) -> None:
-        self.requested = False
+        self.requested: int | None = None
         self._before: dict[int, object] = {}
 
     def __enter__(self) -> "Interruption":
@@ -25,11 +36,28 @@ class Interruption:
             signal.signal(number, handler)  # type: ignore[arg-type]
 
     def _request(self, number: int, frame: FrameType | None) -> None:
-        if self.requested:
-            raise KeyboardInterrupt
-        self.requested = True
+        if self.requested is not None:
+            raise Terminated if number == signal.SIGTERM else KeyboardInterrupt
+        self.requested = number
 
     def check(self) -> None:
         """Raise `Interrupted` if a stop was asked for."""
-        if self.requested:
-            raise Interrupted
+        if self.requested is not None:
+            raise Interrupted(self.requested)
+
+
+@contextmanager
+def terminable() -> Iterator[None]:
+    """While entered, SIGTERM raises `Terminated`, so that temporary files are removed on the way out."""
+    if threading.current_thread() is not threading.main_thread():  # which alone may have handlers
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, _terminate)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _terminate(number: int, frame: FrameType | None) -> None:
+    raise Terminated

@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 
 from absl import flags
 
+from plas_jax.commands.interruption import Terminated, terminable
+
 
 def invoke(
     run: Callable[[list[str]], int],
@@ -17,8 +19,8 @@ def invoke(
     """Parse the flags and call `run` with the remaining words.
 
     Returns its exit status; `error_status` after an error (`ValueError`, `OSError` or `MemoryError`, one line on
-    stderr), 2 for flags that do not parse and for an `absl.flags.Error` of `run`, 130 after Ctrl-C. `--help` prints
-    the usage and the flags.
+    stderr), 2 for flags that do not parse and for an `absl.flags.Error` of `run`, 130 after Ctrl-C, 143 after SIGTERM.
+    `--help` prints the usage and the flags.
     """
     words = list(sys.argv[1:] if argv is None else argv)
     if {"--help", "-h", "-help"} & set(words):
@@ -27,15 +29,22 @@ def invoke(
     try:
         flag_values.unparse_flags()
         _, *words = flag_values(["", *words])
-        with warnings.catch_warnings():
+        with terminable(), warnings.catch_warnings():
             warnings.showwarning = lambda message, *_, **__: print(f"warning: {message}", file=sys.stderr)
             return run(words)
     except flags.Error as error:
         return complain(error, 2)
     except (ValueError, OSError, MemoryError) as error:
         return complain(error, error_status)
+    except Terminated:
+        return complain(f"terminated; {_left_behind(flag_values)}", 143)
     except KeyboardInterrupt:
-        return complain("interrupted; nothing half-made was left behind", 130)
+        return complain(f"interrupted; {_left_behind(flag_values)}", 130)
+
+
+def _left_behind(flag_values: flags.FlagValues) -> str:
+    how = "; the same command with --output=FOLDER --resume goes on" if "resume" in flag_values else ""
+    return f"nothing half-made was left behind{how}"
 
 
 def complain(error: object, status: int) -> int:

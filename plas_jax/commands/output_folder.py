@@ -2,11 +2,12 @@
 
 import json
 import tempfile
+from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
 
-from plas_jax.datasets.folders import whole_file
+from plas_jax.datasets.folders import PARTIAL, remove_partial, whole_file
 
 
 class Request(Protocol):
@@ -45,16 +46,22 @@ class OutputFolder:
         was another one, `OSError` when it cannot be written to.
         """
         if self.manifest.exists():
-            return self._resumable(request)
-        if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
+            found = self._resumable(request)
+            remove_partial(self.path)
+            return found
+        if self.path.exists() and (not self.path.is_dir() or any(self._finished_files())):
             raise FileExistsError(f"{self.path} exists and holds no sweep: choose another --output")
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=self.path):
-                pass
+                remove_partial(self.path)
         except OSError as error:
             raise OSError(f"--output {self.path} cannot be written to: {error.strerror}") from error
         return None
+
+    def _finished_files(self) -> Iterator[Path]:
+        """All but what a process was writing for the first time when it was killed."""
+        return (path for path in self.path.iterdir() if not path.name.endswith(PARTIAL))
 
     def _resumable(self, request: Request) -> dict[str, Any]:
         found = self.read_manifest()

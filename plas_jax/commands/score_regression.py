@@ -57,9 +57,9 @@ def run(words: list[str]) -> int:
     with Watch() as watch:
         try:
             measured = measure(asked, watch)
-        except Interrupted:
+        except Interrupted as stop:
             watch.say("stopped: nothing was compared, and nothing is kept")
-            return 130
+            return stop.status
         seconds = time.monotonic() - started
         if asked.reason:
             history = [] if known is None else [*known.circumstances.get("history", []), _entry(known)]

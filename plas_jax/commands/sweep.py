@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import Any
 
@@ -22,7 +22,7 @@ from plas_jax.training.acting import policy_of
 from plas_jax.training.checkpoints import Checkpoints
 from plas_jax.training.chunk import HEALTHY, Batch, Runs
 from plas_jax.training.executables import Executables
-from plas_jax.training.layout import data_on
+from plas_jax.training.layout import data_on, on_runs
 
 CHECKPOINT_SECONDS = 120.0
 NAMES = {sweep.FIRST_PHASE: "behaviour", sweep.LAST_PHASE: "policy"}  # of checkpoints and executables
@@ -85,11 +85,12 @@ class Sweep:
         self.results = [row for row in rows if row.dataset in names and row.algorithm in ours]
         self.other_results = [row for row in rows if row.dataset not in names or row.algorithm not in ours]
         self.interruption = Interruption()
+        self.open = ExitStack()  # checkpoints that may still be written
         self.evaluation_seconds = 0.0
 
     def run(self) -> None:
         """Every phase. Raises `Interrupted` once what was finished is on disk."""
-        with self.interruption:
+        with self.interruption, self.open:
             self._train_last(None if self.method.first is None else self._train_first(self.method.first))
         self.record["groups"][self.group.name]["complete"] = True
         self.note()
@@ -100,7 +101,7 @@ class Sweep:
         for _, trained in self._train(part, batch, runs, (phase.updates,)):
             batch = trained
         name = self.method.first_name
-        if name and not any(row.algorithm == name for row in self.results):
+        if name and self._lacks_rows(part, 0):
             stage = self._stage(part)
             self._evaluate(part, batch, runs, stage, 0, f"evaluate {phase.trains}", sweep.FIRST_EVALUATION)
             stage.close()
@@ -120,7 +121,7 @@ class Sweep:
         del first, inputs  # each run has its own copy by now; at the paper's widths CVAEs are half a gigabyte
         stage, trained = self._stage(self.last), batch
         for update, trained in self._train(self.last, batch, runs, self.protocol.evaluations):
-            if not any(row.update == update and row.algorithm != self.method.first_name for row in self.results):
+            if self._lacks_rows(self.last, update):
                 name = f"evaluate at {update:,}"
                 self._evaluate(self.last, trained, runs, stage, update, name, sweep.LAST_EVALUATION)
         stage.close()
@@ -128,15 +129,15 @@ class Sweep:
 
     def _train(self, part: sweep.Part, batch: Batch, runs: Runs, ends: tuple[int, ...]) -> Iterator[tuple[int, Batch]]:
         """Train to each of `ends` in turn and yield there, from the newest checkpoint if there is one."""
-        checkpoints = Checkpoints(self.folder.checkpoints / self.group.name / NAMES[part.draws], keep=1)
-        update = checkpoints.latest() or 0
-        if update:
-            batch = checkpoints.restore(update, batch)
-        self.results = [row for row in self.results if part is not self.last or row.update <= update]
+        name = NAMES[part.draws]
+        folder, of = self.folder.checkpoints / self.group.name / name, f"{self.group.name}'s {part.phase.trains}"
+        checkpoints = self.open.enter_context(Checkpoints(folder, of, self.watch.say))
+        update, batch = self._restored(part, batch, checkpoints, ends)
         executables = Executables("run_chunk")
         data = data_on(part.mesh, self.data.rows, sweep.datasets_of(part, self.pairs))
         with self._timed("compile"):
             batch = sweep.compile_only(part.phase.algorithm, part.mesh, batch, runs, data)
+        self.interruption.check()
         shown = self.watch.phase(self.title(f"train {part.phase.trains}"), ends[-1])
         saved = time.monotonic()
         for end in ends:
@@ -144,17 +145,40 @@ class Sweep:
                 batch, update = chunk.batch, chunk.update
                 self._spent("train", chunk.seconds)
                 self._show(shown, chunk, len(part.cells), ends)
-                if update == end or self.interruption.requested or time.monotonic() - saved > CHECKPOINT_SECONDS:
-                    checkpoints.save(update, batch)
+                stopping = self.interruption.requested is not None
+                if update == end or stopping or time.monotonic() - saved > CHECKPOINT_SECONDS:
+                    checkpoints.save(update, batch, len(part.cells))
                     saved = time.monotonic()
                 self.interruption.check()
             if end >= update:
                 yield end, batch
-        checkpoints.close()
-        groups, name = self.record["groups"], NAMES[part.draws]
+        checkpoints.wait()
+        groups = self.record["groups"]
         groups[self.group.name]["executables"][name] = executables.count
         self.record["executables"][name] = sum(of["executables"].get(name, 0) for of in groups.values())
         self.note()
+
+    def _restored(
+        self, part: sweep.Part, batch: Batch, checkpoints: Checkpoints, ends: tuple[int, ...]
+    ) -> tuple[int, Batch]:
+        """The newest whole checkpoint of a phase whose evaluations have their rows, or 0 and the batch given.
+
+        Rows that come after it are dropped: they are made again.
+        """
+        lacking = None if part is not self.last else next((end for end in ends if self._lacks_rows(part, end)), None)
+        found = checkpoints.newest(batch, len(part.cells), lacking)
+        update, batch = (0, batch) if found is None else (found[0], on_runs(part.mesh, found[1]))
+        self.results = [row for row in self.results if part is not self.last or row.update <= update]
+        return update, batch
+
+    def _lacks_rows(self, part: sweep.Part, update: int) -> bool:
+        """Whether an evaluation has not all of its rows; those that it has are dropped, since it is made again."""
+        place = (update, part is not self.last)
+        others = [row for row in self.results if (row.update, row.algorithm == self.method.first_name) != place]
+        if len(self.results) - len(others) == len(part.cells) * self.protocol.episodes:
+            return False
+        self.results = others
+        return True
 
     def _show(self, shown: Any, chunk: sweep.Chunk, runs: int, ends: tuple[int, ...]) -> None:
         rate = chunk.updates / chunk.seconds

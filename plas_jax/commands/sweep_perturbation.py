@@ -26,7 +26,8 @@ from plas_jax.training.layout import use_every_core
 USAGE = """usage: sweep_perturbation.py --preset=smoke|quick|paper|official_code [flags]
 
 Trains PLAS on every data set × seed × perturbation limit (ε) as one batched computation, evaluates in MuJoCo and
-writes rows, Table 1 and Figure 7 to a folder. Ctrl-C stops it at a safe point; --resume goes on from there."""
+writes rows, Table 1 and Figure 7 to a folder. Ctrl-C and SIGTERM stop it at a safe point, and whatever stopped it,
+--resume goes on from what is there."""
 
 FLAGS = flags.FlagValues()
 flags.DEFINE_enum("preset", "quick", list(PRESETS), "How long and how wide.", flag_values=FLAGS)
@@ -41,7 +42,7 @@ flags.DEFINE_enum("dynamics", "d4rl", sorted(DYNAMICS), "Whose dynamics to evalu
 
 
 def run(words: list[str]) -> int:
-    """The whole sweep; 0 when it is finished, 130 when it was interrupted at a safe point."""
+    """The whole sweep; 0 when it is finished, 130 or 143 when Ctrl-C or SIGTERM stopped it at a safe point."""
     if words:
         raise ValueError(f"unexpected {' '.join(words)!r}: every argument is a flag, see --help")
     use_every_core(os.cpu_count() or 1)
@@ -51,7 +52,8 @@ def run(words: list[str]) -> int:
     sweep_data.expected_rows(asked.datasets, asked.preset.rows, asked.data_dir)
     earlier = folder.claim(asked)
     if earlier is not None and earlier.get("complete"):
-        print(f"{folder.path} holds a finished sweep already\n\n{(folder.path / 'table_1.md').read_text()}")
+        # Made again, for the sweep may have been killed between its last row and its reports.
+        print(f"{folder.path} holds a finished sweep already\n\n{report(folder, earlier)}")
         return 0
     with Watch() as watch:
         try:
@@ -90,15 +92,17 @@ def _sweep(asked: Request, folder: OutputFolder, earlier: dict[str, Any] | None,
     folder.write_manifest(manifest)
     if preset.name == "smoke":
         watch.say("smoke: too short to mean anything")
+    status = 0
     try:
         run_groups(of, shelf, folder, manifest, manifest, watch, partial(_titled, len(of)))
-    except Interrupted:
+    except Interrupted as stop:
+        status = stop.status
         watch.say(f"stopped; go on with: --preset={preset.name} --output={folder.path} --resume")
     folder.write_manifest(manifest)
     if folder.rows.exists():
         print(report(folder, manifest))
     watch.say(f"{folder.path} after {clock(time.monotonic() - started)}")
-    return 0 if manifest["complete"] else 130
+    return status
 
 
 def _titled(groups_in_all: int, group: str, phase: str) -> str:

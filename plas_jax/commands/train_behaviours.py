@@ -9,6 +9,7 @@ it did so is a seam in the provenance of what it ships.
 """
 
 import json
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -43,7 +44,9 @@ def run(words: list[str]) -> int:
         raise ValueError(f"unexpected {' '.join(words)!r}: every argument is a flag, see --help")
     folder = Path(FLAGS.output) / f"{FLAGS.environment}-{FLAGS.seed}"
     folder.mkdir(parents=True, exist_ok=True)
-    checkpoints = Checkpoints(folder / "checkpoints", keep=1)
+    # A buffer of a million transitions is a third of a gigabyte.
+    of = f"{FLAGS.environment}, seed {FLAGS.seed}"
+    checkpoints = Checkpoints(folder / "checkpoints", of, lambda text: print(text, file=sys.stderr), keep=1)
     start, seams = _start(folder, checkpoints)
     first, started, recent = start.step if start else 0, time.monotonic(), [float("nan")]
     for at, _, returns in train(FLAGS.environment, FLAGS.seed, FLAGS.steps, start, FLAGS.learning_rate):
@@ -58,7 +61,9 @@ def run(words: list[str]) -> int:
                 flush=True,
             )
         if at.step % CHECKPOINT_STEPS == 0:
-            checkpoints.save(at.step, (at.state, at.replay))
+            # A copy, since the next chunk takes the state's place while it is written.
+            one_run = jax.tree.map(lambda leaf: np.array(leaf)[None], (at.state, at.replay))
+            checkpoints.save(at.step, one_run, runs=1)
             save_networks(folder / "networks.npz", at.state, _record(at, seams))
     checkpoints.close()
     return 0
@@ -68,10 +73,11 @@ def _start(folder: Path, checkpoints: Checkpoints) -> tuple[Checkpoint | None, l
     """Where the run begins, None for its first step, and every step at which it was taken up again."""
     kept = folder / "seams.json"
     seams = json.loads(kept.read_text()) if kept.exists() else []
-    latest = checkpoints.latest()
-    if latest is not None:
-        like = jax.eval_shape(lambda: first_checkpoint(FLAGS.environment, FLAGS.seed, FLAGS.steps)[1:])
-        start = Checkpoint(latest, *checkpoints.restore(latest, like))
+    like = jax.eval_shape(lambda: first_checkpoint(FLAGS.environment, FLAGS.seed, FLAGS.steps)[1:])
+    like = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct((1, *leaf.shape), leaf.dtype), like)
+    found = checkpoints.newest(like, runs=1)
+    if found is not None:
+        start = Checkpoint(found[0], *jax.tree.map(lambda leaf: leaf[0], found[1]))
     elif FLAGS.start:
         start, record = restart(Path(FLAGS.start), FLAGS.environment, FLAGS.seed, FLAGS.steps)
         seams = record["seams"]

@@ -9,6 +9,7 @@ from pathlib import Path
 from plas_jax.datasets.catalogue import Dataset, url
 
 VARIABLE = "D4RL_DATASET_DIR"  # d4rl/offline_env.py
+PARTIAL = ".partial"
 
 
 def search_path(data_dir: str | Path | None = None) -> list[Path]:
@@ -62,14 +63,39 @@ def _file_names(dataset: Dataset) -> list[str]:
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
-    """A temporary path beside `path`, renamed to it at the end, and removed on an error or Ctrl-C."""
+    """A temporary path beside `path`, renamed to it at the end, and removed on an error or Ctrl-C.
+
+    The bytes are on the disk before the name is, so that a machine that loses power has the old file or the new one.
+    An `OSError` that names no file gets this one's name.
+    """
     # The process's number keeps two commands that make the same file from writing into each other's.
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}{PARTIAL}")
     try:
         yield temporary
+        _flush(temporary)
         temporary.replace(path)
+        _flush(path.parent)
+    except OSError as error:
+        if error.errno is not None and error.filename is None:
+            error.filename = str(path)
+        raise
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _flush(path: Path) -> None:
+    """Wait until a file's bytes, or a folder's names, are on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def remove_partial(folder: Path) -> None:
+    """Remove what `whole_file` had begun in a folder when its process was killed."""
+    for left in folder.glob(f".*{PARTIAL}"):
+        left.unlink(missing_ok=True)
 
 
 @contextmanager

@@ -1,33 +1,203 @@
-"""Saving and restoring states between chunks with Orbax: written beside, then renamed, so never half there."""
+"""Saving a batch of runs while it trains on, and restoring the newest whole one on however many devices there are.
 
+Orbax writes beside and renames, so a process that dies leaves no half checkpoint. What it does not see is a byte that
+changed on the disk: every run carries checksums of its leaves, and what does not fit them is not used.
+"""
+
+import logging
+import math
+import shutil
+import sys
+import time
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 import jax
+import jax.numpy as jnp
+import numpy as np
 import orbax.checkpoint as ocp
+from jax.experimental.multihost_utils import sync_global_devices
+
+from plas_jax.training.checkpoint_facts import About, Damaged, refuse_strange_files
+from plas_jax.training.checksums import checksums, first_mismatch, laid_out_checksums
+from plas_jax.types import Array
+
+ABOUT, BATCH, CHECKSUMS = "about", "batch", "checksums"
+SAID = 160  # characters of another package's error
+STRAGGLER_SECONDS = 0.2
+
+
+def _quiet(found: Any, shown: Callable[[Any], object]) -> None:
+    if "Event loop is closed" not in str(found.exc_value):
+        shown(found)
+
+
+# Whatever fails is raised, and said once: Orbax would print tracebacks beside it, and where one array fails those that
+# are still being read or written find its loop closed.
+logging.getLogger("absl").setLevel(logging.CRITICAL)
+sys.unraisablehook = partial(_quiet, shown=sys.unraisablehook)
 
 
 class Checkpoints:
-    """The last `keep` checkpoints of one run in `folder`, each under the number of updates it was taken at."""
+    """The newest `keep` checkpoints of one batch in `folder`, each under the number of updates it was taken at.
 
-    def __init__(self, folder: Path, keep: int = 2):
-        options = ocp.CheckpointManagerOptions(max_to_keep=keep, enable_async_checkpointing=False)
-        self._manager = ocp.CheckpointManager(folder.absolute(), options=options)
+    `of` is what they are of, which a restored one must say, too. `say` gets a line for each that is damaged or could
+    not be written. Leaving it as a context waits for what is being written.
+    """
 
-    def save(self, update: int, tree: Any) -> None:
-        """Write a tree of arrays; a checkpoint of the same number is left as it is."""
-        if update not in self._manager.all_steps():
-            self._manager.save(update, args=ocp.args.StandardSave(tree))
+    def __init__(self, folder: Path, of: str, say: Callable[[str], None], keep: int = 2):
+        self._folder, self._of, self._say, self._keep = folder.absolute(), of, say, keep
+        self._pending: int | None = None
+        self._open()
 
-    def latest(self) -> int | None:
-        """The number of the newest whole checkpoint, or None."""
-        return self._manager.latest_step()
+    def __enter__(self) -> "Checkpoints":
+        return self
 
-    def restore(self, update: int, like: Any) -> Any:
-        """The tree saved at `update`, with the structure, shapes, dtypes and placement of `like`."""
-        abstract = jax.tree.map(ocp.utils.to_shape_dtype_struct, like)
-        return self._manager.restore(update, args=ocp.args.StandardRestore(abstract))
+    def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def _open(self) -> None:
+        _removed(self._folder.glob("*.orbax-checkpoint-tmp*"))  # of a process that died
+        options = ocp.CheckpointManagerOptions(max_to_keep=self._keep, enable_async_checkpointing=True)
+        self._manager = ocp.CheckpointManager(self._folder, options=options)
+
+    def save(self, update: int, batch: Any, runs: int) -> None:
+        """Begin to write a batch whose first `runs` rows are runs, each leaf `[slots, …]`; returns while it is written.
+
+        Arrays of JAX may be donated at once, those of NumPy may not be changed before `wait`. A checkpoint of the same
+        number is left as it is. What cannot be written is said and tried no more; the checkpoints before it stay.
+        """
+        self.wait()
+        if update in self._manager.all_steps():
+            return
+        names, leaves = named(batch)
+        about = About.of_batch(self._of, update, runs, leaves)
+        if isinstance(leaves[0], jax.Array):
+            leaves = _copies(leaves)
+        of_runs = laid_out_checksums(leaves) if isinstance(leaves[0], jax.Array) else checksums(leaves)
+        tree = dict(zip(names, leaves, strict=True)) | {CHECKSUMS: of_runs}
+        self._pending = update
+        args = {ABOUT: ocp.args.JsonSave(about.as_json()), BATCH: ocp.args.StandardSave(tree)}
+        self._reported(partial(self._manager.save, update, args=ocp.args.Composite(**args), force=True))
+
+    def wait(self) -> None:
+        """Wait until nothing is being written."""
+        if self._pending is not None:
+            self._reported(self._manager.wait_until_finished)
+            self._pending = None
+
+    def _reported(self, step: Callable[[], Any]) -> None:
+        """Part of a save; where it fails that is said, and what it left behind is removed."""
+        try:
+            step()
+        except Exception as error:  # whatever Orbax and the libraries under it raise for a disk that is full or gone
+            self._say(
+                f"warning: the checkpoint of {self._of} after {self._pending:,} updates could not be written "
+                f"({_line(error)}); training goes on"
+            )
+            self._pending = None
+            with suppress(Exception):
+                self._manager.close()
+            time.sleep(STRAGGLER_SECONDS)  # other arrays may still be being written
+            self._open()
+
+    def newest(self, like: Any, runs: int, at_most: int | None = None) -> tuple[int, Any] | None:
+        """The newest whole checkpoint, of at most `at_most` updates: its number and its batch, NumPy `[runs, …]`.
+
+        `like` is a tree with the batch's structure, dtypes and shapes behind the leading axis, which may have another
+        length. What is newer than the one found, damaged or not, is removed. None where there is no whole one. Raises
+        `ValueError`, one line, for one that a newer plas_jax wrote.
+        """
+        steps, damaged, found = sorted(self._manager.all_steps(), reverse=True), [], None
+        limit = math.inf if at_most is None else at_most
+        if steps and steps[0] > limit:
+            self._say(f"{self._of} were not evaluated at {at_most:,} updates: going back before the newest checkpoint")
+        for update in (step for step in steps if step <= limit):
+            try:
+                found = update, self._read(update, like, runs)
+                break
+            except Damaged as error:
+                damaged.append((update, error))
+        if damaged:
+            self._say(_said(self._of, damaged, None if found is None else found[0]))
+        _removed(self._folder / str(update) for update in steps if found is None or update > found[0])
+        self._manager.reload()
+        return found
+
+    def _read(self, update: int, like: Any, runs: int) -> Any:
+        names, leaves = named(like)
+        expected = sum(math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in leaves)
+        refuse_strange_files(self._folder / str(update), 2 * expected)
+        restored = self._restored(update, ABOUT, ocp.args.JsonRestore())
+        about = About.from_json(restored).checked(self._of, update, runs)
+        shapes = {
+            name: np.broadcast_to(np.zeros((), leaf.dtype), (about.slots, *leaf.shape[1:]))
+            for name, leaf in zip(names, leaves, strict=True)
+        }
+        shapes[CHECKSUMS] = np.broadcast_to(np.uint32(0), (about.slots, len(leaves)))
+        tree = self._restored(update, BATCH, ocp.args.StandardRestore(shapes))
+        for name, shape in shapes.items():
+            if tree[name].shape != shape.shape or tree[name].dtype != shape.dtype:
+                raise Damaged(f"{name} is {tree[name].dtype} {tree[name].shape}")
+        found = [tree[name][:runs] for name in names]
+        apart = first_mismatch(checksums(found), tree[CHECKSUMS][:runs])
+        if apart is not None:
+            raise Damaged(f"{names[apart[1]]} of run {apart[0]} has another checksum")
+        return jax.tree.unflatten(jax.tree.structure(like), found)
+
+    def _restored(self, update: int, item: str, args: Any) -> Any:
+        try:
+            return self._manager.restore(update, args=ocp.args.Composite(**{item: args}))[item]
+        except Exception as error:  # whatever Orbax and the libraries under it raise for bytes that make no sense
+            raise Damaged(_line(error)) from error
 
     def close(self) -> None:
-        """Wait for pending writes and release the folder."""
+        """Wait until nothing is being written."""
+        self.wait()
         self._manager.close()
+
+
+def _removed(folders: Iterable[Path]) -> None:
+    """Remove folders, in one of several processes, before any of them goes on."""
+    if jax.process_index() == 0:
+        for folder in list(folders):
+            shutil.rmtree(folder, ignore_errors=True)
+    if jax.process_count() > 1:
+        sync_global_devices("removed")
+
+
+def named(tree: Any) -> tuple[list[str], list[Any]]:
+    """The paths of a tree's leaves, and the leaves."""
+    paths, leaves = zip(*jax.tree.leaves_with_path(tree), strict=True)
+    return [jax.tree_util.keystr(path, simple=True, separator=".") for path in paths], list(leaves)
+
+
+@partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
+def _copied(leaves: list[Array]) -> list[Array]:
+    return [jnp.copy(leaf) for leaf in leaves]
+
+
+def _copies(leaves: list[Array]) -> list[Array]:
+    """What may be read while the leaves are donated.
+
+    From an accelerator Orbax copies before it returns; what it has of a CPU's array is the array.
+    """
+    return _copied(leaves) if jax.default_backend() == "cpu" else leaves
+
+
+def _line(error: Exception) -> str:
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if len(text) <= SAID else f"{text[:SAID]} …"
+
+
+def _said(of: str, damaged: Sequence[tuple[int, Exception]], instead: int | None) -> str:
+    updates = " and ".join(f"{update:,}" for update, _ in damaged)
+    which = f"the checkpoint of {of} after {updates} updates is" if len(damaged) == 1 else (
+        f"the checkpoints of {of} after {updates} updates are"
+    )  # fmt: skip
+    then = "training starts afresh" if instead is None else f"going on from the one after {instead:,} updates"
+    return f"{which} damaged ({damaged[0][1]}); {then}"
