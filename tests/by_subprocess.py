@@ -21,12 +21,17 @@ def call(script, *arguments, home=None, **options):
     return subprocess.run(words, env=environment, capture_output=True, text=True, check=False, **options)
 
 
-def interrupt_at(phase, words, environment):
-    """Send Ctrl-C as soon as a phase is seen; returns the exit status."""
+def interrupt_at(phase, words, environment, number=signal.SIGINT):
+    """Send Ctrl-C, or another signal, as soon as a phase is seen; returns the exit status."""
+    return stopped_at(phase, words, environment, number)[0]
+
+
+def stopped_at(phase, words, environment, number):
+    """Send a signal as soon as a phase is seen; returns the exit status and what was said on stderr after it."""
     with subprocess.Popen(words, env=environment, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as running:
         for line in running.stderr:
             if line.startswith(phase):
-                running.send_signal(signal.SIGINT)
+                running.send_signal(number)
                 break
-        running.communicate(timeout=120)
-    return running.returncode
+        said = running.communicate(timeout=120)[1]
+    return running.returncode, said

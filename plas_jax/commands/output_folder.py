@@ -68,7 +68,7 @@ class OutputFolder:
         state = "a finished" if found.get("complete") else "an unfinished"
         if not request.resume:
             raise FileExistsError(f"{self.path} holds {state} sweep: add --resume, or choose another --output")
-        before, now = found.get("arguments", {}), request.arguments()
+        before, now = found["arguments"], request.arguments()
         for name in now:
             if before.get(name) != now[name]:
                 raise ValueError(
@@ -81,11 +81,14 @@ class OutputFolder:
         return found
 
     def read_manifest(self) -> dict[str, Any]:
-        """The manifest as it stands. Raises `ValueError` when it is not JSON."""
+        """The manifest as it stands. Raises `ValueError` when it is none."""
         try:
-            return json.loads(self.manifest.read_text(encoding="utf-8"))
-        except ValueError as error:
+            found = json.loads(self.manifest.read_text(encoding="utf-8"))
+        except (ValueError, RecursionError) as error:
             raise ValueError(f"{self.manifest} is not a manifest: {error}") from error
+        if not isinstance(found, dict) or not isinstance(found.get("arguments"), dict):
+            raise ValueError(f"{self.manifest} is not a manifest: it has no arguments")
+        return found
 
     def write_manifest(self, manifest: dict[str, Any]) -> None:
         """Replace the manifest, whole or not at all."""

@@ -6,6 +6,7 @@ changed on the disk: every run carries checksums of its leaves, and what does no
 
 import logging
 import math
+import re
 import shutil
 import sys
 import time
@@ -36,9 +37,10 @@ def _quiet(found: Any, shown: Callable[[Any], object]) -> None:
         shown(found)
 
 
-# Whatever fails is raised, and said once: Orbax would print tracebacks beside it, and where one array fails those that
-# are still being read or written find its loop closed.
-logging.getLogger("absl").setLevel(logging.CRITICAL)
+# Whatever fails is raised, and said once: Orbax would print tracebacks beside it, asyncio one for each array, and those
+# that are still being read or written when the first one fails find their loop closed.
+for _name in ("absl", "asyncio"):
+    logging.getLogger(_name).setLevel(logging.CRITICAL)
 sys.unraisablehook = partial(_quiet, shown=sys.unraisablehook)
 
 
@@ -191,6 +193,8 @@ def _copies(leaves: list[Array]) -> list[Array]:
 
 def _line(error: Exception) -> str:
     text = " ".join(str(error).split()) or type(error).__name__
+    of_system = re.search(r"OS error \d+: \w+ ([^\]]+)", text)  # where TensorStore has one, behind long paths
+    text = of_system[1] if of_system else text
     return text if len(text) <= SAID else f"{text[:SAID]} …"
 
 
