@@ -23,6 +23,7 @@ from plas_jax.commands.sweep_manifest import same_data
 from plas_jax.datasets.folders import whole_file
 from plas_jax.environments.lockstep import DYNAMICS
 from plas_jax.evaluation.rows import read_rows
+from plas_jax.training.hosts import connect, is_first
 from plas_jax.training.layout import use_every_core
 
 USAGE = f"""usage: d4rl_scores.py --algorithms=A,B --datasets=C,D [flags]
@@ -52,13 +53,14 @@ def run(words: list[str]) -> int:
     """Every method that was asked for; 0 when finished, 130 or 143 when Ctrl-C or SIGTERM stopped it safely."""
     if words:
         raise ValueError(f"unexpected {' '.join(words)!r}: every argument is a flag, see --help")
+    connect()
     use_every_core(os.cpu_count() or 1)
     asked = _request()
     folder = OutputFolder(asked.output)
     # Refuses what is nowhere before the folder is made.
     sweep_data.expected_rows(asked.datasets, asked.preset.rows, asked.data_dir)
     earlier = folder.claim(asked)
-    with Watch() as watch:
+    with Watch(quiet=not is_first()) as watch:
         try:
             return _train_all(asked, folder, earlier, watch)
         finally:
@@ -85,7 +87,9 @@ def _train_all(asked: Request, folder: OutputFolder, earlier: dict[str, Any] | N
     groups_of = {method.name: _groups(asked, method) for method in asked.methods}
     rows = partial(sweep_data.expected_rows, rows=asked.preset.rows, data_dir=asked.data_dir)
     for of in groups_of.values():
-        print(*lines(of, [rows(group.datasets) for group in of])[1:], sep="\n", flush=True)
+        told = lines(of, [rows(group.datasets) for group in of])[1:]
+        if is_first():
+            print(*told, sep="\n", flush=True)
     shelf = _shelf(asked, watch)
     described = shelf.described(list({group.datasets: None for of in groups_of.values() for group in of}))
     manifest = earlier or scores_manifest(asked, described)
@@ -103,11 +107,12 @@ def _train_all(asked: Request, folder: OutputFolder, earlier: dict[str, Any] | N
                 run_groups(of, shelf, folder, manifest, record, watch, partial(_titled, method.name, len(of)))
                 manifest["complete"] = is_complete(manifest)
                 folder.write_manifest(manifest)
-                tables = report(folder, manifest)  # so that a table is there after every method
+                if is_first():
+                    tables = report(folder, manifest)  # so that a table is there after every method
     except Interrupted as stop:
         status = stop.status
         watch.say(f"stopped; the same command with --output={folder.path} --resume goes on")
-    if folder.rows.exists():
+    if is_first() and folder.rows.exists():
         print(tables or report(folder, manifest))
     watch.say(f"{folder.path} after {clock(time.monotonic() - started)}")
     return status

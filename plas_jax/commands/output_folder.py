@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from plas_jax.datasets.folders import PARTIAL, remove_partial, whole_file
+from plas_jax.training.hosts import agreed, is_first
 
 
 class Request(Protocol):
@@ -27,7 +28,7 @@ class Request(Protocol):
 
 def asked_folder(output: str, name: str) -> Path:
     """The folder of --output, or else a new one under results/, by a command's name and the time."""
-    return Path(output or f"results/{name}-{datetime.now().strftime('%Y%m%d-%H%M%S')}")
+    return Path(output or agreed(lambda: f"results/{name}-{datetime.now().strftime('%Y%m%d-%H%M%S')}"))
 
 
 class OutputFolder:
@@ -43,8 +44,11 @@ class OutputFolder:
         """Make the folder ours, or refuse in one line; returns the manifest of the sweep to resume, if there is one.
 
         Raises `FileExistsError` when it holds results and may not be resumed, `ValueError` when the sweep to resume
-        was another one, `OSError` when it cannot be written to.
+        was another one, `OSError` when it cannot be written to. Of several processes the first one does it for all.
         """
+        return agreed(lambda: self._claimed(request))
+
+    def _claimed(self, request: Request) -> dict[str, Any] | None:
         if self.manifest.exists():
             found = self._resumable(request)
             remove_partial(self.path)
@@ -91,11 +95,13 @@ class OutputFolder:
         return found
 
     def write_manifest(self, manifest: dict[str, Any]) -> None:
-        """Replace the manifest, whole or not at all."""
+        """Replace the manifest, whole or not at all; of several processes the first one does."""
+        if not is_first():
+            return
         with whole_file(self.manifest) as partial:
             partial.write_text(json.dumps(manifest, indent=1, default=str) + "\n", encoding="utf-8")
 
     def release(self) -> None:
         """Remove the folder if nothing was written to it."""
-        if self.path.is_dir() and not any(self.path.iterdir()):
+        if is_first() and self.path.is_dir() and not any(self.path.iterdir()):
             self.path.rmdir()

@@ -11,13 +11,16 @@ PLAIN_WIDTH = 320  # columns of a table that goes into a file or a pipe
 
 
 class Watch:
-    """Live progress on stderr: bars on a terminal, elsewhere a line every ten seconds; a finished phase is a line."""
+    """Live progress on stderr: bars on a terminal, elsewhere a line every ten seconds; a finished phase is a line.
 
-    def __init__(self, console: Console | None = None) -> None:
-        self._console = console or Console(stderr=True)
+    A `quiet` one says nothing: of several processes one speaks.
+    """
+
+    def __init__(self, console: Console | None = None, quiet: bool = False) -> None:
+        self._console = console or Console(stderr=True, quiet=quiet)
         self._phases: dict[str, Phase] = {}
         self.bars = None
-        if self._console.is_terminal:
+        if self._console.is_terminal and not quiet:
             columns = (
                 TextColumn("{task.description:<22}"), BarColumn(24), TaskProgressColumn(), TimeElapsedColumn(),
                 TextColumn("{task.fields[facts]}"),

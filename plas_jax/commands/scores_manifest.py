@@ -7,8 +7,8 @@ from typing import Any
 from plas_jax.algorithms.published_methods import METHODS
 from plas_jax.commands.scores_request import Request
 from plas_jax.commands.sweep_data import Described
-from plas_jax.commands.sweep_groups import Group
-from plas_jax.commands.sweep_manifest import circumstances, horizon, progress
+from plas_jax.commands.sweep_groups import Group, longest_episode
+from plas_jax.commands.sweep_manifest import circumstances, progress
 
 
 def scores_manifest(asked: Request, described: Described) -> dict[str, Any]:
@@ -23,7 +23,7 @@ def scores_manifest(asked: Request, described: Described) -> dict[str, Any]:
         "selection_seeds": list(asked.selection_seeds),
         "episodes": preset.episodes,
         "evaluations_in_mean": preset.evaluations_in_mean,
-        "horizon": horizon(asked.datasets, preset.horizon),
+        "horizon": longest_episode(asked.datasets, preset.horizon),
         "scale": None if preset.scale is None else preset.scale._asdict(),
         "datasets": described,
         **circumstances(),

@@ -6,10 +6,11 @@ from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import Any
 
+import jax
 import numpy as np
 
 from plas_jax.algorithms.methods import Phase
-from plas_jax.commands.interruption import Interruption
+from plas_jax.commands.interruption import Interrupted, Interruption
 from plas_jax.commands.output_folder import OutputFolder
 from plas_jax.commands.progress import Watch
 from plas_jax.commands.sweep_data import Shelf, SweepData
@@ -22,6 +23,7 @@ from plas_jax.training.acting import policy_of
 from plas_jax.training.checkpoints import Checkpoints
 from plas_jax.training.chunk import HEALTHY, Batch, Runs
 from plas_jax.training.executables import Executables
+from plas_jax.training.hosts import is_first, joined, largest, on_host, own_runs
 from plas_jax.training.layout import data_on, on_runs
 
 CHECKPOINT_SECONDS = 120.0
@@ -116,8 +118,8 @@ class Sweep:
             None if first is None else first.state,
             self.data.statistics_of([pair.dataset for pair in self.pairs]),
         )
-        diverged = None if first is None else np.asarray(first.diverged_at)[: len(self.pairs)]
-        batch, runs = sweep.first_batch(self.last, self.data.rows, self.pairs, inputs, diverged)
+        diverged = None if first is None else on_host(first.diverged_at)[: len(self.pairs)]
+        batch, runs = sweep.first_batch(self.last, self.data.rows, self.pairs, on_host(inputs), diverged)
         del first, inputs  # each run has its own copy by now; at the paper's widths CVAEs are half a gigabyte
         stage, trained = self._stage(self.last), batch
         for update, trained in self._train(self.last, batch, runs, self.protocol.evaluations):
@@ -137,7 +139,7 @@ class Sweep:
         data = data_on(part.mesh, self.data.rows, sweep.datasets_of(part, self.pairs))
         with self._timed("compile"):
             batch = sweep.compile_only(part.phase.algorithm, part.mesh, batch, runs, data)
-        self.interruption.check()
+        self._check()
         shown = self.watch.phase(self.title(f"train {part.phase.trains}"), ends[-1])
         saved = time.monotonic()
         for end in ends:
@@ -145,11 +147,11 @@ class Sweep:
                 batch, update = chunk.batch, chunk.update
                 self._spent("train", chunk.seconds)
                 self._show(shown, chunk, len(part.cells), ends)
-                stopping = self.interruption.requested is not None
-                if update == end or stopping or time.monotonic() - saved > CHECKPOINT_SECONDS:
+                due = largest(self.interruption.requested or time.monotonic() - saved > CHECKPOINT_SECONDS)
+                if update == end or due:
                     checkpoints.save(update, batch, len(part.cells))
                     saved = time.monotonic()
-                self.interruption.check()
+                self._check()
             if end >= update:
                 yield end, batch
         checkpoints.wait()
@@ -185,7 +187,7 @@ class Sweep:
         to_come = sum(end > chunk.update for end in ends) if len(ends) > 1 else 0
         left = (ends[-1] - chunk.update) / rate + to_come * self.evaluation_seconds
         facts = f"{runs * rate:,.0f} run-updates/s" + self._score_so_far()
-        diverged = int((np.asarray(chunk.batch.diverged_at)[:runs] != HEALTHY).sum())
+        diverged = int((on_host(chunk.batch.diverged_at)[:runs] != HEALTHY).sum())
         shown.show(chunk.update, facts + (f", {diverged} diverged" if diverged else ""), left)
 
     def _score_so_far(self) -> str:
@@ -194,32 +196,44 @@ class Sweep:
         return f", mean score {np.mean(scores):.1f}" if scores else ""
 
     def _stage(self, part: sweep.Part) -> Stage:
-        environments = [self.group.datasets[self.pairs[cell.pair].dataset].environment for cell in part.cells]
+        cells = part.cells[own_runs(part.mesh, len(part.cells))]
+        environments = [self.group.datasets[self.pairs[cell.pair].dataset].environment for cell in cells]
         return Stage(environments, self.protocol.episodes, self.protocol.horizon, self.group.dynamics)
 
     def _evaluate(
         self, part: sweep.Part, batch: Batch, runs: Runs, stage: Stage, update: int, name: str, evaluation: int
     ) -> None:
-        """Play the episodes of one evaluation and write their rows."""
+        """Play the episodes of one evaluation, each process those of its runs, and write their rows."""
         shown = self.watch.phase(self.title(name), stage.horizon)
         _, keys = sweep.phase_keys(self.pairs, evaluation)
-        policy = policy_of(part, batch, runs, keys, update * stage.horizon)
+        ours, own_batch, told_apart = sweep.own(part, batch, runs)
+        policy = policy_of(ours, own_batch, told_apart, keys, update * self.group.horizon)
 
         def act(observation: np.ndarray, step: int) -> np.ndarray:
-            self.interruption.check()
+            if jax.process_count() == 1:  # several stop together, which they cannot while each plays
+                self.interruption.check()
             shown.show(step)
             return policy(observation, step)
 
-        diverged = np.asarray(batch.diverged_at)[: len(part.cells)]
-        seeds = [episode_seeds(self.pairs[cell.pair].seed, update, self.protocol.episodes) for cell in part.cells]
+        diverged = on_host(batch.diverged_at)[: len(part.cells)]
+        healthy = diverged[own_runs(part.mesh, len(part.cells))] == HEALTHY
+        seeds = [episode_seeds(self.pairs[cell.pair].seed, update, self.protocol.episodes) for cell in ours.cells]
         started = time.perf_counter()
         with self._timed("evaluate"):
-            returns = stage.play(act, seeds, diverged == HEALTHY, self.sizes.observation.padded)
+            played = stage.play(act, seeds, healthy, self.sizes.observation.padded)
+            returns = joined(part.mesh, len(part.cells), played)
         self.evaluation_seconds = time.perf_counter() - started
         shown.show(stage.horizon, f"{returns.episode_length.sum() / self.evaluation_seconds:,.0f} steps/s")
         self.results += rows_of(self.group, self.pairs, part, Played(returns, diverged, update))
-        write_rows(self.folder.rows, self.other_results + self.results)
+        if is_first():
+            write_rows(self.folder.rows, self.other_results + self.results)
         self.note()
+
+    def _check(self) -> None:
+        """Raise `Interrupted` on every process if a stop was asked for on any."""
+        number = largest(self.interruption.requested or 0)
+        if number:
+            raise Interrupted(number)
 
     @contextmanager
     def _timed(self, what: str) -> Iterator[None]:

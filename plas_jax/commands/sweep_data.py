@@ -19,6 +19,7 @@ from plas_jax.datasets.minibatch import Rows, concatenate
 from plas_jax.datasets.statistics import padded, statistics
 from plas_jax.recipes import manifests
 from plas_jax.recipes.collect import data_files
+from plas_jax.training.hosts import agreed
 from plas_jax.types import Sizes, Statistics, Transition
 
 RECIPE_SEED = 0  # data are the same for every seed of a sweep, as D4RL's files are
@@ -79,8 +80,17 @@ def find(
 ) -> Files:
     """Make or find the files of every data set; `progress(name, rows so far, rows)` while one is made.
 
-    Raises `ValueError` and `OSError` as `data_files` does.
+    Of several processes the first one makes them before the others look: most hosts share the folder, and one that
+    does not makes its own. Raises `ValueError` and `OSError` as `data_files` does.
     """
+    if jax.process_count() > 1:
+        agreed(lambda: len(_find(datasets, rows, data_dir, progress)))
+    return _find(datasets, rows, data_dir, progress)
+
+
+def _find(
+    datasets: Sequence[Dataset], rows: int | None, data_dir: str | None, progress: Callable[[str, int, int], None]
+) -> Files:
     files = {}
     for dataset in datasets:
         name, size = dataset.name, recipe_rows(rows, dataset)

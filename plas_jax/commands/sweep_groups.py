@@ -24,6 +24,7 @@ class Group(NamedTuple):
     datasets: tuple[Dataset, ...]
     seeds: tuple[int, ...]
     dynamics: str
+    horizon: int  # of the longest episode that an evaluation may have
 
     @property
     def pairs(self) -> int:
@@ -66,9 +67,16 @@ def groups(
             tuple(found),
             seeds,
             dynamics,
+            longest_episode(found, protocol.horizon),
         )
         for place, (name, found) in enumerate(zip(names, members.values(), strict=True))
     ]
+
+
+def longest_episode(datasets: Sequence[Dataset], horizon: int | None) -> int:
+    """How long an episode of these data sets' environments may last, at most `horizon`."""
+    horizons = [dataset.environment.horizon for dataset in datasets]
+    return max(min(each, horizon or each) for each in horizons)
 
 
 def _shapes(method: Method) -> tuple:

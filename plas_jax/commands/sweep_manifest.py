@@ -12,9 +12,8 @@ import jax
 
 from plas_jax.algorithms.presets import latent_limit
 from plas_jax.commands.sweep_data import Described
-from plas_jax.commands.sweep_groups import Group
+from plas_jax.commands.sweep_groups import Group, longest_episode
 from plas_jax.commands.sweep_request import Request
-from plas_jax.datasets.catalogue import Dataset
 
 PACKAGES = ("plas_jax", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "mujoco", "gymnasium", "h5py", "numpy")
 
@@ -35,7 +34,7 @@ def first_manifest(request: Request, of: Sequence[Group], described: Described) 
         "latent_limit": sorted({latent_limit(preset, dataset.name) for dataset in request.datasets}),
         "constants": {
             "rows": preset.rows,
-            "horizon": horizon(request.datasets, preset.horizon),
+            "horizon": longest_episode(request.datasets, preset.horizon),
             "behaviour_updates": preset.behaviour_updates,
             "policy_updates": preset.policy_updates,
             "evaluations": len(preset.evaluations),
@@ -76,12 +75,6 @@ def progress(of: Sequence[Group]) -> dict[str, Any]:
     return {"groups": groups, "executables": {}, "wall_seconds": {}}
 
 
-def horizon(datasets: Sequence[Dataset], longest: int | None) -> int:
-    """How long an episode of these data sets' environments may last, at most `longest`."""
-    horizons = [dataset.environment.horizon for dataset in datasets]
-    return max(min(each, longest or each) for each in horizons)
-
-
 def same_data(manifest: dict[str, Any], described: Described) -> None:
     """Refuse to go on with other data than a sweep began with: `ValueError`, one line that names the data set."""
     for name, found in described.items():
@@ -92,7 +85,11 @@ def same_data(manifest: dict[str, Any], described: Described) -> None:
 
 def device() -> str:
     """What JAX computes on, in words: kind and number of devices, and the processor where they are its cores."""
-    devices = jax.devices()
+    devices, hosts = jax.devices(), jax.process_count()
+    return _kind(devices) + (f", {hosts} processes" if hosts > 1 else "")
+
+
+def _kind(devices: list[jax.Device]) -> str:
     if devices[0].platform != "cpu":
         return f"{len(devices)} × {devices[0].device_kind}"
     return f"{len(devices)} core{'s' if len(devices) > 1 else ''} of {_processor()}"

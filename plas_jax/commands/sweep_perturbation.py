@@ -21,6 +21,7 @@ from plas_jax.datasets.folders import whole_file
 from plas_jax.environments.lockstep import DYNAMICS
 from plas_jax.evaluation.rows import read_rows
 from plas_jax.reports.tables import table_1
+from plas_jax.training.hosts import connect, is_first
 from plas_jax.training.layout import use_every_core
 
 USAGE = """usage: sweep_perturbation.py --preset=smoke|quick|paper|official_code [flags]
@@ -45,6 +46,7 @@ def run(words: list[str]) -> int:
     """The whole sweep; 0 when it is finished, 130 or 143 when Ctrl-C or SIGTERM stopped it at a safe point."""
     if words:
         raise ValueError(f"unexpected {' '.join(words)!r}: every argument is a flag, see --help")
+    connect()
     use_every_core(os.cpu_count() or 1)
     asked = _request()
     folder = OutputFolder(asked.output)
@@ -53,9 +55,10 @@ def run(words: list[str]) -> int:
     earlier = folder.claim(asked)
     if earlier is not None and earlier.get("complete"):
         # Made again, for the sweep may have been killed between its last row and its reports.
-        print(f"{folder.path} holds a finished sweep already\n\n{report(folder, earlier)}")
+        if is_first():
+            print(f"{folder.path} holds a finished sweep already\n\n{report(folder, earlier)}")
         return 0
-    with Watch() as watch:
+    with Watch(quiet=not is_first()) as watch:
         try:
             return _sweep(asked, folder, earlier, watch)
         finally:
@@ -82,7 +85,8 @@ def _sweep(asked: Request, folder: OutputFolder, earlier: dict[str, Any] | None,
     method = plas_method(preset)._replace(grid=(("perturbation_limit", asked.perturbation_limits),))
     of = groups(method, protocol(preset), asked.datasets, asked.seeds, asked.dynamics)
     for line in lines(of, [sweep_data.expected_rows(group.datasets, rows, data_dir) for group in of]):
-        print(line, flush=True)
+        if is_first():
+            print(line, flush=True)
     shelf = sweep_data.Shelf(sweep_data.find(asked.datasets, rows, data_dir, watch.rows_made), sweep_data.Needs())
     described = shelf.described([group.datasets for group in of])
     manifest = earlier or first_manifest(asked, of, described)
@@ -99,7 +103,7 @@ def _sweep(asked: Request, folder: OutputFolder, earlier: dict[str, Any] | None,
         status = stop.status
         watch.say(f"stopped; go on with: --preset={preset.name} --output={folder.path} --resume")
     folder.write_manifest(manifest)
-    if folder.rows.exists():
+    if is_first() and folder.rows.exists():
         print(report(folder, manifest))
     watch.say(f"{folder.path} after {clock(time.monotonic() - started)}")
     return status

@@ -51,7 +51,7 @@ class Stage:
         for run, environment in enumerate(environments):
             runs.setdefault(environment, []).append(run)
         self._scenes = [_Scene(of, np.array(runs[of]), episodes, horizon, dynamics) for of in runs]
-        self.horizon = max(scene.horizon for scene in self._scenes)
+        self.horizon = max((scene.horizon for scene in self._scenes), default=0)
 
     def close(self) -> None:
         """Let go of threads and environments."""

@@ -44,8 +44,8 @@ def act_runs(algorithm: Algorithm, mesh: Mesh, state: Any, observation: np.ndarr
 
     State and acting may have padding runs behind those of the observation; they are given zeros and left out.
     """
-    runs = len(observation)
-    padding = -runs % mesh.size
+    runs, slots = len(observation), len(acting.moment)
+    padding = slots - runs
     if padding:
         observation = np.concatenate([observation, np.zeros((padding, *observation.shape[1:]), observation.dtype)])
     return np.asarray(_act_runs(algorithm, mesh, state, observation, acting))[:runs]
@@ -58,10 +58,13 @@ def policy_of(
 
     `keys` has a key for each pair; what a run draws at a step depends on its pair's and on `first_moment` + step.
     """
-    key = on_runs(part.mesh, keys[np.array([cell.pair for cell in part.cells])])
+    slots = len(runs.start)
+    # A process of several may have nothing but padding, and then it never acts.
+    pair_of = np.array([cell.pair for cell in part.cells] or [0])
+    key = on_runs(part.mesh, keys[np.concatenate([pair_of, np.repeat(pair_of[-1:], slots - len(pair_of))])])
 
     def act(observation: np.ndarray, step: int) -> np.ndarray:
-        moment = np.full(len(key), (first_moment + step) % 2**32, np.uint32)
+        moment = np.full(slots, (first_moment + step) % 2**32, np.uint32)
         return act_runs(part.phase.algorithm, part.mesh, batch.state, observation, Acting(key, moment, runs.knobs))
 
     return act

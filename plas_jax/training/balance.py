@@ -52,7 +52,7 @@ def _each(mesh: Mesh, slots: int, update: int) -> End:
 
 def _has_copy(mesh: Mesh, runs: Runs) -> bool:
     """Whether two cores have an odd number of runs: then the last one is there twice."""
-    if not is_cpu(mesh) or mesh.size != 2 or not 4 <= len(runs.start) <= MOST_RUNS:
+    if not is_cpu(mesh) or mesh.is_multi_process or mesh.size != 2 or not 4 <= len(runs.start) <= MOST_RUNS:
         return False
     plain = runs._replace(key=jax.random.key_data(runs.key))
     return all(np.array_equal(*np.asarray(leaf)[-2:]) for leaf in jax.tree.leaves(plain))

@@ -1,5 +1,6 @@
 """Laying a batch of runs out over devices: runs split between them, to each the data sets of its runs."""
 
+import os
 from typing import Any
 
 import jax
@@ -17,9 +18,10 @@ def use_every_core(cores: int) -> None:
     """Let each CPU core be a device of its own, in full float32; call before anything else touches JAX.
 
     One matrix product over two threads wastes what two products on a thread each do not (BUILD.md has the figures).
-    Where there is an accelerator this changes nothing.
+    Where there is an accelerator this changes nothing, and $JAX_NUM_CPU_DEVICES, where it is set, stays as it is.
     """
-    jax.config.update("jax_num_cpu_devices", cores)
+    if "JAX_NUM_CPU_DEVICES" not in os.environ:
+        jax.config.update("jax_num_cpu_devices", cores)
     # Also where the device would rather multiply in TF32 or bfloat16.
     jax.config.update("jax_default_matmul_precision", "float32")
 

@@ -19,6 +19,7 @@ from plas_jax.algorithms.methods import Method, Phase
 from plas_jax.datasets.minibatch import Rows
 from plas_jax.training.balance import run_balanced
 from plas_jax.training.chunk import HEALTHY, Batch, Runs
+from plas_jax.training.hosts import agreed, own_mesh, own_part, own_runs
 from plas_jax.training.layout import on_runs, run_mesh, starts_on
 from plas_jax.types import Algorithm, Array, Metrics, Sizes, Transition
 
@@ -130,6 +131,13 @@ def datasets_of(of_part: Part, of: Sequence[Pair]) -> np.ndarray:
     return np.array([of[cell.pair].dataset for cell in of_part.cells])
 
 
+def own(of_part: Part, batch: Batch, runs: Runs) -> tuple[Part, Batch, Runs]:
+    """Of a phase what this process trains: its cells, their states and what tells them apart, on its own devices."""
+    mesh, mine = of_part.mesh, own_runs(of_part.mesh, len(of_part.cells))
+    ours = of_part._replace(cells=of_part.cells[mine], knobs=of_part.knobs[mine], mesh=own_mesh(mesh))
+    return ours, own_part(mesh, batch), own_part(mesh, runs)
+
+
 def _first_states(init: Callable[..., Any], keys: Array, inputs: tuple) -> Any:
     """`init(key, *inputs)` of each pair, stacked on the host.
 
@@ -164,7 +172,8 @@ def train(
         seconds = time.perf_counter() - started
         yield Chunk(stop, batch, metrics, stop - update, seconds)
         # At most eightfold, for the first chunk after compiling tells little.
-        length = max(1, min(8 * length, int(CHUNK_SECONDS * (stop - update) / seconds)))
+        longest = max(1, min(8 * length, int(CHUNK_SECONDS * (stop - update) / seconds)))
+        length = agreed(lambda longest=longest: longest)
         update = stop
 
 
