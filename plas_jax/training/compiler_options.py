@@ -6,7 +6,9 @@ from typing import Any
 import jax
 from jax.sharding import Mesh
 
-# Of a product's weights, both ways. From here on Eigen's products are faster than those of YNNPACK, XLA's default.
+# Of a product's weights, both ways. From here on Eigen's products beat those of YNNPACK, XLA's default. Eigen
+# divides a product by the threads of XLA's pool and adds up in that order: as many as there are cores, or devices where
+# those are more, or as $NPROC says. Processors with other numbers of cores round wide products otherwise.
 WIDE = 300
 EIGEN = ("xla_cpu_experimental_ynn_fusion_type", "")
 WHOLE_VECTORS = ("xla_cpu_prefer_vector_width", "512")  # where a processor has no such vectors it changes nothing
