@@ -20,10 +20,11 @@ from plas_jax.commands.scores_request import Request, request
 from plas_jax.commands.sweep import run_groups
 from plas_jax.commands.sweep_groups import Group, groups, lines
 from plas_jax.commands.sweep_manifest import same_data
+from plas_jax.commands.sweep_waves import available, told, waves
 from plas_jax.datasets.folders import whole_file
 from plas_jax.environments.lockstep import DYNAMICS
 from plas_jax.evaluation.rows import read_rows
-from plas_jax.training.hosts import connect, is_first
+from plas_jax.training.hosts import agreed, connect, is_first
 from plas_jax.training.layout import use_every_core
 
 USAGE = f"""usage: d4rl_scores.py --algorithms=A,B --datasets=C,D [flags]
@@ -84,12 +85,7 @@ def _request() -> Request:
 
 def _train_all(asked: Request, folder: OutputFolder, earlier: dict[str, Any] | None, watch: Watch) -> int:
     started = time.monotonic()
-    groups_of = {method.name: _groups(asked, method) for method in asked.methods}
-    rows = partial(sweep_data.expected_rows, rows=asked.preset.rows, data_dir=asked.data_dir)
-    for of in groups_of.values():
-        told = lines(of, [rows(group.datasets) for group in of])[1:]
-        if is_first():
-            print(*told, sep="\n", flush=True)
+    groups_of = {method.name: _planned(asked, method, earlier or {}) for method in asked.methods}
     shelf = _shelf(asked, watch)
     described = shelf.described(list({group.datasets: None for of in groups_of.values() for group in of}))
     manifest = earlier or scores_manifest(asked, described)
@@ -120,6 +116,18 @@ def _train_all(asked: Request, folder: OutputFolder, earlier: dict[str, Any] | N
 
 def _groups(asked: Request, method: Method) -> list[Group]:
     return groups(method, asked.preset.protocol(method), asked.datasets, asked.seeds_of(method), asked.dynamics)
+
+
+def _planned(asked: Request, method: Method, earlier: dict[str, Any]) -> list[Group]:
+    """A method's groups in waves that fit into memory; what is going to be done is printed."""
+    rows = partial(sweep_data.expected_rows, rows=asked.preset.rows, data_dir=asked.data_dir)
+    of, free = _groups(asked, method), agreed(available)
+    parted = [waves(group, rows, free, earlier.get("methods", {}).get(method.name)) for group in of]
+    said = lines(of, [rows(group.datasets) for group in of])[1:]
+    said += [line for parts in parted for line in told(parts, rows, free)]
+    if is_first():
+        print(*said, sep="\n", flush=True)
+    return [part for parts in parted for part in parts]
 
 
 def _shelf(asked: Request, watch: Watch) -> sweep_data.Shelf:

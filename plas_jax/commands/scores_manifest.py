@@ -66,7 +66,7 @@ def _record(of: Sequence[Group], described: Described) -> dict[str, Any]:
         "updates": method.phase.updates,
         "first_updates": 0 if first is None else first.updates,
         "evaluations": list(protocol.evaluations),
-        "seeds": list(of[0].seeds),
+        "seeds": sorted({seed for group in of for seed in group.seeds}),
         "constants": {
             "architecture": _plain(method.phase.architecture),
             "knobs": _plain(method.phase.knobs),

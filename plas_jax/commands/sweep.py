@@ -84,8 +84,9 @@ class Sweep:
         self.last = sweep.part(group.method, sweep.LAST_PHASE, self.pairs)
         rows = read_rows(folder.rows) if folder.rows.exists() else []
         ours = {label(group.method, each) for each in self.last.knobs} | {group.method.first_name}
-        self.results = [row for row in rows if row.dataset in names and row.algorithm in ours]
-        self.other_results = [row for row in rows if row.dataset not in names or row.algorithm not in ours]
+        kinds = {(name, algorithm, seed) for name in names for algorithm in ours for seed in group.seeds}
+        self.results = [row for row in rows if (row.dataset, row.algorithm, row.seed) in kinds]
+        self.other_results = [row for row in rows if (row.dataset, row.algorithm, row.seed) not in kinds]
         self.interruption = Interruption()
         self.open = ExitStack()  # checkpoints that may still be written
         self.evaluation_seconds = 0.0

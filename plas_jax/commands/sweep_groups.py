@@ -25,6 +25,8 @@ class Group(NamedTuple):
     seeds: tuple[int, ...]
     dynamics: str
     horizon: int  # of the longest episode that an evaluation may have
+    whole: str = ""  # of a wave: the group that it is a part of
+    cut: tuple[int, int] = (1, 1)  # into how many parts that group's data sets and seeds were
 
     @property
     def pairs(self) -> int:
@@ -104,12 +106,14 @@ def widest(datasets: Sequence[Dataset]) -> Sizes:
 def memory(group: Group, rows: int) -> Memory:
     """What a group needs with `rows` rows of data in all.
 
-    A run's state appears twice, as it is laid out over the devices and again while a chunk turns one into the next.
+    A run's state appears twice, as it is laid out over the devices and again while a chunk turns one into the next. On
+    a CPU it appears once more, while a checkpoint of it is written beside training.
     """
     sizes, next_action = widest(group.datasets), group.method.uses_next_actions
     first, last = _state_bytes(group.method, sizes)
     width = 2 * sizes.observation.padded + (1 + next_action) * sizes.action.padded + 2
-    return Memory(FLOAT * width * rows, (group.pairs * first + 2 * group.runs * last) // _devices(group.runs))
+    copies = 3 if jax.default_backend() == "cpu" else 2
+    return Memory(FLOAT * width * rows, (group.pairs * first + copies * group.runs * last) // _devices(group.runs))
 
 
 def _state_bytes(method: Method, sizes: Sizes) -> tuple[int, int]:

@@ -69,6 +69,8 @@ def progress(of: Sequence[Group]) -> dict[str, Any]:
             "cvae_width": getattr(group.method.phase.architecture, "cvae_width", None),
             "executables": {},
             "complete": False,
+            "whole": group.whole,
+            "cut": list(group.cut),
         }
         for group in of
     }
