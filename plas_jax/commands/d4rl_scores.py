@@ -25,6 +25,7 @@ from plas_jax.datasets.folders import whole_file
 from plas_jax.environments.lockstep import DYNAMICS
 from plas_jax.evaluation.rows import read_rows
 from plas_jax.training.hosts import agreed, connect, is_first
+from plas_jax.training.kept_programs import keep_programs
 from plas_jax.training.layout import use_every_core
 
 USAGE = f"""usage: d4rl_scores.py --algorithms=A,B --datasets=C,D [flags]
@@ -56,6 +57,7 @@ def run(words: list[str]) -> int:
         raise ValueError(f"unexpected {' '.join(words)!r}: every argument is a flag, see --help")
     connect()
     use_every_core(os.cpu_count() or 1)
+    keep_programs()
     asked = _request()
     folder = OutputFolder(asked.output)
     # Refuses what is nowhere before the folder is made.

@@ -18,6 +18,7 @@ from plas_jax.datasets.folders import whole_file
 from plas_jax.evaluation.accepted import Accepted, read_accepted, write_accepted
 from plas_jax.reports.junit import junit
 from plas_jax.reports.regression import UNDECIDED, Finding, regression_report
+from plas_jax.training.kept_programs import keep_programs
 from plas_jax.training.layout import use_every_core
 
 USAGE = f"""usage: score_regression.py [flags]
@@ -49,6 +50,7 @@ def run(words: list[str]) -> int:
     if words:
         raise ValueError(f"unexpected {' '.join(words)!r}: every argument is a flag, see --help")
     use_every_core(os.cpu_count() or 1)
+    keep_programs()
     started = time.monotonic()
     asked = _request()
     known = read_accepted(asked.accepted) if asked.accepted.exists() or not asked.reason else None

@@ -23,6 +23,7 @@ from plas_jax.environments.lockstep import DYNAMICS
 from plas_jax.evaluation.rows import read_rows
 from plas_jax.reports.tables import table_1
 from plas_jax.training.hosts import agreed, connect, is_first
+from plas_jax.training.kept_programs import keep_programs
 from plas_jax.training.layout import use_every_core
 
 USAGE = """usage: sweep_perturbation.py --preset=smoke|quick|paper|official_code [flags]
@@ -49,6 +50,7 @@ def run(words: list[str]) -> int:
         raise ValueError(f"unexpected {' '.join(words)!r}: every argument is a flag, see --help")
     connect()
     use_every_core(os.cpu_count() or 1)
+    keep_programs()
     asked = _request()
     folder = OutputFolder(asked.output)
     # Refuses what is nowhere before the folder is made.

@@ -1,0 +1,43 @@
+"""Compiled programs kept between processes, so that a second start does not compile again: JAX's persistent cache."""
+
+import hashlib
+import os
+import platform
+from pathlib import Path
+
+import jax
+
+SECONDS = 0.5  # what takes less to compile is not worth a file
+
+
+def folder() -> Path:
+    """Where programs are kept: $JAX_COMPILATION_CACHE_DIR, or a folder of the user's cache for this kind of processor.
+
+    A program for a processor's cores may use whatever instructions that one has, and a home may be shared by several.
+    """
+    asked = os.environ.get("JAX_COMPILATION_CACHE_DIR")
+    if asked:
+        return Path(asked)
+    caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return caches / "plas_jax" / "programs" / _processor()
+
+
+def keep_programs() -> None:
+    """Keep what is compiled from now on, and take what was; where nothing can be written, compile as ever."""
+    try:
+        folder().mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return
+    jax.config.update("jax_compilation_cache_dir", str(folder()))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", SECONDS)
+    jax.config.update("jax_persistent_cache_min_entry_size_bytes", 0)
+
+
+def _processor() -> str:
+    """A name for the processor's instruction set."""
+    information = Path("/proc/cpuinfo")
+    facts = platform.processor()
+    if information.exists():
+        lines = information.read_text(encoding="utf-8").splitlines()
+        facts = "".join(line for line in lines if line.startswith(("model name", "flags", "Features")))
+    return f"{platform.machine()}-{hashlib.sha256(facts.encode()).hexdigest()[:12]}"

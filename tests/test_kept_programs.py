@@ -1,0 +1,57 @@
+"""A second start takes the programs that the first one compiled, and comes to the same rows."""
+
+import json
+import subprocess
+
+import pytest
+from by_subprocess import command
+
+from plas_jax.training import kept_programs
+
+WORDS = ["--preset=smoke", "--datasets=hopper-medium-r1", "--seeds=1", "--perturbation_limits=0.05"]
+
+
+def test_programs_of_another_processor_are_not_taken(monkeypatch, tmp_path):
+    monkeypatch.delenv("JAX_COMPILATION_CACHE_DIR", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    here = kept_programs.folder()
+    assert here.is_relative_to(tmp_path / "plas_jax")
+    assert kept_programs.folder() == here
+    monkeypatch.setattr(kept_programs, "_processor", lambda: "another")
+    assert kept_programs.folder() != here
+    monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", str(tmp_path / "asked"))
+    assert kept_programs.folder() == tmp_path / "asked"
+
+
+@pytest.mark.slow
+def test_a_second_start_compiles_nothing_again(tmp_path):
+    words, environment = command("sweep_perturbation.py", *WORDS, f"--data_dir={tmp_path}", home=tmp_path)
+    environment.pop("XDG_CACHE_HOME", None)
+    kept, rows, seconds = [], [], []
+    for name in ("first", "second"):
+        folder = tmp_path / name
+        done = subprocess.run(
+            [*words, f"--output={folder}"], env=environment, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        programs = (tmp_path / ".cache" / "plas_jax" / "programs").rglob("*-cache")
+        kept.append({file.name: file.stat().st_mtime_ns for file in programs})
+        rows.append((folder / "results.csv").read_bytes())
+        manifest = json.loads((folder / "manifest.json").read_text())
+        seconds.append(manifest["wall_seconds"]["compile"])
+        assert manifest["executables"] == {"behaviour": 1, "policy": 1}
+    assert kept[0]
+    assert kept[0] == kept[1]
+    assert rows[0] == rows[1]
+    assert seconds[1] < seconds[0]
+
+
+@pytest.mark.slow
+def test_a_cache_that_cannot_be_written_is_no_error(tmp_path):
+    (tmp_path / "file").touch()
+    words, environment = command(
+        "sweep_perturbation.py", *WORDS, f"--data_dir={tmp_path}", f"--output={tmp_path / 'out'}"
+    )
+    environment |= {"XDG_CACHE_HOME": str(tmp_path / "file")}
+    done = subprocess.run(words, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
