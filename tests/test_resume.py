@@ -1,5 +1,6 @@
 """What a sweep loses when it is stopped, killed, damaged, moved to other devices or left without a disk: nothing."""
 
+import csv
 import json
 import os
 import shutil
@@ -282,10 +283,23 @@ def test_a_sweep_on_a_full_disk_loses_nothing_that_was_finished(small_disk, unbr
     assert "Traceback" not in done.stderr, done.stderr
     said = [line for line in done.stderr.splitlines() if line.startswith(("error:", "warning:"))]
     assert said
-    assert all(line.startswith("warning: the checkpoint of plas-16's ") for line in said[:-1])
-    assert all("No space left on device" in line for line in said)
+    assert all(line.startswith("warning: the checkpoint of plas-16's ") for line in said[:-1]), said
+    assert all("No space left on device" in line for line in said), said
     if (folder / "manifest.json").exists():
         json.loads((folder / "manifest.json").read_text())
     assert mount(64_000, "remount")
     resumed(folder, data)
     assert same_rows(folder, unbroken)
+
+
+@pytest.mark.slow
+def test_three_kills_lose_no_byte(tmp_path):
+    words = [sys.executable, str(ROOT / "experiments" / "kill_and_resume.py"), "--kills=3", f"--output={tmp_path}"]
+    words += ["--preset=smoke", "--datasets=hopper-random-r1"]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    with (tmp_path / "kill_and_resume.csv").open() as file:
+        kills = list(csv.DictReader(file))
+    assert len(kills) == 3
+    assert {kill["verdict"] for kill in kills} == {"same bytes"}
+    assert "3 kills, 0 with other rows" in done.stdout

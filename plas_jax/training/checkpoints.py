@@ -6,10 +6,12 @@ changed on the disk: every run carries checksums of its leaves, and what does no
 
 import logging
 import math
+import os
 import re
 import shutil
 import sys
 import time
+import warnings
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from functools import partial
@@ -38,7 +40,8 @@ def _quiet(found: Any, shown: Callable[[Any], object]) -> None:
 
 
 # Whatever fails is raised, and said once: Orbax would print tracebacks beside it, asyncio one for each array, and those
-# that are still being read or written when the first one fails find their loop closed.
+# that are not read or written yet when the first one fails are not waited for or find their loop closed.
+warnings.filterwarnings("ignore", "coroutine .* was never awaited", RuntimeWarning)
 for _name in ("absl", "asyncio"):
     logging.getLogger(_name).setLevel(logging.CRITICAL)
 sys.unraisablehook = partial(_quiet, shown=sys.unraisablehook)
@@ -193,8 +196,8 @@ def _copies(leaves: list[Array]) -> list[Array]:
 
 def _line(error: Exception) -> str:
     text = " ".join(str(error).split()) or type(error).__name__
-    of_system = re.search(r"OS error \d+: \w+ ([^\]]+)", text)  # where TensorStore has one, behind long paths
-    text = of_system[1] if of_system else text
+    of_system = re.search(r"os_error_code='(\d+)'", text)  # TensorStore's, behind long paths
+    text = os.strerror(int(of_system[1])) if of_system else text
     return text if len(text) <= SAID else f"{text[:SAID]} …"
 
 
