@@ -1,6 +1,8 @@
 """The installed entry point and what every command shares."""
 
 import io
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -10,8 +12,9 @@ from absl import flags
 from rich.console import Console
 
 from plas_jax.commands import plas_jax
-from plas_jax.commands.interruption import Interrupted, Interruption
+from plas_jax.commands.interruption import Interrupted, Interruption, Terminated
 from plas_jax.commands.invocation import invoke
+from plas_jax.commands.output_folder import OutputFolder
 from plas_jax.commands.progress import Watch, clock
 
 ROOT = Path(__file__).parents[1]
@@ -71,18 +74,53 @@ def test_a_programming_error_is_not_hidden():
 
 
 def test_the_first_signal_asks_and_the_second_stops():
-    import os
-    import signal
-
     before = signal.getsignal(signal.SIGINT)  # ignored where the tests run in the background of a shell
     with Interruption() as interruption:
         interruption.check()
         os.kill(os.getpid(), signal.SIGINT)
-        with pytest.raises(Interrupted):
+        with pytest.raises(Interrupted) as caught:
             interruption.check()
+        assert caught.value.status == 130
         with pytest.raises(KeyboardInterrupt):
             os.kill(os.getpid(), signal.SIGINT)
+        with pytest.raises(Terminated):
+            os.kill(os.getpid(), signal.SIGTERM)
     assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_termination_asks_too_and_has_a_status_of_its_own():
+    with Interruption() as interruption:
+        os.kill(os.getpid(), signal.SIGTERM)
+        with pytest.raises(Interrupted) as caught:
+            interruption.check()
+    assert caught.value.status == 143
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"[]", "it has no arguments"),
+        (b'{"arguments": 1}', "it has no arguments"),
+        (b"{", "Expecting"),
+        (b"\xff", "utf-8"),
+    ],
+)
+def test_a_damaged_manifest_is_one_line(tmp_path, content, says):
+    folder = OutputFolder(tmp_path)
+    folder.manifest.write_bytes(content)
+    with pytest.raises(ValueError, match=f"manifest.json is not a manifest: .*{says}") as caught:
+        folder.claim(None)
+    assert "\n" not in str(caught.value)
+
+
+def test_what_a_killed_process_was_writing_does_not_stand_in_the_way(tmp_path):
+    left = tmp_path / ".manifest.json.1.partial"
+    left.write_text("half")
+    assert OutputFolder(tmp_path).claim(None) is None
+    assert not left.exists()
+    (tmp_path / "notes").write_text("of somebody else")
+    with pytest.raises(FileExistsError, match="holds no sweep"):
+        OutputFolder(tmp_path).claim(None)
 
 
 def test_a_phase_has_one_bar_however_often_it_is_asked_for():
