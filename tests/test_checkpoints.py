@@ -211,6 +211,33 @@ def test_a_newer_format_is_one_line_and_stays(folder):
     assert {path.name for path in folder.iterdir()} == {"10", "20"}
 
 
+def test_one_of_before_this_format_is_one_line_and_stays(folder):
+    (folder / "20" / "about").rename(folder / "20" / "default")
+    with pytest.raises(ValueError, match="is of an earlier plas_jax") as caught:
+        newest(folder, [])
+    assert "\n" not in str(caught.value)
+    assert {path.name for path in folder.iterdir()} == {"10", "20"}
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        PermissionError(13, "Permission denied"),
+        ValueError("Error opening \"zarr\" driver [os_error_code='5'] ..."),
+        MemoryError("no room"),
+    ],
+)
+def test_a_disk_that_cannot_be_read_is_no_damage_and_nothing_is_removed(folder, monkeypatch, error):
+    def restore(*arguments, **options):
+        raise error
+
+    with Checkpoints(folder, OF, pytest.fail) as checkpoints:
+        monkeypatch.setattr(checkpoints._manager, "restore", restore)
+        with pytest.raises((OSError, MemoryError)):
+            checkpoints.newest(laid_out(0), RUNS)
+    assert {path.name for path in folder.iterdir()} == {"10", "20"}
+
+
 def test_a_damaged_format_is_not_taken_for_a_newer_one(folder):
     path = folder / "20" / "about" / "metadata"
     path.write_text(path.read_text().replace('"format": 1', '"format": 9'))

@@ -4,15 +4,10 @@ Orbax writes beside and renames, so a process that dies leaves no half checkpoin
 changed on the disk: every run carries checksums of its leaves, and what does not fit them is not used.
 """
 
-import logging
 import math
-import os
-import re
 import shutil
-import sys
 import time
-import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -26,25 +21,13 @@ import orbax.checkpoint as ocp
 from jax.experimental.multihost_utils import sync_global_devices
 
 from plas_jax.training.checkpoint_facts import About, Damaged, refuse_strange_files
+from plas_jax.training.checkpoint_troubles import line, refuse_disk_errors, said_of_damaged, silence
 from plas_jax.training.checksums import checksums, first_mismatch, laid_out_checksums
 from plas_jax.types import Array
 
 ABOUT, BATCH, CHECKSUMS = "about", "batch", "checksums"
-SAID = 160  # characters of another package's error
 STRAGGLER_SECONDS = 0.2
-
-
-def _quiet(found: Any, shown: Callable[[Any], object]) -> None:
-    if "Event loop is closed" not in str(found.exc_value):
-        shown(found)
-
-
-# Whatever fails is raised, and said once: Orbax would print tracebacks beside it, asyncio one for each array, and those
-# that are not read or written yet when the first one fails are not waited for or find their loop closed.
-warnings.filterwarnings("ignore", "coroutine .* was never awaited", RuntimeWarning)
-for _name in ("absl", "asyncio"):
-    logging.getLogger(_name).setLevel(logging.CRITICAL)
-sys.unraisablehook = partial(_quiet, shown=sys.unraisablehook)
+silence()
 
 
 class Checkpoints:
@@ -102,7 +85,7 @@ class Checkpoints:
         except Exception as error:  # whatever Orbax and the libraries under it raise for a disk that is full or gone
             self._say(
                 f"warning: the checkpoint of {self._of} after {self._pending:,} updates could not be written "
-                f"({_line(error)}); training goes on"
+                f"({line(error)}); training goes on"
             )
             self._pending = None
             with suppress(Exception):
@@ -115,7 +98,8 @@ class Checkpoints:
 
         `like` is a tree with the batch's structure, dtypes and shapes behind the leading axis, which may have another
         length. What is newer than the one found, damaged or not, is removed. None where there is no whole one. Raises
-        `ValueError`, one line, for one that a newer plas_jax wrote.
+        `ValueError`, one line, for one that a newer plas_jax or one before this format wrote, and `OSError` where the
+        disk cannot be read; nothing is removed then.
         """
         steps, damaged, found = sorted(self._manager.all_steps(), reverse=True), [], None
         limit = math.inf if at_most is None else at_most
@@ -128,7 +112,7 @@ class Checkpoints:
             except Damaged as error:
                 damaged.append((update, error))
         if damaged:
-            self._say(_said(self._of, damaged, None if found is None else found[0]))
+            self._say(said_of_damaged(self._of, damaged, None if found is None else found[0]))
         _removed(self._folder / str(update) for update in steps if found is None or update > found[0])
         self._manager.reload()
         return found
@@ -137,6 +121,11 @@ class Checkpoints:
         names, leaves = named(like)
         expected = sum(math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in leaves)
         refuse_strange_files(self._folder / str(update), 2 * expected)
+        if (self._folder / str(update) / "default").is_dir():
+            raise ValueError(
+                f"the checkpoint of {self._of} after {update:,} updates is of an earlier plas_jax: "
+                f"go on with that one, or remove {self._folder} and begin again"
+            )
         restored = self._restored(update, ABOUT, ocp.args.JsonRestore())
         about = About.from_json(restored).checked(self._of, update, runs)
         shapes = {
@@ -157,8 +146,11 @@ class Checkpoints:
     def _restored(self, update: int, item: str, args: Any) -> Any:
         try:
             return self._manager.restore(update, args=ocp.args.Composite(**{item: args}))[item]
+        except MemoryError:
+            raise
         except Exception as error:  # whatever Orbax and the libraries under it raise for bytes that make no sense
-            raise Damaged(_line(error)) from error
+            refuse_disk_errors(error, str(self._folder / str(update)))
+            raise Damaged(line(error)) from error
 
     def close(self) -> None:
         """Wait until nothing is being written."""
@@ -192,19 +184,3 @@ def _copies(leaves: list[Array]) -> list[Array]:
     From an accelerator Orbax copies before it returns; what it has of a CPU's array is the array.
     """
     return _copied(leaves) if jax.default_backend() == "cpu" else leaves
-
-
-def _line(error: Exception) -> str:
-    text = " ".join(str(error).split()) or type(error).__name__
-    of_system = re.search(r"os_error_code='(\d+)'", text)  # TensorStore's, behind long paths
-    text = os.strerror(int(of_system[1])) if of_system else text
-    return text if len(text) <= SAID else f"{text[:SAID]} …"
-
-
-def _said(of: str, damaged: Sequence[tuple[int, Exception]], instead: int | None) -> str:
-    updates = " and ".join(f"{update:,}" for update, _ in damaged)
-    which = f"the checkpoint of {of} after {updates} updates is" if len(damaged) == 1 else (
-        f"the checkpoints of {of} after {updates} updates are"
-    )  # fmt: skip
-    then = "training starts afresh" if instead is None else f"going on from the one after {instead:,} updates"
-    return f"{which} damaged ({damaged[0][1]}); {then}"
