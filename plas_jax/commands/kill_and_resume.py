@@ -7,6 +7,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -60,11 +61,18 @@ class Sweep:
         words = [f"--{name}={FLAGS[name].value}" for name in ("preset", "datasets", "perturbation_limits", "seeds")]
         self._words = [*words, f"--data_dir={self.data}", f"--output={self.results}", "--resume"]
 
-    def start(self) -> subprocess.Popen:
-        """A process that goes on with the sweep."""
-        with self._said.open("w", encoding="utf-8") as said:
-            words = [sys.executable, "-c", SWEEP, *self._words]
-            return subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=said)
+    @contextmanager
+    def started(self) -> Iterator[subprocess.Popen]:
+        """A process that goes on with the sweep, and does not outlive whoever looks at it."""
+        words = [sys.executable, "-c", SWEEP, *self._words]
+        with (
+            self._said.open("w", encoding="utf-8") as said,
+            subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=said) as running,
+        ):
+            try:
+                yield running
+            finally:
+                running.kill()
 
     @property
     def rows(self) -> bytes:
@@ -97,8 +105,9 @@ def run(words: list[str]) -> int:
     with tempfile.TemporaryDirectory() as folder:
         unbroken = Sweep(Path(folder) / "unbroken")
         started = time.monotonic()
-        if unbroken.start().wait():
-            raise ValueError(f"the unbroken sweep failed: {unbroken.last_said}")
+        with unbroken.started() as running:
+            if running.wait():
+                raise ValueError(f"the unbroken sweep failed: {unbroken.last_said}")
         seconds = time.monotonic() - started
         print(f"unbroken: {seconds:.1f} s, {len(unbroken.rows.splitlines()) - 1} rows", flush=True)
         kills = []
@@ -117,19 +126,15 @@ def _killed_sweeps(folder: Path, rows: bytes, named: dict[str, Moment]) -> Itera
         place += 1
         sweep, kills, started = Sweep(folder / f"sweep_{place}"), list[Kill](), time.monotonic()
         while True:
-            running = sweep.start()
-            enough = done + len(kills) >= FLAGS.kills
-            seconds = None if enough else kill_at(named[name], running, sweep.results, sweep.data, draws)
+            with sweep.started() as running:
+                enough = done + len(kills) >= FLAGS.kills
+                seconds = None if enough else kill_at(named[name], running, sweep.results, sweep.data, draws)
+                failed = seconds is None and running.wait() != 0
             if seconds is None:
                 break
-            kills.append(
-                Kill(
-                    done + len(kills) + 1, place, name, round(seconds, 2), sweep.last_said, sweep.being_written,
-                    sweep.rows.count(b"\n"),
-                )
-            )  # fmt: skip
+            met = sweep.last_said, sweep.being_written, sweep.rows.count(b"\n")
+            kills.append(Kill(done + len(kills) + 1, place, name, round(seconds, 2), *met))
             name = next(names)
-        failed = running.wait() != 0
         verdict = f"failed: {sweep.last_said}" if failed else SAME if sweep.rows == rows else ANOTHER
         kills = [kill._replace(verdict=verdict) for kill in kills]
         done += len(kills)
