@@ -180,6 +180,16 @@ def test_a_terminated_file_is_not_left_half_written(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_bytes_are_on_the_disk_before_their_name_is(tmp_path, monkeypatch):
+    done = []
+    sync, replace = os.fsync, Path.replace
+    monkeypatch.setattr(os, "fsync", lambda of: (done.append(os.readlink(f"/proc/self/fd/{of}")), sync(of)))
+    monkeypatch.setattr(Path, "replace", lambda path, to: (done.append("renamed"), replace(path, to)))
+    with whole_file(tmp_path / "rows.csv") as partial_file:
+        partial_file.write_text("whole")
+    assert done == [str(partial_file), "renamed", str(tmp_path)]
+
+
 def test_a_full_disk_names_the_file_that_it_had_no_room_for(tmp_path, capsys):
     def run(words):
         with whole_file(tmp_path / "rows.csv") as partial_file:
