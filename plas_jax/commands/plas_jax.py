@@ -3,6 +3,7 @@
 usage: plas-jax COMMAND [ARGUMENTS]      plas-jax COMMAND --help
 
   sweep_perturbation   Table 1 and Figure 7: train, evaluate, report
+  plan                 what a sweep would need and take on an accelerator that is not here
   d4rl_scores          Tables 2 and 3: any methods on any data sets
   score_regression     the gate for CI: compare scores with accepted ones
   datasets             list, make, fetch and validate data sets
@@ -21,6 +22,7 @@ usage: plas-jax COMMAND [ARGUMENTS]      plas-jax COMMAND --help
 """
 
 import importlib
+import os
 import sys
 
 COMMANDS = [line.split()[0] for line in (__doc__ or "").splitlines() if line.startswith("  ")]
@@ -28,6 +30,17 @@ COMMANDS = [line.split()[0] for line in (__doc__ or "").splitlines() if line.sta
 
 def main() -> int:
     """Hand the arguments on to the command that the first word names; 2 if it names none."""
+    try:
+        status = _main()
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever read has read enough, as `head` has; else Python would complain once more at its exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    return status
+
+
+def _main() -> int:
     word = sys.argv[1] if len(sys.argv) > 1 else "--help"
     if word in ("--help", "-h"):
         print((__doc__ or "").strip())
