@@ -39,6 +39,10 @@ setup(
     extras_require={
         "cuda": ["jax[cuda13]>=0.10.0,<0.13"],
         "tpu": ["jax[tpu]>=0.10.0,<0.13"],
+        # `plas-jax plan`: compilers for accelerators that are not there, without the libraries that would run on them.
+        # They follow jax's own version.
+        "cuda-plan": ["jax-cuda13-plugin>=0.10.0,<0.13"],
+        "tpu-plan": ["jax[tpu]>=0.10.0,<0.13"],
         "minari": ["minari[hdf5]>=0.5.4,<0.6"],  # data sets in Minari's format
         "test": [
             "minari[hdf5]>=0.5.4,<0.6",

@@ -28,10 +28,18 @@ def entry_point(*arguments):
 def test_every_command_is_listed_and_every_script_has_one():
     listed = set(plas_jax.COMMANDS)
     scripts = {path.stem for folder in ("benchmarks", "experiments") for path in (ROOT / folder).glob("*.py")}
-    assert scripts | {"datasets"} == listed
+    assert scripts | {"datasets", "plan"} == listed
     said = entry_point("--help")
     assert said.returncode == 0
     assert all(name in said.stdout for name in listed)
+
+
+def test_a_reader_who_has_read_enough_is_no_error():
+    words = [str(Path(sys.executable).with_name("plas-jax")), "--help"]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
+        running.stdout.close()
+        assert running.stderr.read() == ""
+        assert running.wait(timeout=60) == 0
 
 
 def test_the_entry_point_hands_arguments_on():
