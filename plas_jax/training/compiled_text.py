@@ -83,8 +83,10 @@ class Program(NamedTuple):
     def callers(self, instruction: Instruction) -> tuple[Call, ...]:
         """The Python calls that an instruction comes from, outermost first; none where the text does not say."""
         found = re.search(r"stack_frame_id=(\d+)", instruction.attributes)
-        calls, frame = [], int(found[1]) if found else 0
-        while frame in self.frames:
+        calls, frame, inner = [], int(found[1]) if found else 0, math.inf
+        # A caller stands before what it calls; a text that says otherwise is not followed round and round.
+        while frame in self.frames and frame < inner:
+            inner = frame
             call, frame = self.frames[frame]
             calls.append(call)
         return tuple(reversed(calls))
