@@ -57,7 +57,7 @@ def run(words: list[str]) -> int:
     launch = FLAGS.launch_microseconds
     chip = target.chip
     plan = Plan(
-        command=shlex.join([sys.argv[0].rpartition("/")[2], *sys.argv[1:]]),
+        command=f"{sys.argv[0].rpartition('/')[2]} {shlex.join(sys.argv[1:])}",
         versions={name: _version(name) for name in ("plas_jax", "jax", "libtpu", "jax-cuda13-plugin")},
         target=target,
         peaks=Peaks(chip.float32_peak, chip.bandwidth, chip.launch_seconds if launch is None else launch * 1e-6),
