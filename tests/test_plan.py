@@ -28,7 +28,7 @@ from plas_jax.commands.sweep_groups import true_sizes
 from plas_jax.datasets.minibatch import Rows
 from plas_jax.training import sweep
 from plas_jax.training.kernels import Kernel
-from plas_jax.training.layout import on_all, run_mesh
+from plas_jax.training.layout import data_on, run_mesh
 from plas_jax.types import Transition
 
 ROOT = Path(__file__).parents[1]
@@ -158,15 +158,15 @@ def test_arguments_are_those_of_a_sweep():
     last = sweep.part(group.method, sweep.LAST_PHASE, pairs)
     inputs = group.method.inputs(sizes, jax.tree.map(lambda leaf: leaf[:3], behaviours[0].state), None)
     policies = sweep.first_batch(last, rows, pairs, inputs)
-    mesh, data = run_mesh(len(pairs)), on_all(first.mesh, rows.transitions)
+    mesh, data = run_mesh(len(pairs)), data_on(first.mesh, rows, np.zeros(len(pairs), int))
     assert mesh.size > 1
-    for work, real in zip(works(group, 50), (behaviours, policies), strict=True):
+    for work, real in zip(works(group, (50,)), (behaviours, policies), strict=True):
         assert abstract(abstract_arguments(work, mesh)) == abstract((*real, data))
 
 
 def test_programs_are_the_phases_in_order():
     [(group, rows)] = ASKED.groups()
-    assert rows == 2_000
+    assert rows == (1_000, 1_000)
     of = works(group, rows)
     assert [(work.phase.trains, work.runs, work.phase.updates) for work in of] == [
         ("CVAEs", 2, 50),
@@ -176,7 +176,7 @@ def test_programs_are_the_phases_in_order():
 
 def test_rows_are_the_recipes_and_otherwise_nominal():
     [(_, rows)] = ASKED._replace(preset="paper", datasets="hopper-medium-v0").groups()
-    assert rows == 1_000_000
+    assert rows == (1_000_000,)
 
 
 @pytest.fixture(scope="module")

@@ -68,7 +68,7 @@ def _program_row(plan: Plan, planned: Planned) -> Row:
         "runs": work.runs,
         "devices": used,
         "runs_per_device": -(-work.runs // used),
-        "rows": work.rows,
+        "rows": sum(work.rows),
         "updates": work.phase.updates,
         "memory_limit": int(plan.target.chip.memory * plan.target.chip.usable),
     }

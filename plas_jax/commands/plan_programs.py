@@ -12,19 +12,20 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from plas_jax.algorithms.methods import Phase
 from plas_jax.commands.sweep_groups import Group, widest
 from plas_jax.training import sweep
-from plas_jax.training.chunk import AXIS, ON_ALL, ON_RUNS, Batch, Runs, run_chunk
+from plas_jax.training.chunk import AXIS, ON_RUNS, Batch, Runs, chunk_program
 from plas_jax.training.compiled_text import collectives_of, parse, update_loop
 from plas_jax.training.kernels import Kernel, kernels_of
+from plas_jax.training.layout import most_rows
 from plas_jax.training.products import is_full_float32, is_product
 from plas_jax.types import Sizes, Statistics, Transition
 
 
 class Work(NamedTuple):
-    """One program to compile: a phase of a group, with so many rows of data in all."""
+    """One program to compile: a phase of a group, with so many rows of each data set."""
 
     group: Group
     draws: int  # sweep.FIRST_PHASE or sweep.LAST_PHASE
-    rows: int
+    rows: tuple[int, ...]
 
     @property
     def phase(self) -> Phase:
@@ -50,7 +51,7 @@ class Compiled(NamedTuple):
     compile_seconds: float
 
 
-def works(group: Group, rows: int) -> list[Work]:
+def works(group: Group, rows: tuple[int, ...]) -> list[Work]:
     """The programs of a group in the order of training."""
     phases = [sweep.LAST_PHASE] if group.method.first is None else [sweep.FIRST_PHASE, sweep.LAST_PHASE]
     return [Work(group, draws, rows) for draws in phases]
@@ -73,11 +74,14 @@ def abstract_arguments(work: Work, mesh: Mesh) -> tuple[Batch, Runs, Transition]
     sizes = widest(group.datasets)
     state = abstract_states(work, keys, sizes)
     knobs = jax.tree.map(lambda knob: jax.ShapeDtypeStruct((slots,), jnp.float32), phase.knobs)
-    transitions = abstract_transitions(work.rows, sizes, group.method.uses_next_actions)
+    # As a sweep lists its pairs and their runs: data sets first.
+    of_runs = np.repeat(np.arange(len(work.rows)), work.runs // len(work.rows))
+    rows = mesh.size * most_rows(mesh, np.array(work.rows), of_runs)
+    transitions = abstract_transitions(rows, sizes, group.method.uses_next_actions)
     return (
         _placed(mesh, ON_RUNS, Batch(state, numbers)),
         _placed(mesh, ON_RUNS, Runs(keys, numbers, numbers, knobs)),
-        _placed(mesh, ON_ALL, transitions),
+        _placed(mesh, ON_RUNS, transitions),
     )
 
 
@@ -98,7 +102,7 @@ def abstract_states(work: Work, keys: Any, sizes: Sizes) -> Any:
 
 
 def abstract_transitions(rows: int, sizes: Sizes, next_actions: bool) -> Transition:
-    """All data sets in one array, as `concatenate` pads them."""
+    """Every device's data sets in one array, as `data_on` lays them out."""
 
     def column(*width: int) -> jax.ShapeDtypeStruct:
         return jax.ShapeDtypeStruct((rows, *width), jnp.float32)
@@ -118,7 +122,8 @@ def compile_work(work: Work, devices: list[Any]) -> Compiled:
     mesh = mesh_of(devices, work.runs)
     arguments = abstract_arguments(work, mesh)
     started = time.perf_counter()
-    compiled = run_chunk.lower(work.phase.algorithm, mesh, *arguments, 0, 1).compile()
+    program_of = chunk_program(mesh, arguments[0].state)
+    compiled = program_of.lower(work.phase.algorithm, mesh, *arguments, 0, 1).compile()
     seconds = time.perf_counter() - started
     program = parse(compiled.as_text() or "")
     loop = update_loop(program)

@@ -22,8 +22,11 @@ class PlanRequest(NamedTuple):
     perturbation_limits: str
     seeds: int
 
-    def groups(self) -> list[tuple[Group, int]]:
-        """The sweep's shape groups and their rows. Raises `ValueError` or `OSError`, one line, for a bad flag."""
+    def groups(self) -> list[tuple[Group, tuple[int, ...]]]:
+        """The sweep's shape groups and the rows of each of their data sets.
+
+        Raises `ValueError` or `OSError`, one line, for a bad flag.
+        """
         asked = request(
             preset=self.preset,
             datasets=self.datasets,
@@ -37,7 +40,7 @@ class PlanRequest(NamedTuple):
         )
         method = plas_method(asked.preset)._replace(grid=(("perturbation_limit", asked.perturbation_limits),))
         of = groups(method, protocol(asked.preset), asked.datasets, asked.seeds, asked.dynamics)
-        return [(group, sum(_rows(dataset, asked.preset.rows) for dataset in group.datasets)) for group in of]
+        return [(group, tuple(_rows(dataset, asked.preset.rows) for dataset in group.datasets)) for group in of]
 
 
 def _rows(dataset: Dataset, preset_rows: int | None) -> int:

@@ -56,22 +56,27 @@ def on_runs(mesh: Mesh, tree: Any) -> Any:
     return jax.tree.map(place, tree)
 
 
-def datasets_on(mesh: Mesh, rows: Rows, datasets: np.ndarray) -> list[list[int]]:
+def datasets_on(mesh: Mesh, sizes: np.ndarray, datasets: np.ndarray) -> list[list[int]]:
     """The data sets that each device holds, by their places in the rows, where runs have these `datasets`, `[runs]`.
 
-    An accelerator holds those of its own runs. The cores of a processor share one memory, in which one copy of all
-    is enough for all.
+    `sizes` has the rows of each data set. An accelerator holds those of its own runs. The cores of a processor share one
+    memory, in which one copy of all is enough for all.
     """
     if is_cpu(mesh):
-        return [list(range(len(rows.size)))] * mesh.size
+        return [list(range(len(sizes)))] * mesh.size
     each = -(-len(datasets) // mesh.size)
     slots = np.concatenate([datasets, np.repeat(datasets[-1], each * mesh.size - len(datasets))])
     return [sorted(set(of_device.tolist())) for of_device in slots.reshape(mesh.size, each)]
 
 
+def most_rows(mesh: Mesh, sizes: np.ndarray, datasets: np.ndarray) -> int:
+    """The most rows that a device holds."""
+    return max(int(sizes[held].sum()) for held in datasets_on(mesh, sizes, datasets))
+
+
 def starts_on(mesh: Mesh, rows: Rows, datasets: np.ndarray) -> np.ndarray:
     """Where each run's rows start among those of its device, int32 `[runs]`."""
-    held, each = datasets_on(mesh, rows, datasets), -(-len(datasets) // mesh.size)
+    held, each = datasets_on(mesh, rows.size, datasets), -(-len(datasets) // mesh.size)
     starts = [_starts(rows, held[slot // each])[dataset] for slot, dataset in enumerate(datasets.tolist())]
     return np.array(starts, np.int32)
 
@@ -81,8 +86,7 @@ def data_on(mesh: Mesh, rows: Rows, datasets: np.ndarray) -> Transition:
 
     No update then needs another device's memory. Rows that a device lacks to the most are zeros that nobody draws.
     """
-    held = datasets_on(mesh, rows, datasets)
-    most = max(int(rows.size[of_device].sum()) for of_device in held)
+    held, most = datasets_on(mesh, rows.size, datasets), most_rows(mesh, rows.size, datasets)
     mine = [(device, held[place]) for place, device in enumerate(mesh.devices.flat) if _is_local(device)]
 
     def place(column: np.ndarray) -> Array:
