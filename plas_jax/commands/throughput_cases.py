@@ -15,8 +15,9 @@ from plas_jax.algorithms.score_presets import SCORE_PRESETS, Scale, scaled
 from plas_jax.datasets.minibatch import Rows
 from plas_jax.datasets.statistics import statistics
 from plas_jax.training import sweep
+from plas_jax.training.acting import policy_of
 from plas_jax.training.chunk import Batch, Runs
-from plas_jax.training.layout import data_on, on_runs
+from plas_jax.training.layout import data_on, on_runs, run_mesh
 from plas_jax.types import Algorithm, Sizes, Transition
 
 OBSERVATION, ACTION, ROWS = 17, 6, 100_000
@@ -36,13 +37,17 @@ OPERATIONS: dict[Algorithm, Callable[[Any, int, int, int], int]] = {
 }
 
 
+OURS = "plas_jax"
+
+
 class Case(NamedTuple):
     """What one process measures: an algorithm or a matrix product, on the cores divided into so many devices."""
 
     algorithm: str  # of ALGORITHMS, or the product
     widths: str  # of NAMED_WIDTHS, or a number
     runs: int
-    devices: int
+    devices: int  # of a peer, threads
+    library: str = OURS  # whose implementation
 
 
 def method_of(algorithm: str, widths: str) -> Method:
@@ -72,9 +77,13 @@ def operations_per_update(case: Case) -> int | None:
 
 
 def random_rows(next_actions: bool) -> Rows:
-    """One data set of standard normal observations and rewards and uniform actions, with next actions if asked."""
+    """One data set of standard normal observations and rewards and uniform actions, with next actions if asked.
+
+    A row's next observation is the following row's observation, so that the rows can also be told as episodes.
+    """
     generator = np.random.default_rng(0)
-    observation, next_observation = generator.standard_normal((2, ROWS, OBSERVATION), np.float32)
+    stream = generator.standard_normal((ROWS + 1, OBSERVATION), np.float32)
+    observation, next_observation = stream[:-1], stream[1:]
     action, next_action = generator.uniform(-1, 1, (2, ROWS, ACTION)).astype(np.float32)
     reward = generator.standard_normal(ROWS, np.float32)
     transitions = Transition(observation, action, reward, next_observation, np.ones(ROWS, np.float32))
@@ -105,3 +114,13 @@ def first_batch(case: Case, mesh: Mesh) -> tuple[Batch, Runs, Transition]:
     keys = jax.random.split(run.key[0], case.runs)
     runs = Runs(keys, *jax.tree.map(repeated, tuple(run[1:])))
     return *on_runs(mesh, (jax.tree.map(repeated, batch), runs)), data_on(mesh, rows, np.zeros(case.runs, int))
+
+
+def acting_batch(case: Case) -> Callable[[np.ndarray, int], np.ndarray]:
+    """What an evaluation calls at each control step for the runs of `first_batch`: `act(observation, step)`."""
+    pairs = [sweep.Pair(0, DATASET, seed=0)]
+    part = sweep.part(method_of(case.algorithm, case.widths), sweep.LAST_PHASE, pairs)
+    part = part._replace(cells=part.cells * case.runs, mesh=run_mesh(case.runs))
+    batch, runs, _ = first_batch(case, part.mesh)
+    _, keys = sweep.phase_keys(pairs, sweep.LAST_EVALUATION)
+    return policy_of(part, batch, runs, keys, first_moment=0)

@@ -9,16 +9,19 @@ import resource
 import signal
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from functools import partial
 from multiprocessing.connection import Connection
-from typing import NamedTuple
+from tempfile import TemporaryDirectory
+from typing import Any, NamedTuple, Protocol
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from plas_jax.commands.throughput_cases import Case, first_batch, method_of
+from plas_jax.commands.peer_training import training_peer
+from plas_jax.commands.throughput_cases import OURS, Case, first_batch, method_of
 from plas_jax.training.balance import run_balanced
 from plas_jax.training.layout import run_mesh, use_every_core
 from plas_jax.training.sweep import compile_only
@@ -27,13 +30,30 @@ PRODUCT = "product"
 PRODUCT_SIZES = (1024, 1536, 2048)
 
 
+# What a measuring process does: figures, again and again; the first one tells that it is ready.
+Rates = Callable[[], Iterator[Any]]
+
+
 class Figures(NamedTuple):
     """What a process has measured: rates by round in updates/s (FLOP/s of a product)."""
 
     case: Case
-    compile_seconds: float
+    compile_seconds: float | None  # None where nothing is compiled
     rates: list[float]
     peak_memory: int  # bytes, set-up included
+
+
+class Answering(Protocol):
+    """A process at the other end: it says first how long it compiled, and after each message a rate; each with a peak.
+
+    `recv` raises `EOFError` when the process has died.
+    """
+
+    def send(self, question: Any, /) -> None:
+        """Ask for the next rate."""
+
+    def recv(self) -> Any:
+        """The next answer: a figure, and the peak memory so far in bytes."""
 
 
 def training_rates(case: Case, seconds: float) -> Iterator[float]:
@@ -82,13 +102,13 @@ def peak_memory() -> int:
     return int(statistics_of_device.get("peak_bytes_in_use", in_process))
 
 
-def answer(connection: Connection, case: Case, seconds: float) -> None:
+def answer(connection: Connection, rates: Rates, devices: int, cache: str) -> None:
     """The life of a measuring process: set up, then one figure for each question until nobody listens."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the asking process's to handle
-    use_every_core(case.devices)
-    rates = product_rates(seconds) if case.algorithm == PRODUCT else training_rates(case, seconds)
+    use_every_core(devices)
+    jax.config.update("jax_compilation_cache_dir", cache)
     try:
-        for rate in rates:
+        for rate in rates():
             connection.send((rate, peak_memory()))
             connection.recv()
     except (EOFError, BrokenPipeError):
@@ -96,11 +116,14 @@ def answer(connection: Connection, case: Case, seconds: float) -> None:
 
 
 @contextmanager
-def measuring(case: Case, seconds: float) -> Iterator[Connection]:
-    """A process that measures `case`, behind a connection: it sends a figure first and after each message."""
+def measuring(rates: Rates, devices: int, cache: str) -> Iterator[Answering]:
+    """A process of so many devices, behind a connection: it sends a figure of `rates` first and after each message.
+
+    What it compiles is looked for and kept in the folder `cache`, and nowhere else.
+    """
     spawn = multiprocessing.get_context("spawn")
     ours, theirs = spawn.Pipe()
-    process = spawn.Process(target=answer, args=(theirs, case, seconds), daemon=True)
+    process = spawn.Process(target=answer, args=(theirs, rates, devices, cache), daemon=True)
     process.start()
     theirs.close()  # else the death of the process would go unnoticed
     try:
@@ -110,7 +133,21 @@ def measuring(case: Case, seconds: float) -> Iterator[Connection]:
         process.join()
 
 
-def figure(connection: Connection, case: Case) -> tuple[float, int]:
+@contextmanager
+def starting_cold(rates: Rates, devices: int) -> Iterator[Answering]:
+    """As `measuring`, with an empty compilation cache."""
+    with TemporaryDirectory(prefix="throughput-") as cache, measuring(rates, devices, cache) as connection:
+        yield connection
+
+
+def training(case: Case, seconds: float) -> AbstractContextManager[Answering]:
+    """The process that trains a case, ours or a peer's."""
+    if case.library == OURS:
+        return starting_cold(partial(training_rates, case, seconds), case.devices)
+    return training_peer(case, seconds)
+
+
+def figure(connection: Answering, case: Case) -> tuple[Any, int]:
     """The next figure of a measuring process and its peak memory so far. Raises `OSError` if the process died."""
     try:
         return connection.recv()
@@ -121,24 +158,24 @@ def figure(connection: Connection, case: Case) -> tuple[float, int]:
 def measured(groups: list[list[Case]], seconds: float, rounds: int) -> Iterator[list[Figures]]:
     """For each group: measure the product and every case `rounds` times, in turns; the product's figures come first.
 
-    The product's process stays for all groups, those of a group for that group.
+    The product's process stays for all groups, those of a group for that group. While one works the others wait.
     """
     product = Case(PRODUCT, "", 1, 1)
-    with measuring(product, seconds) as product_connection:
+    with starting_cold(partial(product_rates, seconds), product.devices) as product_connection:
         compiled, _ = figure(product_connection, product)
         for cases in groups:
             with ExitStack() as stack:
                 connections = [product_connection]
                 all_figures = [Figures(product, compiled, [], 0)]
                 for case in cases:  # one after another, since compiling is timed too
-                    connections.append(stack.enter_context(measuring(case, seconds)))
+                    connections.append(stack.enter_context(training(case, seconds)))
                     all_figures.append(Figures(case, figure(connections[-1], case)[0], [], 0))
                 for _ in range(rounds):
                     all_figures = [asked(*both) for both in zip(connections, all_figures, strict=True)]
             yield all_figures
 
 
-def asked(connection: Connection, so_far: Figures) -> Figures:
+def asked(connection: Answering, so_far: Figures) -> Figures:
     """The figures of a process with those of one more round."""
     connection.send(None)
     rate, peak = figure(connection, so_far.case)
