@@ -11,9 +11,11 @@ from pathlib import Path
 
 # The last release of d3rlpy, which pins gymnasium==1.0.0 itself, and the torch that was seen to work with it.
 PINS = ("d3rlpy==2.8.1", "torch==2.13.0")
-# Measured: 0.3 GB with torch's build for CPUs, whose environment has 1 GB. PyPI has that build for macOS and ARM; for
-# Linux on x86-64 it has the one that brings CUDA.
-SIZE = "0.3 GB to download, 1 GB on disk, or 3 GB and 7 GB where pip finds torch's CUDA build alone"
+# PyPI has torch's build for CPUs alone for macOS and ARM; for Linux on x86-64 it has the one that brings CUDA.
+SIZE = (
+    "0.3 GB to download and 1 GB on disk, or 3 GB to download where pip finds torch's CUDA build alone "
+    "(PIP_EXTRA_INDEX_URL may name an index with its build for CPUs)"
+)
 TOLD = ("Collecting", "Downloading", "Building", "Installing")  # the lines of pip that are progress
 
 

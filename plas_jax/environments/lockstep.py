@@ -1,7 +1,10 @@
-"""Many episodes of one environment, stepped together: one `MjData` per episode, threads over episodes.
+"""Many episodes of one environment, stepped together: one `MjData` per thread, threads over episodes.
 
-`mj_step` releases Python's lock, so threads step episodes side by side. `mujoco.rollout` is not used: in a closed
-loop it loses the solver's warm start between calls and drifts from Gymnasium.
+`mj_step` releases Python's lock, so threads step episodes side by side. An `MjData` has half a megabyte, of which a
+step reads and writes much: one for each of many episodes would not fit into a core's cache, and a step of HalfCheetah
+would take a quarter longer. So a thread has one, and puts into it what an episode's next step depends on, the solver's
+warm start included, and takes it out again. `mujoco.rollout` is not used: in a closed loop it loses the warm start
+between calls and drifts from Gymnasium.
 """
 
 import os
@@ -17,6 +20,14 @@ from plas_jax.environments.d4rl_dynamics import d4rl_model, gymnasium_model
 from plas_jax.environments.locomotion import LOCOMOTION
 
 DYNAMICS = {"d4rl": d4rl_model, "gymnasium": gymnasium_model}
+# What a step of these models depends on, in the order in which MuJoCo lays it out: time, qpos, qvel, warm start, ctrl.
+STATE = int(
+    mujoco.mjtState.mjSTATE_TIME
+    | mujoco.mjtState.mjSTATE_QPOS
+    | mujoco.mjtState.mjSTATE_QVEL
+    | mujoco.mjtState.mjSTATE_WARMSTART
+    | mujoco.mjtState.mjSTATE_CTRL
+)
 
 
 class Lockstep:
@@ -24,7 +35,8 @@ class Lockstep:
 
     `dynamics` is "d4rl" (gym's `-v2` on MuJoCo 2.1.0) or "gymnasium" (`-v4` as shipped). Raises `KeyError` for
     any other and for an unknown `name`. `position` and `velocity` are float64 arrays `[episodes, nq]` and
-    `[episodes, nv]`. What an episode does depends neither on `threads` (default: one per core) nor on the others.
+    `[episodes, nv]`, not to be written to. What an episode does depends neither on `threads` (default: one per core)
+    nor on the others.
     Threads end with `close()`, at the end of a `with` block, or when the object is collected.
     """
 
@@ -34,15 +46,14 @@ class Lockstep:
         # A robot alone is one constraint island: looking for islands costs 5 to 9 % and changes no bit.
         self.model.opt.disableflags |= mujoco.mjtDisableBit.mjDSBL_ISLAND
         self.episodes = episodes
-        self.position = np.zeros((episodes, self.model.nq))
-        self.velocity = np.zeros((episodes, self.model.nv))
-        self._data = [mujoco.MjData(self.model) for _ in range(episodes)]
-        # Attribute look-ups on `MjData` build an array each time; these views stay valid as long as the data.
-        self._views = [
-            (data, data.ctrl, data.qpos, data.qvel, position, velocity)
-            for data, position, velocity in zip(self._data, self.position, self.velocity, strict=True)
-        ]
+        self._states = np.zeros((episodes, mujoco.mj_stateSize(self.model, STATE)))
+        positions, velocities = self.model.nq, self.model.nv
+        self.position = self._states[:, 1 : 1 + positions]
+        self.velocity = self._states[:, 1 + positions : 1 + positions + velocities]
+        self._control = self._states[:, -self.model.nu :]
+        self._rows = list(self._states)  # an index into an array makes a view each time
         self._threads = min(threads or _cores(), max(1, episodes // 2))
+        self._idle = [mujoco.MjData(self.model) for _ in range(self._threads)]
         # The calling thread steps episodes too.
         self._pool = ThreadPoolExecutor(self._threads - 1, "lockstep") if self._threads > 1 else None
 
@@ -77,11 +88,11 @@ class Lockstep:
 
     def set_state(self, episode: int, position: np.ndarray, velocity: np.ndarray) -> None:
         """Put one episode into the state `qpos [nq]`, `qvel [nv]`, with the solver's warm start cleared."""
-        data = self._data[episode]
+        data = self._idle[0]  # no thread is at work between two calls
         mujoco.mj_resetData(self.model, data)
         data.qpos[:], data.qvel[:] = position, velocity
         mujoco.mj_forward(self.model, data)
-        self.position[episode], self.velocity[episode] = data.qpos, data.qvel
+        mujoco.mj_getState(self.model, data, self._rows[episode], STATE)
 
     def step(self, action: np.ndarray, episodes: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """One control step of the episodes with these indices; `action` is `[len(episodes), action_size]`.
@@ -96,13 +107,14 @@ class Lockstep:
         if len(set(indices)) != len(indices):  # two threads in one `MjData` would crash the process
             raise ValueError("an episode can take only one step at a time: an index is given twice")
         x_before = self.position[episodes, 0]
-        self._advance_all(deque(zip(indices, action, strict=True)))
+        self._control[episodes] = action
+        self._advance_all(deque(indices))
         position, velocity = self.position[episodes], self.velocity[episodes]
         reward = self.locomotion.reward(x_before, position[:, 0], action)
         terminated = ~self.locomotion.healthy(position, velocity)
         return self.locomotion.observation(position, velocity), reward, terminated
 
-    def _advance_all(self, queue: deque[tuple[int, np.ndarray]]) -> None:
+    def _advance_all(self, queue: deque[int]) -> None:
         """Empty the queue. Threads take one episode at a time, so that one slow core does not hold up the rest."""
         if self._pool is None:
             self._advance(queue)
@@ -114,18 +126,20 @@ class Lockstep:
             if not future.cancel():  # a thread that has not even started found nothing to do
                 future.result()
 
-    def _advance(self, queue: deque[tuple[int, np.ndarray]]) -> None:
-        model, frames, step, take = self.model, self.locomotion.frame_skip, mujoco.mj_step, queue.popleft
-        while queue:
-            try:
-                episode, action = take()
-            except IndexError:  # another thread took the last one
-                return
-            data, control, qpos, qvel, position, velocity = self._views[episode]
-            control[:] = action
-            step(model, data, frames)
-            position[:] = qpos
-            velocity[:] = qvel
+    def _advance(self, queue: deque[int]) -> None:
+        model, frames, rows, take = self.model, self.locomotion.frame_skip, self._rows, queue.popleft
+        put, step, get = mujoco.mj_setState, mujoco.mj_step, mujoco.mj_getState
+        data = self._idle.pop()
+        try:
+            while queue:
+                row = rows[take()]
+                put(model, data, row, STATE)
+                step(model, data, frames)
+                get(model, data, row, STATE)
+        except IndexError:  # another thread took the last one
+            pass
+        finally:
+            self._idle.append(data)
 
 
 def _cores() -> int:
