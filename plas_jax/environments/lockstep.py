@@ -36,8 +36,7 @@ class Lockstep:
     `dynamics` is "d4rl" (gym's `-v2` on MuJoCo 2.1.0) or "gymnasium" (`-v4` as shipped). Raises `KeyError` for
     any other and for an unknown `name`. `position` and `velocity` are float64 arrays `[episodes, nq]` and
     `[episodes, nv]`, not to be written to. What an episode does depends neither on `threads` (default: one per core)
-    nor on the others.
-    Threads end with `close()`, at the end of a `with` block, or when the object is collected.
+    nor on the others. Threads end with `close()`, at the end of a `with` block, or when the object is collected.
     """
 
     def __init__(self, name: str, episodes: int, dynamics: str = "d4rl", threads: int | None = None):
@@ -104,7 +103,7 @@ class Lockstep:
         indices = np.asarray(episodes, int).tolist()
         if np.shape(action) != (len(indices), self.model.nu):
             raise ValueError(f"action has shape {np.shape(action)}, expected {(len(indices), self.model.nu)}")
-        if len(set(indices)) != len(indices):  # two threads in one `MjData` would crash the process
+        if len(set(indices)) != len(indices):  # two threads would write into one row
             raise ValueError("an episode can take only one step at a time: an index is given twice")
         x_before = self.position[episodes, 0]
         self._control[episodes] = action
