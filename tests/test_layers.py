@@ -23,6 +23,7 @@ ROOMS = (
     "commands",
 )
 ENTRY_POINT = "datasets/__main__.py"  # `python -m plas_jax.datasets` is a command
+PEER = "commands/d3rlpy_plas.py"  # runs where plas_jax and jax are not installed
 OWNERS = {
     "mujoco": ("environments/", "commands/"),  # commands report its version
     "gymnasium": ("environments/", "commands/"),
@@ -31,6 +32,8 @@ OWNERS = {
     "matplotlib": ("reports/figures.py", "reports/histograms.py", "reports/score_figures.py"),
     "requests": ("datasets/download.py",),
     "orbax": ("training/checkpoints.py",),
+    "torch": (PEER,),
+    "d3rlpy": (PEER,),
 }
 SOURCES = {path.relative_to(PACKAGE).as_posix(): path.read_text("utf-8") for path in sorted(PACKAGE.rglob("*.py"))}
 FORBIDDEN = {"pickle", "cPickle", "cloudpickle", "dill", "joblib", "shelve", "marshal"}
@@ -103,6 +106,11 @@ def test_a_heavy_package_is_imported_by_its_owner_alone(package):
     importers = [name for name, source in SOURCES.items() if package in packages_of(source)]
     assert importers
     assert [name for name in importers if not name.startswith(OWNERS[package])] == []
+
+
+def test_what_runs_in_a_peers_environment_imports_nothing_of_ours():
+    assert packages_of(SOURCES[PEER]) - set(sys.stdlib_module_names) == {"d3rlpy", "torch", "numpy"}
+    assert [name for name, source in SOURCES.items() if "d3rlpy_plas" in str(imports(source, name))] == []
 
 
 def modules_after(statement):

@@ -16,9 +16,21 @@ from plas_jax.algorithms.operations import behaviour_operations, plas_operations
 from plas_jax.algorithms.presets import PAPER, PAPER_POLICY
 from plas_jax.algorithms.published_methods import METHODS
 from plas_jax.algorithms.score_presets import SCORE_PRESETS
-from plas_jax.commands.throughput import FLAGS, USAGE, line, rows_of, run
-from plas_jax.commands.throughput_cases import ALGORITHMS, Case, first_batch, method_of, operations_per_update
+from plas_jax.commands import throughput_evaluation, throughput_loading
+from plas_jax.commands.throughput import run
+from plas_jax.commands.throughput_cases import (
+    ALGORITHMS,
+    Case,
+    first_batch,
+    method_of,
+    operations_per_update,
+    random_rows,
+)
+from plas_jax.commands.throughput_evaluation import BarePhysics, evaluation_rates, recorded
 from plas_jax.commands.throughput_processes import Figures
+from plas_jax.commands.throughput_request import FLAGS, USAGE
+from plas_jax.commands.throughput_rows import line, rows_of
+from plas_jax.environments.lockstep import Lockstep
 from plas_jax.training.chunk import HEALTHY, run_chunk
 from plas_jax.training.layout import run_mesh
 
@@ -131,6 +143,12 @@ def test_every_algorithm_takes_its_first_batch_and_data(name):
     assert jax.tree.structure(trained) == jax.tree.structure(batch)
 
 
+def test_a_row_leads_to_the_next_one():
+    transitions = random_rows(next_actions=False).transitions
+    np.testing.assert_array_equal(transitions.observation[1:], transitions.next_observation[:-1])
+    assert len(transitions.reward) == len(transitions.next_observation) == 100_000
+
+
 def test_statistics_are_those_of_the_data():
     mesh = run_mesh(1)
     batch, _, transitions = first_batch(Case("td3+bc", "8", 1, 1), mesh)
@@ -169,6 +187,22 @@ def test_alone_is_the_faster_layout_and_ratios_are_taken_by_round():
 def test_without_one_run_there_is_nothing_to_compare_with():
     [batch] = rows_of([figures(1, 1, [1e9], "product"), figures(90, 2, [100.0])])
     assert batch["ratio_to_alone"] is None
+
+
+def test_a_peers_faster_threads_count_and_ours_is_compared_by_round():
+    product = figures(1, 1, [100e9], "product")
+    theirs = [figures(1, threads, rates)._replace(compile_seconds=None) for threads, rates in THEIR_RATES.items()]
+    theirs = [one._replace(case=one.case._replace(library="d3rlpy")) for one in theirs]
+    peer, alone, batch = rows_of([product, *theirs, figures(1, 1, [100.0] * 3), figures(15, 2, [100.0, 300.0, 90.0])])
+    assert (peer["algorithm"], peer["devices"], peer["updates_per_second"]) == ("d3rlpy plas", 1, 30.0)
+    assert peer["against_d3rlpy"] is peer["ratio_to_alone"] is None
+    assert batch["against_d3rlpy"] == 5.0  # of 5, 10 and 3
+    assert alone["against_d3rlpy"] == pytest.approx(10 / 3)
+    assert len(line(peer)) == len(line(alone)) == len(line(batch))
+    assert line(batch).endswith(" 5.00")
+
+
+THEIR_RATES = {1: [20.0, 30.0, 30.0], 2: [9.0, 99.0, 9.0]}  # by threads
 
 
 def test_a_share_that_nobody_counted_is_null_and_leaves_its_column_empty():
@@ -217,6 +251,67 @@ def test_json_lines():
         assert row["versions"]["jax"] == jax.__version__
 
 
+# Evaluation, loading, starting
+
+
+@pytest.mark.parametrize("robot", ["hopper", "halfcheetah"])
+def test_bare_physics_are_those_of_the_very_same_episodes(robot):
+    episodes = recorded(robot, runs=2, horizon=40)
+    bare = BarePhysics(episodes)
+    for _ in range(2):  # it starts afresh each time
+        assert bare.seconds() > 0
+    lockstep = Lockstep(robot, episodes.lengths.size)
+    lockstep.reset([seed for seeds in episodes.seeds for seed in seeds])
+    for step, action in enumerate(episodes.actions):
+        alive = np.flatnonzero(step < episodes.lengths.ravel())
+        lockstep.step(action.reshape(episodes.lengths.size, -1)[alive], alive)
+    np.testing.assert_array_equal(lockstep.position, [data.qpos for data in bare.data])
+    np.testing.assert_array_equal(lockstep.velocity, [data.qvel for data in bare.data])
+    assert len({tuple(position) for position in lockstep.position}) == episodes.lengths.size
+
+
+def test_evaluation_calls_the_batchs_policy_at_every_step_of_the_recorded_episodes(monkeypatch):
+    called = []
+    monkeypatch.setattr(throughput_evaluation, "acting_batch", lambda _: lambda *of: called.append(of[1]))
+    rates = evaluation_rates(Case("plas", "8", 2, 1), "walker2d", horizon=20)
+    next(rates)
+    called.clear()
+    ours, physics = next(rates)
+    assert called == list(range(20))
+    assert ours > 0
+    assert physics > 0
+
+
+def test_loading_reads_what_was_written():
+    rates = throughput_loading.loading_rates(3000)
+    (_, written), (seconds, size) = next(rates), next(rates)
+    rates.close()
+    assert seconds > 0
+    assert size == written > 3000 * 4 * (17 + 6 + 1 + 17)
+
+
+@pytest.mark.slow
+def test_every_measure_prints_its_rows():
+    flags = ("--algorithms=plas", "--widths=8", "--runs=2", "--seconds=0.05", "--rounds=2")
+    done = throughput("--json", "--measure=compile,evaluation,loading", *flags)
+    assert done.returncode == 0, done.stderr
+    rows = [json.loads(printed) for printed in done.stdout.splitlines()]
+    assert [row["measure"] for row in rows] == ["compile", *["evaluation"] * 3, "loading"]
+    assert all(row["updates_per_second"] is row["against_d3rlpy"] is None for row in rows)
+    start, *evaluations, loading = rows
+    assert 0 < start["second_compile_seconds"] < start["compile_seconds"] < start["start_seconds"]
+    assert [row["environment"] for row in evaluations] == ["hopper", "walker2d", "halfcheetah"]
+    for row in evaluations:
+        assert 0 < row["share_of_physics"] < 1.2
+        assert row["evaluation_steps_per_second"] > 0
+    assert loading["rows"] == 1_000_000
+    assert loading["file_megabytes_per_second"] == pytest.approx(loading["file_bytes"] / 1e6 / loading["load_seconds"])
+    table = throughput("--measure=compile,evaluation,loading", *flags)
+    assert table.returncode == 0, table.stderr
+    assert len([line for line in table.stdout.splitlines() if line.startswith("plas ")]) == 4
+    assert "1,000,000" in table.stdout
+
+
 @pytest.mark.parametrize(
     ("flag", "complaint"),
     [
@@ -232,12 +327,17 @@ def test_json_lines():
         ("--algorithms=plas,cvae", "--algorithms: 'cvae' is none of"),
         ("--algorithms=", "need a value each"),
         ("more", "unexpected 'more'"),
+        ("--measure=speed", "--measure: 'speed' is none of training, compile, evaluation, loading"),
+        ("--measure=", "--measure: '' is none of"),
+        ("--against=rlkit", "--against"),
+        ("--against=d3rlpy --algorithms=behaviour,bc", "ask for one of them"),
+        ("--against=d3rlpy --measure=loading", "--measure leaves out"),
     ],
 )
 def test_bad_input_is_one_line_before_any_measurement(flag, complaint, capsys):
     from plas_jax.commands.invocation import invoke
 
-    assert invoke(run, FLAGS, USAGE, [flag]) in (1, 2)
+    assert invoke(run, FLAGS, USAGE, flag.split()) in (1, 2)
     output, errors = capsys.readouterr()
     assert output == ""
     assert errors.count("\n") == 1
