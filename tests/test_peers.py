@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -222,17 +223,21 @@ def test_a_peer_that_dies_between_two_questions_is_told(tmp_path):
             peer.recv()
 
 
-def test_a_peer_ends_with_its_conversation(tmp_path):
-    fake_peer(
-        tmp_path,
-        f"import os, pathlib\npathlib.Path({str(tmp_path / 'pid')!r}).write_text(str(os.getpid()))\n" + ANSWERING,
-    )
+def test_a_peer_ends_with_its_conversation_even_at_work(tmp_path):
+    working = f"""
+import os, pathlib, time
+pathlib.Path({str(tmp_path / "pid")!r}).write_text(str(os.getpid()))
+print("{{}}", flush=True)
+time.sleep(60)
+"""
+    fake_peer(tmp_path, working)
     with training_peer(CASE, 1.0) as peer:
         peer.recv()
-        number = int((tmp_path / "pid").read_text())
-        os.kill(number, 0)
+        peer.send(None)
+        left = time.monotonic()
+    assert time.monotonic() - left < 30
     with pytest.raises(ProcessLookupError):
-        os.kill(number, 0)
+        os.kill(int((tmp_path / "pid").read_text()), 0)
 
 
 def test_what_has_a_counterpart():
