@@ -59,8 +59,8 @@ def on_runs(mesh: Mesh, tree: Any) -> Any:
 def datasets_on(mesh: Mesh, sizes: np.ndarray, datasets: np.ndarray) -> list[list[int]]:
     """The data sets that each device holds, by their places in the rows, where runs have these `datasets`, `[runs]`.
 
-    `sizes` has the rows of each data set. An accelerator holds those of its own runs. The cores of a processor share one
-    memory, in which one copy of all is enough for all.
+    `sizes` has the rows of each data set. An accelerator holds those of its own runs. The cores of a processor share
+    one memory, in which one copy of all is enough for all.
     """
     if is_cpu(mesh):
         return [list(range(len(sizes)))] * mesh.size
