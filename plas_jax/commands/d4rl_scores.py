@@ -57,12 +57,12 @@ def run(words: list[str]) -> int:
         raise ValueError(f"unexpected {' '.join(words)!r}: every argument is a flag, see --help")
     connect()
     use_every_core(os.cpu_count() or 1)
-    keep_programs()
     asked = _request()
     folder = OutputFolder(asked.output)
     # Refuses what is nowhere before the folder is made.
     sweep_data.expected_rows(asked.datasets, asked.preset.rows, asked.data_dir)
     earlier = folder.claim(asked)
+    keep_programs()
     with Watch(quiet=not is_first()) as watch:
         try:
             return _train_all(asked, folder, earlier, watch)

@@ -50,12 +50,12 @@ def run(words: list[str]) -> int:
     if words:
         raise ValueError(f"unexpected {' '.join(words)!r}: every argument is a flag, see --help")
     use_every_core(os.cpu_count() or 1)
-    keep_programs()
     started = time.monotonic()
     asked = _request()
     known = read_accepted(asked.accepted) if asked.accepted.exists() or not asked.reason else None
     if known is not None:
         (replaceable if asked.reason else comparable)(asked, known)
+    keep_programs()
     with Watch() as watch:
         try:
             measured = measure(asked, watch)

@@ -50,7 +50,6 @@ def run(words: list[str]) -> int:
         raise ValueError(f"unexpected {' '.join(words)!r}: every argument is a flag, see --help")
     connect()
     use_every_core(os.cpu_count() or 1)
-    keep_programs()
     asked = _request()
     folder = OutputFolder(asked.output)
     # Refuses what is nowhere before the folder is made.
@@ -61,6 +60,7 @@ def run(words: list[str]) -> int:
         if is_first():
             print(f"{folder.path} holds a finished sweep already\n\n{report(folder, earlier)}")
         return 0
+    keep_programs()
     with Watch(quiet=not is_first()) as watch:
         try:
             return _sweep(asked, folder, earlier, watch)
