@@ -27,8 +27,8 @@ PEER = "commands/d3rlpy_plas.py"  # runs where plas_jax and jax are not installe
 OWNERS = {
     "mujoco": ("environments/", "commands/"),  # commands report its version
     "gymnasium": ("environments/", "commands/"),
-    "h5py": ("datasets/d4rl_files.py",),
-    "minari": ("datasets/minari_files.py",),
+    "h5py": ("datasets/d4rl_files.py", "datasets/hdf5_files.py", "commands/hostile_hdf5.py"),
+    "minari": ("datasets/minari_files.py", "commands/fuzz_data.py"),
     "matplotlib": ("reports/figures.py", "reports/histograms.py", "reports/score_figures.py"),
     "requests": ("datasets/download.py",),
     "orbax": ("training/checkpoints.py",),

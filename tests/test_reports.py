@@ -62,7 +62,7 @@ def cells(table, dataset, section):
 
 counts = st.integers(0, 10**9)
 finite = st.floats(allow_nan=False, allow_infinity=False)
-names = st.text(st.characters(exclude_categories=("Cs", "Cc")), min_size=1).filter(str.strip)
+names = st.text(st.characters(exclude_categories=("Cs", "Cc", "Zl", "Zp")), min_size=1).filter(str.strip)
 limits = st.none() | finite
 knob_names = st.text("abcdefghij_", min_size=1)
 knobs = st.dictionaries(knob_names, finite, max_size=2).map(lambda of: " ".join(f"{k}={v}" for k, v in of.items()))
@@ -103,14 +103,14 @@ def test_file_is_sorted_has_named_columns_and_takes_numpy_numbers(tmp_path):
 @pytest.mark.parametrize(
     ("old", "new", "complaint"),
     [
-        ("score,", "points,", r"line 1, column score: the header has points"),
+        ("score,", "points,", r"line 1, column score: the header has 'points'"),
         (",diverged_at", "", r"line 1, column diverged_at: the header has nothing"),
         ("\n", "", r"line 1, column"),
         (",1000,1,", ",1e3,1,", r"line 3, column update: '1e3' is not a whole number"),
         (",1000,1,", ",-1,1,", r"line 3, column update: '-1' is not a whole number"),
         (",1.0,,d4rl", ",nan,,d4rl", r"line 2, column clip_weight: 'nan' is not empty or a finite number"),
         (",1.0,,d4rl", ",1.0,weight,d4rl", r"line 2, column knobs: 'weight' is not empty or knobs as name=value"),
-        ("medium-r1,plas,", "medium-r1,,", r"line 2, column algorithm: '' is not a name"),
+        ("medium-r1,plas,", "medium-r1,,", r"line 2, column algorithm: '' is not a name on one line"),
         (",4.0,\n", ",four,\n", r"line 2, column score: 'four' is not a number"),
         (",4.0,\n", "\n", r"line 2, column score: missing"),
         (",4.0,\n", ",4.0,,\n", r"line 2, column 15: more fields"),

@@ -8,6 +8,8 @@ from absl import flags
 
 from plas_jax.commands.interruption import Terminated, terminable
 
+LONGEST = 2000  # characters of a line; the names of all data sets are 1,500
+
 
 def invoke(
     run: Callable[[list[str]], int],
@@ -49,7 +51,14 @@ def _left_behind(flag_values: flags.FlagValues) -> str:
 
 def complain(error: object, status: int) -> int:
     """One line on stderr; returns the status."""
+    print(f"error: {one_line(error)}", file=sys.stderr)
+    return status
+
+
+def one_line(error: object) -> str:
+    """What an error says, without what would move a terminal's cursor, and cut where nobody reads on."""
     if isinstance(error, OSError) and error.filename is not None:
         error = f"{error.filename}: {error.strerror}"
-    print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
-    return status
+    line = " ".join(str(error).split()) or type(error).__name__
+    shown = "".join(char if char.isprintable() else ascii(char)[1:-1] for char in line[:LONGEST])
+    return shown if len(line) <= LONGEST else f"{shown}…"

@@ -8,7 +8,40 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from plas_jax.datasets.folders import PARTIAL, remove_partial, whole_file
+from plas_jax.datasets.json_files import ANY, NUMBER, OBJECT, read_object
 from plas_jax.training.hosts import agreed, is_first
+
+TIMES = {ANY: NUMBER}
+PROGRESS = {
+    "groups?": {ANY: {"complete": bool, "executables": {ANY: int}, "whole?": str, "cut?": [int]}},
+    "executables?": {ANY: int},
+    "wall_seconds?": TIMES,
+}
+METHOD = {
+    "complete": bool,
+    **dict.fromkeys(("updates?", "first_updates?"), int),
+    "git_commit?": str,
+    "grid": OBJECT,
+    "constants": OBJECT,
+    **PROGRESS,
+}
+# What is read of a manifest, by a sweep that goes on and by the reports.
+SHAPE = {
+    "complete?": bool,
+    "arguments?": OBJECT,
+    **dict.fromkeys(("preset?", "dynamics?", "device?", "matmul_precision?", "git_commit?"), str),
+    "seeds?": [int],
+    "selection_seeds?": [int],
+    **dict.fromkeys(("episodes?", "evaluations_in_mean?"), int),
+    "clip_weight?": NUMBER,
+    "latent_limit?": [NUMBER],
+    "versions?": {ANY: str},
+    "datasets?": {
+        ANY: {"version": str, "fingerprint": str, **dict.fromkeys(("score?", "mean_return?"), (*NUMBER, None))}
+    },
+    "methods?": {ANY: METHOD},
+    **PROGRESS,
+}
 
 
 class Request(Protocol):
@@ -78,19 +111,16 @@ class OutputFolder:
                 raise ValueError(
                     f"{self.path} cannot be resumed: its sweep has {name} {before.get(name)}, not {now[name]}"
                 )
-        if request.holds not in found:
+        if not {request.holds, "datasets"} <= set(found) or found.get("evaluations_in_mean", 1) < 1:
             raise ValueError(
                 f"{self.path} cannot be resumed: another command or an earlier version of plas_jax began its sweep"
             )
         return found
 
     def read_manifest(self) -> dict[str, Any]:
-        """The manifest as it stands. Raises `ValueError` when it is none."""
-        try:
-            found = json.loads(self.manifest.read_text(encoding="utf-8"))
-        except (ValueError, RecursionError) as error:
-            raise ValueError(f"{self.manifest} is not a manifest: {error}") from error
-        if not isinstance(found, dict) or not isinstance(found.get("arguments"), dict):
+        """The manifest as it stands. Raises `ValueError`, one line, when it is none that a sweep wrote."""
+        found = read_object(self.manifest, SHAPE)
+        if "arguments" not in found:
             raise ValueError(f"{self.manifest} is not a manifest: it has no arguments")
         return found
 

@@ -1,10 +1,13 @@
 """A method of one's own: a Python file with a `METHOD`."""
 
 import importlib.util
+import re
 import sys
 from pathlib import Path
 
 from plas_jax.algorithms.methods import Method
+
+NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_+.-]{0,99}")
 
 
 def own_method(path: Path) -> Method:
@@ -28,4 +31,9 @@ def own_method(path: Path) -> Method:
     method = getattr(module, "METHOD", None)
     if not isinstance(method, Method):
         raise ValueError(f"--algorithms: {path} has no METHOD that is a plas_jax.algorithms.methods.Method")
+    if not NAME.fullmatch(method.name):
+        raise ValueError(
+            f"--algorithms: {path} names its METHOD {method.name[:60]!r}, and a folder of checkpoints is named for it: "
+            "use letters, digits and _+-."
+        )
     return method

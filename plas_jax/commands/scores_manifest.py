@@ -8,7 +8,7 @@ from plas_jax.algorithms.published_methods import METHODS
 from plas_jax.commands.scores_request import Request
 from plas_jax.commands.sweep_data import Described
 from plas_jax.commands.sweep_groups import Group, longest_episode
-from plas_jax.commands.sweep_manifest import circumstances, progress
+from plas_jax.commands.sweep_manifest import circumstances, progress, same_groups
 
 
 def scores_manifest(asked: Request, described: Described) -> dict[str, Any]:
@@ -41,6 +41,7 @@ def added(
     for method in asked.methods:
         record = _record(groups_of[method.name], described)
         before = manifest["methods"].setdefault(method.name, record)
+        same_groups(before, groups_of[method.name], asked.output)
         for name in ("grid", "constants"):
             if before[name] != record[name]:
                 raise ValueError(

@@ -13,12 +13,14 @@ from typing import Any, NamedTuple
 from absl import flags
 
 from plas_jax.commands.invocation import invoke
-from plas_jax.datasets.catalogue import D4RL_MEAN_RETURN
+from plas_jax.datasets.catalogue import D4RL_MEAN_RETURN, ENVIRONMENTS
+from plas_jax.datasets.json_files import NUMBER, check
 from plas_jax.recipes.behaviour_policy import BehaviourPolicy, load_policies, save_policies, shipped
 from plas_jax.recipes.levels import EPISODES, FIRST_EPISODES, choose, ladder, level
 
 FLAGS = flags.FlagValues()
 flags.DEFINE_enum("level", "medium", ["medium", "expert"], "Which policy.", flag_values=FLAGS)
+RECORD = {"environment": str, "seed": int, "step": int, "learning_rate": NUMBER, "seams": [int]}  # of a snapshot
 EVERY = 5  # snapshots of a run's second half that may become its expert
 
 
@@ -60,7 +62,12 @@ def run(words: list[str]) -> int:
 
 
 def _read(folder: Path) -> Snapshots:
-    loaded = [load_policies(path) for path in sorted(folder.glob("actor_*.npz"))]
+    paths = sorted(folder.glob("actor_*.npz"))
+    loaded = [load_policies(path) for path in paths]
+    for path, (_, record) in zip(paths, loaded, strict=True):
+        check(record, RECORD, f"{path}: provenance")
+        if record["environment"] not in ENVIRONMENTS:
+            raise ValueError(f"{path}: provenance: no environment is called {record['environment'][:60]!r}")
     last, steps = loaded[-1][1], [record["step"] for _, record in loaded]
     run = (last["environment"], last["seed"], last["learning_rate"], last["seams"])
     return Snapshots(*run, steps, [policies[0] for policies, _ in loaded])

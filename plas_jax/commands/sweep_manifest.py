@@ -85,6 +85,13 @@ def same_data(manifest: dict[str, Any], described: Described) -> None:
             raise ValueError(f"{name} has changed since this sweep began: {before} then, {found['fingerprint']} now")
 
 
+def same_groups(record: dict[str, Any], of: Sequence[Group], where: object) -> None:
+    """Refuse to go on with a method of which a manifest has other groups: `ValueError`, one line."""
+    for group in of:
+        if group.name not in record.get("groups", {}):
+            raise ValueError(f"{where} cannot be resumed: its manifest has no group {group.name}")
+
+
 def device() -> str:
     """What JAX computes on, in words: kind and number of devices, and the processor where they are its cores."""
     devices, hosts = jax.devices(), jax.process_count()

@@ -15,7 +15,7 @@ from plas_jax.commands.output_folder import OutputFolder, asked_folder
 from plas_jax.commands.progress import Watch, clock
 from plas_jax.commands.sweep import run_groups
 from plas_jax.commands.sweep_groups import Group, groups, lines
-from plas_jax.commands.sweep_manifest import first_manifest, same_data
+from plas_jax.commands.sweep_manifest import first_manifest, same_data, same_groups
 from plas_jax.commands.sweep_request import Request, request
 from plas_jax.commands.sweep_waves import available, told, waves
 from plas_jax.datasets.folders import whole_file
@@ -94,7 +94,8 @@ def _sweep(asked: Request, folder: OutputFolder, earlier: dict[str, Any] | None,
     described = shelf.described([group.datasets for group in of])
     manifest = earlier or first_manifest(asked, of, described)
     same_data(manifest, described)
-    wall = manifest["wall_seconds"]
+    same_groups(manifest, of, folder.path)
+    wall = manifest.setdefault("wall_seconds", {})
     wall["data"] = round(wall.get("data", 0.0) + time.monotonic() - started, 2)
     folder.write_manifest(manifest)
     if preset.name == "smoke":

@@ -66,7 +66,9 @@ def waves(group: Group, rows: Rows, free: int | None, before: Mapping[str, Any] 
     cuts = sorted(product(_divisors(len(group.datasets)), _divisors(len(group.seeds))), key=lambda cut: cut[0] * cut[1])
     for of_group in (before or {}).get("groups", {}).values():
         if of_group.get("whole", "") == group.name:
-            cuts = [tuple(of_group["cut"])]
+            cuts = [cut for cut in cuts if list(cut) == of_group["cut"]]
+            if not cuts:
+                raise ValueError(f"the manifest has {group.name} cut into {of_group['cut']}, which is no way to cut it")
     for cut in cuts:
         parts = _cut(group, *cut)
         if free is None or max(sum(memory(part, rows(part.datasets))) for part in parts) <= free:

@@ -21,6 +21,7 @@ from absl import flags
 from plas_jax.commands.invocation import invoke
 from plas_jax.commands.progress import clock
 from plas_jax.datasets.folders import whole_file
+from plas_jax.datasets.json_files import check, parsed, text_of
 from plas_jax.environments.locomotion import LOCOMOTION
 from plas_jax.recipes.behaviour_policy import from_parameters, save_policies
 from plas_jax.recipes.behaviours import CHUNK, LEARNING_RATE, Checkpoint, first_checkpoint, train
@@ -72,7 +73,8 @@ def run(words: list[str]) -> int:
 def _start(folder: Path, checkpoints: Checkpoints) -> tuple[Checkpoint | None, list[int]]:
     """Where the run begins, None for its first step, and every step at which it was taken up again."""
     kept = folder / "seams.json"
-    seams = json.loads(kept.read_text()) if kept.exists() else []
+    seams = parsed(text_of(kept), str(kept)) if kept.exists() else []
+    check(seams, [int], str(kept))
     like = jax.eval_shape(lambda: first_checkpoint(FLAGS.environment, FLAGS.seed, FLAGS.steps)[1:])
     like = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct((1, *leaf.shape), leaf.dtype), like)
     found = checkpoints.newest(like, runs=1)

@@ -144,4 +144,5 @@ def normalised_score(environment: Environment, episode_return: np.ndarray | floa
     values = np.asarray(episode_return, np.float64)
     if environment.minimum is None or environment.maximum is None:
         return np.full_like(values, np.nan)
-    return 100.0 * (values - environment.minimum) / (environment.maximum - environment.minimum)
+    with np.errstate(over="ignore"):  # a file's numbers may be anything
+        return 100.0 * (values - environment.minimum) / (environment.maximum - environment.minimum)

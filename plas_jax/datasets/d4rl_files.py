@@ -7,6 +7,7 @@ import h5py
 import numpy as np
 
 from plas_jax.datasets.catalogue import Environment
+from plas_jax.datasets.hdf5_files import opened
 from plas_jax.datasets.recordings import BadDatasetError, Recording, recording
 
 
@@ -16,13 +17,8 @@ def read(path: Path, environment: Environment) -> Recording:
     Raises `BadDatasetError` as `recording` does, for a damaged file and for one of fewer than two rows; `OSError` for
     a file that cannot be opened at all.
     """
-    try:
-        with h5py.File(path, "r") as file:
-            found = recording(str(path), file, environment)
-    except (FileNotFoundError, PermissionError, IsADirectoryError):
-        raise
-    except (OSError, RuntimeError) as error:  # h5py raises either for a file that was cut off
-        raise BadDatasetError(f"{path}: not a whole HDF5 file: {str(error).splitlines()[0]}") from error
+    with opened(path) as columns:
+        found = recording(str(path), columns, environment)
     if len(found.rewards) < 2:
         raise BadDatasetError(f"{path}: observations: a transition needs two rows, and there is {len(found.rewards)}")
     return found
@@ -44,13 +40,11 @@ def write(path: Path, columns: Mapping[str, np.ndarray], attributes: Mapping[str
 
 def count_rows(path: Path) -> int:
     """How many rows a file has, without reading them. Raises as `read` does."""
-    try:
-        with h5py.File(path, "r") as file:
-            return len(file["observations"])
-    except (FileNotFoundError, PermissionError, IsADirectoryError):
-        raise
-    except (KeyError, OSError, RuntimeError, TypeError) as error:
-        raise BadDatasetError(f"{path}: its rows cannot be counted: {str(error).splitlines()[0]}") from error
+    with opened(path) as columns:
+        shape = columns["observations"].shape if "observations" in columns else ()
+    if not shape:
+        raise BadDatasetError(f"{path}: its rows cannot be counted: it has no array observations [rows, …]")
+    return shape[0]
 
 
 def read_extras(path: Path, keys: Sequence[str]) -> dict[str, np.ndarray]:
@@ -58,14 +52,9 @@ def read_extras(path: Path, keys: Sequence[str]) -> dict[str, np.ndarray]:
 
     Raises `BadDatasetError` for one that is not an array of numbers and for a damaged file, `OSError` as `read` does.
     """
-    try:
-        with h5py.File(path, "r") as file:
-            found = {key: file[key] for key in keys if key in file}
-            for key, stored in found.items():
-                if not isinstance(stored, h5py.Dataset) or stored.dtype.kind not in "fiub":
-                    raise BadDatasetError(f"{path}: {key}: not an array of numbers")
-            return {key: np.asarray(stored[()]) for key, stored in found.items()}
-    except (FileNotFoundError, PermissionError, IsADirectoryError):
-        raise
-    except (OSError, RuntimeError) as error:
-        raise BadDatasetError(f"{path}: not a whole HDF5 file: {str(error).splitlines()[0]}") from error
+    with opened(path) as columns:
+        found = {key: columns[key] for key in keys if key in columns}
+        for key, column in found.items():
+            if column.dtype.kind not in "fiub":
+                raise BadDatasetError(f"{path}: {key}: not an array of numbers")
+        return {key: column[()] for key, column in found.items()}

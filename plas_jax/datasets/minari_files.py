@@ -11,32 +11,54 @@ from typing import Any
 import numpy as np
 
 from plas_jax.datasets.catalogue import Environment
-from plas_jax.datasets.recordings import BadDatasetError, Recording, recording
+from plas_jax.datasets.hdf5_files import EXPANSION, check_all
+from plas_jax.datasets.json_files import NUMBER, check, parsed, read_object
+from plas_jax.datasets.recordings import BadDatasetError, Recording, memory_of_the_machine, recording
 
 METADATA = "metadata.json"
 FOLDER = "$MINARI_DATASETS_PATH or else ~/.minari/datasets"
+SHAPE = {  # of its metadata
+    **dict.fromkeys(("total_steps", "total_episodes"), int),
+    **dict.fromkeys(("env_spec?", "eval_env_spec?"), (str, None)),
+    **dict.fromkeys(("observation_space?", "action_space?"), str),
+    **dict.fromkeys(("ref_min_score?", "ref_max_score?"), (*NUMBER, None)),
+}
+CALLED = {"entry_point": str, "kwargs?": (dict, None)}
+SPECIFICATION = {
+    "id": str,
+    **CALLED,
+    "max_episode_steps?": (int, None),
+    "additional_wrappers": [{"name": str, **CALLED}],
+}
+FLAGS_AND_REWARD = 6  # bytes of a row in memory beside its observation and action
 REMOVED_FROM_SPECIFICATIONS = ("autoreset", "apply_api_compatibility")  # by Gymnasium 1.0
 
 
-def specification(identifier: str) -> str:
-    """Gymnasium's `EnvSpec`, as JSON, of the environment to evaluate in: the one that Minari calls `eval_env`.
+def specifications(identifier: str) -> list[str]:
+    """Gymnasium's `EnvSpec`s that the data set names, as JSON: first of the environment to evaluate in.
 
-    That is the environment of the recording unless the data set names another. Raises as `read`, and `ValueError`
-    when the data set names none at all.
+    That is Minari's `eval_env`, or else the environment of the recording, which comes last. None of Minari's code has
+    seen them: a specification names a function to call. Raises as `read`.
     """
-    metadata = _found(identifier).storage.metadata
-    text = metadata.get("eval_env_spec") or metadata.get("env_spec")
-    if text is None:
-        raise ValueError(
-            f"minari:{identifier} does not say which environment it is of: write its rows to a file in D4RL's layout, "
-            "and name the environment as in PATH.hdf5@GYMNASIUM_ID"
-        )
-    return json.dumps({key: value for key, value in json.loads(text).items() if key not in REMOVED_FROM_SPECIFICATIONS})
+    metadata = _metadata(identifier)
+    texts = [metadata.get(name) for name in ("eval_env_spec", "env_spec")]
+    return [_without_removed(text, f"minari:{identifier}") for text in texts if text]
+
+
+def _without_removed(text: str, where: str) -> str:
+    found = parsed(text, f"{where}: its environment", finite=False)
+    check(found, SPECIFICATION, f"{where}: its environment")
+    return json.dumps({key: value for key, value in found.items() if key not in REMOVED_FROM_SPECIFICATIONS})
+
+
+def has_spaces(identifier: str) -> bool:
+    """Whether it says what its observations and actions are; else Minari asks the environment. Raises as `read`."""
+    return {"observation_space", "action_space"} <= set(_metadata(identifier))
 
 
 def references(identifier: str) -> tuple[float, float] | None:
     """The returns that Minari scores 0 and 1 (here 0 and 100), None where it has not both. Raises as `read`."""
-    metadata = _found(identifier).storage.metadata
+    metadata = _metadata(identifier)
     low, high = metadata.get("ref_min_score"), metadata.get("ref_max_score")
     return None if low is None or high is None else (float(low), float(high))
 
@@ -63,7 +85,13 @@ def read(identifier: str, environment: Environment) -> Recording:
     `BadDatasetError` for steps that cannot be trained on.
     """
     name, found = f"minari:{identifier}", _found(identifier)
+    for path in data_files(identifier):
+        if path.suffix in (".hdf5", ".h5"):
+            check_all(path, f"{name}: {path.name}")
     rows, end = int(found.total_steps), 0
+    size = rows * (4 * environment.observation_size + 4 * environment.action_size + FLAGS_AND_REWARD)
+    if size > memory_of_the_machine() // 2:
+        raise BadDatasetError(f"{name}: {rows:,} steps take {size / 1e9:,.0f} GB, too many for this machine")
     columns = (
         np.empty((rows, environment.observation_size), np.float32),
         np.empty((rows, environment.action_size), np.float32),
@@ -85,9 +113,11 @@ def read(identifier: str, environment: Environment) -> Recording:
 
 def _recorded(source: str, episode: Any, environment: Environment) -> Recording:
     """One episode's rows."""
+    for name in ("observations", "rewards"):
+        of = getattr(episode, name)
+        if not isinstance(of, np.ndarray) or not of.ndim:
+            raise BadDatasetError(f"{source}: {name}: not an array of numbers but {type(of).__name__}")
     seen, steps = episode.observations, len(episode.rewards)
-    if not isinstance(seen, np.ndarray):
-        raise BadDatasetError(f"{source}: observations: not an array of numbers but {type(seen).__name__}")
     if len(seen) != steps + 1:
         raise BadDatasetError(f"{source}: observations: there are {len(seen)} of {steps} steps, not one more")
     columns = {
@@ -107,29 +137,45 @@ def _episodes(name: str, found: Any) -> Iterator[Any]:
     """One at a time, so that memory never holds a second copy of them all."""
     try:
         yield from found.iterate_episodes()
-    except (AssertionError, KeyError, OSError, RuntimeError) as error:  # what h5py and minari raise for a damaged file
+    except Exception as error:  # h5py and minari raise most kinds for damage
         raise BadDatasetError(f"{name}: its episodes cannot be read: {_line(error)}") from error
+
+
+def _metadata(identifier: str) -> dict[str, Any]:
+    """What its metadata say, before any of minari's code acts on them."""
+    try:
+        import minari  # noqa: F401, PLC0415 (an optional extra)
+        from minari.storage.datasets_root_dir import get_dataset_path  # noqa: PLC0415
+    except ImportError:
+        raise ValueError(f"minari:{identifier} needs the minari package: pip install 'plas_jax[minari]'") from None
+    folder = Path(get_dataset_path(identifier)) / "data"
+    if not folder.exists():
+        raise FileNotFoundError(
+            f"minari:{identifier} is not on this machine, where {FOLDER} is looked in: minari download {identifier}"
+        )
+    try:
+        found = read_object(folder / METADATA, SHAPE)
+        held = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    except (OSError, ValueError) as error:
+        raise BadDatasetError(f"minari:{identifier} cannot be opened: {_line(error)}") from error
+    for name, most in (("total_episodes", held), ("total_steps", EXPANSION * held)):
+        if not 0 <= found[name] <= most:
+            raise BadDatasetError(f"minari:{identifier} cannot be opened: {found[name]:,} {name} in {held:,} bytes")
+    return found
 
 
 def _found(identifier: str) -> Any:
     """The `MinariDataset` of this id."""
-    try:
-        import minari  # noqa: PLC0415 (an optional extra)
-    except ImportError:
-        raise ValueError(f"minari:{identifier} needs the minari package: pip install 'plas_jax[minari]'") from None
+    _metadata(identifier)
+    import minari  # noqa: PLC0415 (an optional extra)
+
     try:
         return minari.load_dataset(identifier)
-    except FileNotFoundError as error:
-        if "not found locally" not in str(error):
-            raise BadDatasetError(f"minari:{identifier} cannot be opened: {_line(error)}") from error
-        raise FileNotFoundError(
-            f"minari:{identifier} is not on this machine, where {FOLDER} is looked in: minari download {identifier}"
-        ) from None
     except ImportError as error:  # a storage format with a package of its own
         raise ValueError(f"minari:{identifier} cannot be opened: {_line(error)}") from error
-    except (AssertionError, KeyError, OSError, ValueError) as error:
+    except Exception as error:  # minari raises most kinds for damage
         raise BadDatasetError(f"minari:{identifier} cannot be opened: {_line(error)}") from error
 
 
 def _line(error: Exception) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
+    return " ".join(str(error).split())[:300] or type(error).__name__

@@ -1,5 +1,6 @@
 """Rows of episodes as they were recorded, and what is refused before anything is trained on them."""
 
+import os
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -10,6 +11,11 @@ from plas_jax.datasets.catalogue import Environment
 
 class BadDatasetError(ValueError):
     """Data that cannot be trained on; one line that names the file, the key and the first bad row."""
+
+
+def memory_of_the_machine() -> int:
+    """Its physical memory in bytes."""
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
 class Recording(NamedTuple):
@@ -54,7 +60,7 @@ def _in_unit_box(source: str, actions: np.ndarray, environment: Environment) -> 
 def _array(source: str, columns: Mapping[str, Any], key: str, tail: tuple[int, ...], rows: int | None) -> np.ndarray:
     """The numbers under `key` as they are stored, with the shape `[rows, *tail]`."""
     if key not in columns:
-        there = ", ".join(sorted(columns)) or "none"
+        there = ", ".join(columns) or "none"
         raise BadDatasetError(f"{source}: {key}: this key is missing (the file has {there})")
     stored = columns[key]
     dtype = getattr(stored, "dtype", None)  # a group of an HDF5 file has none

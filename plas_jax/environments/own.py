@@ -11,6 +11,14 @@ from gymnasium.spaces import Box, Space
 
 from plas_jax.datasets.catalogue import Environment
 
+# Of Gymnasium's wrappers those that only change numbers.
+WRAPPERS = tuple(
+    f"gymnasium.wrappers.{module}"
+    for module in (
+        "common", "transform_action", "transform_observation", "transform_reward", "stateful_action",
+        "stateful_observation", "stateful_reward",
+    )
+)  # fmt: skip
 REFERENCES = ("ref_min_score", "ref_max_score")  # D4RL's registrations pass them to the environment
 
 
@@ -53,6 +61,28 @@ def environment(of: str | EnvSpec) -> Environment:
     return scored(facts, *(registered.kwargs.get(key) for key in REFERENCES))
 
 
+def trusted(text: str, name: str) -> EnvSpec:
+    """The specification in a data file, unless it names code that nobody on this machine has asked for.
+
+    It may call what is registered with Gymnasium, and wrappers of Gymnasium's that neither draw nor write. Raises
+    `ValueError`, one line, for any other.
+    """
+    try:
+        specification = EnvSpec.from_json(text)
+        called = str(specification.entry_point)
+        wrappers = [str(each.entry_point) for each in specification.additional_wrappers]
+    except Exception as error:  # Gymnasium raises most kinds for a text that is none
+        raise ValueError(f"{name}: its environment cannot be read ({_line(error)})") from error
+    strange = [] if called in map(_entry_point, gymnasium.registry.values()) else [called]
+    strange += [each for each in wrappers if each.partition(":")[0] not in WRAPPERS]
+    if strange:
+        raise ValueError(
+            f"{name}: it wants to call {strange[0][:100]!r}, which is not registered with Gymnasium, and a data file "
+            f"must not choose what is run: name the environment yourself, as in {name}@my_module:MyEnv-v0"
+        )
+    return specification
+
+
 def scored(unscored: Environment, low: float | None, high: float | None) -> Environment:
     """The environment with the returns worth 0 and 100, or without a score when both are None.
 
@@ -86,10 +116,9 @@ def _registered(identifier: str) -> EnvSpec:
 
 def _json(registered: EnvSpec) -> str:
     """The specification as JSON; a class or function of a module is written as its name."""
-    entry = registered.entry_point
-    where, what = getattr(entry, "__module__", ""), getattr(entry, "__qualname__", "")
-    if callable(entry) and getattr(sys.modules.get(where), what, None) is entry:
-        registered = dataclasses.replace(registered, entry_point=f"{where}:{what}")
+    named = _entry_point(registered)
+    if named:
+        registered = dataclasses.replace(registered, entry_point=named)
     try:
         return dataclasses.replace(registered, vector_entry_point=None).to_json()
     except (TypeError, ValueError) as error:
@@ -97,6 +126,15 @@ def _json(registered: EnvSpec) -> str:
             f"{registered.id}: its registration cannot be written down ({_line(error)}): register it with "
             "entry_point='module:Class' and plain numbers and words as kwargs"
         ) from error
+
+
+def _entry_point(registered: EnvSpec) -> str:
+    """What makes the environment, as `module:name`; nothing where it has no such name."""
+    entry = registered.entry_point
+    where, what = getattr(entry, "__module__", ""), getattr(entry, "__qualname__", "")
+    if callable(entry):
+        return f"{where}:{what}" if getattr(sys.modules.get(where), what, None) is entry else ""
+    return entry or ""
 
 
 def _make(specification: EnvSpec) -> gymnasium.Env:

@@ -1,6 +1,7 @@
 """Data sets by name, one's own and Minari's among them, each with its environment."""
 
 import re
+import unicodedata
 from pathlib import Path
 
 from gymnasium.envs.registration import EnvSpec
@@ -10,13 +11,14 @@ from plas_jax.datasets.catalogue import ENVIRONMENTS, Dataset, parse
 from plas_jax.environments import own
 
 MINARI = "minari:"
+UNREADABLE = ("Cc", "Cs", "Zl", "Zp")  # Unicode's categories of what ends a line or is half a character
 MINARI_ID = re.compile(r"[\w-][\w/-]*-v\d+")  # so that no folder's path passes for an id
 SYNTAX = "a file of one's own is named PATH.hdf5@ENVIRONMENT, where ENVIRONMENT is an id of Gymnasium's, with its "
 SYNTAX += f"module (my_module:MyEnv-v0) where that registers it, or one of {', '.join(ENVIRONMENTS)}"
 
 
 def find(name: str) -> Dataset:
-    """The data set of this name: the catalogue's, `PATH.hdf5@ENVIRONMENT` or `minari:ID`.
+    """The data set of this name: the catalogue's, `PATH.hdf5@ENVIRONMENT`, `minari:ID` or `minari:ID@ENVIRONMENT`.
 
     An own file's name, as results bear it, is `<file's stem>@<id>`: neither folders nor module.
 
@@ -25,6 +27,8 @@ def find(name: str) -> Dataset:
     """
     if "," in name:
         raise ValueError(f"{name!r}: a name has no comma, which would separate two data sets")
+    if any(unicodedata.category(char) in UNREADABLE for char in name):
+        raise ValueError(f"{name!r}: a name stands in tables, on one line: rename the file")
     if name.startswith(MINARI):
         return _minari(name)
     # A path may hold an @, an id may not.
@@ -39,7 +43,10 @@ def find(name: str) -> Dataset:
 def _own(name: str, folder_and_file: str, identifier: str) -> Dataset:
     if not folder_and_file or not identifier:
         raise ValueError(f"{name!r} lacks a path or an environment: {SYNTAX}")
-    path = Path(folder_and_file).expanduser()
+    try:
+        path = Path(folder_and_file).expanduser()
+    except RuntimeError as error:  # a user that is none
+        raise ValueError(f"{name!r}: {error}") from error
     if not path.is_file():
         raise FileNotFoundError(f"{name!r}: there is no file {path}; {SYNTAX}")
     environment = ENVIRONMENTS.get(identifier) or own.environment(identifier)
@@ -47,12 +54,24 @@ def _own(name: str, folder_and_file: str, identifier: str) -> Dataset:
 
 
 def _minari(name: str) -> Dataset:
-    identifier = name.removeprefix(MINARI)
+    identifier, at, chosen = name.removeprefix(MINARI).partition("@")
     if not MINARI_ID.fullmatch(identifier):
         raise ValueError(f"{name!r} is no name of a Minari data set, which looks like minari:mujoco/hopper/medium-v0")
-    text, scores = minari_files.specification(identifier), minari_files.references(identifier) or (None, None)
+    scores = minari_files.references(identifier) or (None, None)
+    if at and not minari_files.has_spaces(identifier):
+        raise ValueError(f"{name} does not say what its observations and actions are: it cannot be read")
+    asked = chosen if at else _recorded(identifier, name)
+    minari_files.count_rows(identifier)  # whether Minari can open it: a specification is called from here on
     try:
-        environment = own.scored(own.environment(EnvSpec.from_json(text)), *scores)
+        environment = own.scored(own.environment(asked), *scores)
     except ValueError as error:
         raise ValueError(f"{name}: {error}") from error
-    return Dataset(name, environment, version="minari", source=identifier)
+    return Dataset(f"{MINARI}{identifier}", environment, version="minari", source=identifier)
+
+
+def _recorded(identifier: str, name: str) -> EnvSpec:
+    """The environment that a Minari data set is to be evaluated in, where it may be called at all."""
+    specifications = [own.trusted(text, name) for text in minari_files.specifications(identifier)]
+    if not specifications:
+        raise ValueError(f"{name} does not say which environment it is of: name it, as in {name}@GYMNASIUM_ID")
+    return specifications[0]

@@ -2,16 +2,24 @@
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from plas_jax.datasets.folders import whole_file
+from plas_jax.datasets.json_files import ANY, NUMBER, OBJECT, check, read_object, shown
 from plas_jax.evaluation.movement import Place, Values
 
 FORMAT = 1
+SHAPE = {
+    "seeds": [int],
+    "values": {ANY: {ANY: {ANY: [(*NUMBER, None)]}}},
+    "suite": OBJECT,
+    "contents?": {ANY: str},
+    "history?": [OBJECT],
+}
 
 
 class Accepted(NamedTuple):
@@ -56,27 +64,25 @@ def _text(head: Mapping[str, Any], tree: Mapping[str, Any]) -> str:
 def read_accepted(path: Path) -> Accepted:
     """The file of `write_accepted`. Raises `ValueError` or `OSError`, one line that says what is wrong with it."""
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = read_object(path, {"format": int})
     except FileNotFoundError as error:
         raise FileNotFoundError(f"{path} does not exist: write it with --accept --reason=…") from error
-    except ValueError as error:
-        raise ValueError(f"{path} is not JSON: {error}") from error
-    if not isinstance(found, dict) or found.get("format") != FORMAT:
+    if found["format"] != FORMAT:
         raise ValueError(f"{path} is no file of accepted results of format {FORMAT}")
-    try:
-        seeds = tuple(int(seed) for seed in found.pop("seeds"))
-        values = dict(_values(found.pop("values"), len(seeds)))
-        suite = dict(found.pop("suite"))
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise ValueError(f"{path} is damaged: {error or type(error).__name__}") from error
+    check(found, SHAPE, f"{path} is damaged")
+    seeds, suite = tuple(found.pop("seeds")), found.pop("suite")
+    if not seeds or len(set(seeds)) < len(seeds) or min(seeds) < 0:
+        raise ValueError(f"{path} is damaged: its seeds are not different whole numbers of at least 0")
+    values = dict(_values(found.pop("values"), len(seeds), path))
     return Accepted(seeds, values, suite, {name: of for name, of in found.items() if name != "format"})
 
 
-def _values(tree: Any, seeds: int) -> Any:
+def _values(tree: Any, seeds: int, path: Path) -> Iterator[tuple[Place, np.ndarray]]:
     for dataset, methods in tree.items():
         for algorithm, measures in methods.items():
             for measure, values in measures.items():
                 if len(values) != seeds:
-                    raise ValueError(f"{dataset}, {algorithm}, {measure} has {len(values)} values for {seeds} seeds")
+                    place = shown(", ".join((dataset, algorithm, measure)))
+                    raise ValueError(f"{path} is damaged: {place} has {len(values)} values for {seeds} seeds")
                 column = np.array([math.nan if value is None else float(value) for value in values])
                 yield Place(dataset, algorithm, measure), column

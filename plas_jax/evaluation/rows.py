@@ -3,13 +3,20 @@
 import csv
 import io
 import math
+import re
+import unicodedata
 from collections.abc import Callable, Iterable, Iterator
 from itertools import zip_longest
 from operator import index
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TextIO
 
 from plas_jax.datasets.folders import whole_file
+from plas_jax.datasets.json_files import shown
+
+LONGEST = 10_000  # characters of a line; a sweep's are a hundred
+UNREADABLE = ("Cc", "Cs", "Zl", "Zp")  # Unicode's categories of what ends a line, moves a cursor or is half a character
+NUMERAL = re.compile(r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)(e[-+]?[0-9]+)?|[-+]?inf|nan", re.ASCII | re.IGNORECASE)
 
 
 class Row(NamedTuple):
@@ -40,9 +47,11 @@ def write_rows(path: Path | str, rows: Iterable[Row]) -> None:
 
 def read_rows(path: Path | str) -> list[Row]:
     """The rows of a CSV that `write_rows` wrote; a ValueError names file, line and column of what is wrong."""
+    if Path(path).is_fifo():  # it would be waited for
+        raise ValueError(f"{path}: not a file")
     try:
         with Path(path).open(encoding="utf-8", newline="") as file:
-            return list(_parsed(csv.reader(file, strict=True)))
+            return list(_parsed(csv.reader(_lines(file), strict=True)))
     except OSError as error:
         raise ValueError(f"{path}: {error.strerror}") from error
     except UnicodeDecodeError as error:
@@ -74,12 +83,23 @@ def _csv(lines: list[tuple[str, ...]]) -> str:
     return text.getvalue()
 
 
+def _lines(file: TextIO) -> Iterator[str]:
+    """The lines of a file, none of which may fill the memory."""
+    number = 1
+    while line := file.readline(LONGEST + 1):
+        if len(line) > LONGEST:
+            raise ValueError(f"line {number}: more than {LONGEST:,} characters")
+        yield line
+        number += 1
+
+
 def _parsed(reader: Any) -> Iterator[Row]:
     try:
         header: list[str] = next(reader, [])
-        for found, expected in zip_longest(header, Row._fields, fillvalue="nothing"):
+        for found, expected in zip_longest(header, Row._fields):
             if found != expected:
-                raise ValueError(f"line 1, column {expected}: the header has {found} there")
+                there = "nothing" if found is None else shown(found)
+                raise ValueError(f"line 1, column {expected or len(Row._fields) + 1}: the header has {there} there")
         for fields in reader:
             yield _row(fields, f"line {reader.line_num}")
     except csv.Error as error:
@@ -92,7 +112,7 @@ def _row(fields: list[str], line: str) -> Row:
         try:
             values.append(kind.read(field))
         except ValueError as error:
-            raise ValueError(f"{line}, column {name}: {field!r} is not {kind.meaning}") from error
+            raise ValueError(f"{line}, column {name}: {shown(field)} is not {kind.meaning}") from error
     if len(fields) < len(_COLUMNS):
         raise ValueError(f"{line}, column {Row._fields[len(fields)]}: missing, the line ends before it")
     if len(fields) > len(_COLUMNS):
@@ -101,13 +121,13 @@ def _row(fields: list[str], line: str) -> Row:
 
 
 def _read_name(field: str) -> str:
-    if not field.strip():
+    if not field.strip() or any(unicodedata.category(char) in UNREADABLE for char in field):
         raise ValueError
     return field
 
 
 def _read_count(field: str) -> int:
-    if not (field.isascii() and field.isdigit()):
+    if not (field.isascii() and field.isdigit() and len(field) < 20 and int(field) < 2**63):
         raise ValueError
     return int(field)
 
@@ -115,16 +135,22 @@ def _read_count(field: str) -> int:
 def _read_setting(field: str) -> str:
     for word in field.split(" ") if field else []:
         name, _, value = word.partition("=")
-        if not name.isidentifier() or not math.isfinite(float(value)):
+        if not name.isidentifier() or not math.isfinite(_read_number(value)):
             raise ValueError
     return field
 
 
 def _read_finite(field: str) -> float:
-    value = float(field)
+    value = _read_number(field)
     if not math.isfinite(value):
         raise ValueError
     return value
+
+
+def _read_number(field: str) -> float:
+    if not NUMERAL.fullmatch(field):  # float() takes digits of every script, and 1_000
+        raise ValueError
+    return float(field)
 
 
 def _write_count(value: int) -> str:
@@ -135,17 +161,17 @@ def _write_float(value: float) -> str:
     return repr(float(value))  # NumPy's own repr is `np.float64(…)`
 
 
-_NAME = _Kind("a name", str, _read_name)
-_COUNT = _Kind("a whole number of at least 0", _write_count, _read_count)
+_NAME = _Kind("a name on one line", str, _read_name)
+_COUNT = _Kind("a whole number from 0 to 2^63 − 1", _write_count, _read_count)
 _LIMIT_OR_NONE = _Kind(
     "empty or a finite number",
     lambda value: "" if value is None else _write_float(value),
     lambda field: _read_finite(field) if field else None,
 )
 _SETTING = _Kind("empty or knobs as name=value with blanks between them", str, _read_setting)
-_NUMBER = _Kind("a number", _write_float, float)  # a diverged run may return NaN
+_NUMBER = _Kind("a number", _write_float, _read_number)  # a diverged run may return NaN
 _UPDATE_OR_NONE = _Kind(
-    "empty or a whole number of at least 0",
+    "empty or a whole number from 0 to 2^63 − 1",
     lambda value: "" if value is None else _write_count(value),
     lambda field: _read_count(field) if field else None,
 )

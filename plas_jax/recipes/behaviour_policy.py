@@ -1,14 +1,17 @@
 """The policies behind the recipes: small squashed Gaussians, shipped as float16 weights with provenance."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.resources import files
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from plas_jax.datasets.folders import whole_file
+from plas_jax.datasets.json_files import check, parsed
+from plas_jax.datasets.npz_files import read_arrays
 from plas_jax.models.gaussian_policy import LOG_STD_RANGE
 
 WEIGHTS = Path(str(files("plas_jax.recipes") / "weights"))
@@ -64,20 +67,45 @@ def save_policies(path: Path, policies: Sequence[BehaviourPolicy], provenance: d
 
 
 def load_policies(path: Path) -> tuple[list[BehaviourPolicy], dict[str, Any]]:
-    """The ladder of policies in a file of `save_policies`, and its provenance."""
-    with np.load(path, allow_pickle=False) as file:
-        provenance = json.loads(file["provenance"].tobytes())
+    """The ladder of policies in a file of `save_policies`, and its provenance.
 
-        def layer(name: str) -> tuple[np.ndarray, np.ndarray]:
-            return file[f"{name}/kernel"].astype(np.float64), file[f"{name}/bias"].astype(np.float64)
-
-        policies: list[BehaviourPolicy] = []
-        while f"{len(policies)}/mean/kernel" in file:
-            rung = len(policies)
-            depth = sum(name.startswith(f"{rung}/layer") and name.endswith("kernel") for name in file)
-            hidden = tuple(layer(f"{rung}/layer{i}") for i in range(depth))
-            policies.append(BehaviourPolicy(hidden, layer(f"{rung}/mean"), layer(f"{rung}/log_std")))
+    Raises `OSError` for a file that cannot be opened, `ValueError`, one line, for one that holds no such policies.
+    """
+    arrays = read_arrays(path)
+    if "provenance" not in arrays:
+        raise ValueError(f"{path}: no policies: it has no array 'provenance'")
+    provenance = parsed(arrays["provenance"].tobytes(), f"{path}: provenance")
+    check(provenance, {}, f"{path}: provenance")
+    policies: list[BehaviourPolicy] = []
+    while f"{len(policies)}/mean/kernel" in arrays:
+        rung = len(policies)
+        depth = sum(name.startswith(f"{rung}/layer") and name.endswith("kernel") for name in arrays)
+        hidden = tuple(_layer(arrays, f"{rung}/layer{i}", path) for i in range(depth))
+        policies.append(
+            BehaviourPolicy(hidden, _layer(arrays, f"{rung}/mean", path), _layer(arrays, f"{rung}/log_std", path))
+        )
+        _check_widths(policies[-1], f"{path}: policy {rung}")
+    if not policies:
+        raise ValueError(f"{path}: holds no policies")
     return policies, provenance
+
+
+def _layer(arrays: Mapping[str, np.ndarray], name: str, path: Path) -> tuple[np.ndarray, np.ndarray]:
+    found = [arrays.get(f"{name}/{part}") for part in ("kernel", "bias")]
+    if any(each is None or not np.isfinite(each).all() for each in found):
+        raise ValueError(f"{path}: {name[:100]!r} has no kernel and bias of finite numbers")
+    kernel, bias = (np.asarray(each, np.float64) for each in found)
+    if kernel.ndim != 2 or bias.shape != kernel.shape[1:]:
+        raise ValueError(f"{path}: {name[:100]!r} has a kernel {list(kernel.shape)} with a bias {list(bias.shape)}")
+    return kernel, bias
+
+
+def _check_widths(policy: BehaviourPolicy, where: str) -> None:
+    """Refuse layers of which one does not take what the one before gives."""
+    layers = [*policy.layers, policy.mean]
+    fits = all(before[0].shape[1] == after[0].shape[0] for before, after in pairwise(layers))
+    if not fits or policy.mean[0].shape != policy.log_std[0].shape:
+        raise ValueError(f"{where}: its layers do not fit each other")
 
 
 def shipped(environment: str, level: str = "medium", folder: Path = WEIGHTS) -> Path:

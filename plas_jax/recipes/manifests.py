@@ -1,8 +1,16 @@
 """The manifest beside each recipe's file: what it was made of and what it holds, in JSON."""
 
-import json
 from pathlib import Path
 from typing import Any
+
+from plas_jax.datasets.json_files import NUMBER, read_object
+
+# What is read of it, wherever.
+SHAPE = {
+    **dict.fromkeys(("rows", "rows_made", "seed", "bytes", "episodes", "terminals", "timeouts"), int),
+    **dict.fromkeys(("fingerprint", "sha256"), str),
+    "return_mean": (*NUMBER, None),
+}
 
 
 def beside(path: Path) -> Path:
@@ -11,11 +19,11 @@ def beside(path: Path) -> Path:
 
 
 def read(path: Path) -> dict[str, Any] | None:
-    """The manifest of a recipe's file, or None if either is missing, it is no JSON, or the file's size is another."""
+    """The manifest of a recipe's file, or None if either is missing, it is none, or the file's size is another."""
     try:
-        manifest = json.loads(beside(path).read_text(encoding="utf-8"))
+        manifest = read_object(beside(path), SHAPE)
         whole = path.stat().st_size == manifest["bytes"]
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError):
         return None
     return manifest if whole else None
 

@@ -12,8 +12,11 @@ import numpy as np
 from plas_jax.algorithms import sac
 from plas_jax.algorithms.descent import network
 from plas_jax.datasets.folders import whole_file
+from plas_jax.datasets.json_files import check, parsed
 from plas_jax.datasets.npz_files import read_arrays
 from plas_jax.recipes.behaviours import Checkpoint, first_checkpoint
+
+RECORD = {"environment": str, "step": int, "seams": [int]}  # what a run goes on from
 
 
 def save_networks(path: Path, state: sac.State, record: dict[str, Any]) -> None:
@@ -27,15 +30,20 @@ def save_networks(path: Path, state: sac.State, record: dict[str, Any]) -> None:
 def restart(path: Path, environment: str, seed: int, steps: int) -> tuple[Checkpoint, dict[str, Any]]:
     """The run whose networks lie in `path`, with no transitions, fresh Adam moments and targets; and its record.
 
-    Raises `ValueError`, one line, for another environment's file.
+    Raises `ValueError`, one line, for another environment's file and for one that is none of `save_networks`.
     """
     arrays = read_arrays(path)
-    record = json.loads(arrays.pop("record").tobytes())
+    if "record" not in arrays:
+        raise ValueError(f"{path}: not the networks of a run: it has no array 'record'")
+    record = parsed(arrays.pop("record").tobytes(), f"{path}: record")
+    check(record, RECORD, f"{path}: record")
     first = first_checkpoint(environment, seed, steps)
     like = _networks(first.state)
     shapes = {_name(place): np.shape(leaf) for place, leaf in _leaves(like)}
     if record["environment"] != environment or {name: values.shape for name, values in arrays.items()} != shapes:
         raise ValueError(f"{path}: not the networks of a run in {environment} with today's widths")
+    if not all(np.isfinite(values).all() for values in arrays.values()) or record["step"] < 0:
+        raise ValueError(f"{path}: its networks have numbers that are not finite, or its step is below 0")
     policy, critics, temperature = jax.tree.map_with_path(
         lambda place, leaf: jnp.asarray(arrays[_name(place)], leaf.dtype), like
     )

@@ -5,7 +5,7 @@ What is particular to one method's files is in `golden_plas.py` and `golden_bcq.
 """
 
 import itertools
-import json
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,10 +14,21 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from plas_jax.datasets.json_files import NUMBER, check, parsed
 from plas_jax.datasets.npz_files import read_arrays
 from plas_jax.types import Sizes, Transition
 
 ALGORITHMS = ("Latent", "LatentPerturbation", "BCQ")  # the authors' names: PLAS, PLAS+P, BCQ
+
+MOMENT = re.compile(r"after_[0-9]{1,9}/")
+WIDEST = 10_000  # dimensions of an observation, an action or a latent action
+# What there is in a configuration; each method needs some of it.
+CONFIG = {
+    "algorithm": str,
+    **dict.fromkeys(("observation_dim?", "action_dim?", "latent_dim?", "sampled_actions?"), int),
+    **dict.fromkeys(("lmbda?", "max_perturbation?", "max_latent_action?", "latent_clip?", "discount?", "tau?"), NUMBER),
+    **dict.fromkeys(("actor_lr?", "critic_lr?", "vae_lr?"), NUMBER),
+}
 
 # Of every tensor that a file has after some updates, by its name: what ours became, and what it says.
 Tensors = dict[str, tuple[Any, np.ndarray]]
@@ -51,16 +62,24 @@ class Golden(NamedTuple):
     @property
     def updates(self) -> int:
         """How many updates the run had, of each phase."""
-        return len(self.array("batch/rewards"))
+        return self._of_rewards(0)
 
     @property
     def batch_size(self) -> int:
         """The rows of one batch."""
-        return self.array("batch/rewards").shape[1]
+        return self._of_rewards(1)
+
+    def _of_rewards(self, axis: int) -> int:
+        rewards = self.array("batch/rewards")
+        if rewards.ndim != 2 or not rewards.size:
+            raise BadGoldenFileError(
+                f"{self.path}: 'batch/rewards' has shape {list(rewards.shape)}, not [updates, batch]"
+            )
+        return rewards.shape[axis]
 
     def moments(self) -> list[int]:
         """The numbers of updates after which the file holds parameters. Raises `BadGoldenFileError` if it has none."""
-        found = {int(name.split("/")[0][len("after_") :]) for name in self.arrays if name.startswith("after_")}
+        found = {int(name.split("/")[0][len("after_") :]) for name in self.arrays if MOMENT.match(name)}
         if not found or max(found) > self.updates:
             raise BadGoldenFileError(f"{self.path}: has no parameters after one of its {self.updates} updates")
         return sorted(found)
@@ -72,8 +91,11 @@ class Golden(NamedTuple):
         return itertools.starmap(Transition, zip(*columns, strict=True))
 
     def sizes(self) -> Sizes:
-        """The run's dimensions."""
-        return Sizes.of(*(self.setting(name) for name in ("observation_dim", "action_dim", "latent_dim")))
+        """The run's dimensions. Raises `BadGoldenFileError` for impossible ones."""
+        sizes = [self.setting(name) for name in ("observation_dim", "action_dim", "latent_dim")]
+        if not all(0 < size <= WIDEST for size in sizes):
+            raise BadGoldenFileError(f"{self.path}: its config has dimensions {sizes}, not from 1 to {WIDEST}")
+        return Sizes.of(*sizes)
 
     def cvae(self, moment: str) -> dict[str, Any]:
         """The CVAE's parameters at `init` or `after_K`."""
@@ -117,9 +139,12 @@ def read(path: Path) -> Golden:
     """Open a golden file. Raises `OSError` if it cannot be opened, `BadGoldenFileError`, one line, if it is no such."""
     try:
         arrays = read_arrays(path)
-        config = json.loads(arrays["config"].tobytes())
+        if "config" not in arrays:
+            raise ValueError("it has no array 'config'")
+        config = parsed(arrays["config"].tobytes(), "config")
+        check(config, CONFIG, "config")
         algorithm = config["algorithm"]
-    except (ValueError, KeyError, TypeError) as error:
+    except ValueError as error:
         raise BadGoldenFileError(f"{path}: not a golden file ({error})") from error
     if algorithm not in ALGORITHMS:
         raise BadGoldenFileError(f"{path}: algorithm {algorithm!r} cannot be replayed, {', '.join(ALGORITHMS)} can")

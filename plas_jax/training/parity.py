@@ -21,7 +21,7 @@ def relative_error(ours: Any, theirs: Any) -> float:
     a, b = np.asarray(ours, np.float64), np.asarray(theirs, np.float64)
     if a.shape != b.shape:
         return float("inf")
-    error, scale = np.abs(a - b).max(), np.abs(b).max()
+    error, scale = np.abs(a - b).max(initial=0.0), np.abs(b).max(initial=0.0)
     if error == 0:
         return 0.0
     return float(error / scale) if np.isfinite(error) and scale > 0 else float("inf")
@@ -34,10 +34,9 @@ def replay(golden: Golden) -> dict[str, float]:
     """
     try:
         tensors = REPLAYS[golden.config["algorithm"]](golden)
-    except (TypeError, ValueError, FlaxError) as error:
+    except (ArithmeticError, LookupError, StopIteration, TypeError, ValueError, FlaxError) as error:
         if isinstance(error, BadGoldenFileError):
             raise
-        raise BadGoldenFileError(
-            f"{golden.path}: its arrays do not fit each other ({str(error).splitlines()[0]})"
-        ) from error
+        said = (str(error).splitlines() or [type(error).__name__])[0]
+        raise BadGoldenFileError(f"{golden.path}: its arrays do not fit each other ({said})") from error
     return {name: relative_error(ours, theirs) for name, (ours, theirs) in tensors.items()}
