@@ -17,6 +17,7 @@ usage: plas-jax COMMAND [ARGUMENTS]      plas-jax COMMAND --help
   ship_behaviours      choose and ship one of them
   interval_coverage    simulate how often the intervals of the tables cover
   planted_faults       plant mistakes, and see whether the gate finds them
+  fuzz_readers         hostile files for every reader, for hours
   gate_false_alarms    count the gate's alarms on an unchanged program
   kill_and_resume      kill sweeps, resume them and compare their rows
 """
