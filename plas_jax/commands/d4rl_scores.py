@@ -150,11 +150,12 @@ def report(folder: OutputFolder, manifest: dict[str, Any]) -> str:
     from plas_jax.reports.score_tables import score_tables  # noqa: PLC0415
 
     rows = read_rows(folder.rows)
-    tables = score_tables(rows, manifest)
-    with whole_file(folder.path / "tables_2_and_3.md") as partial_file:
-        partial_file.write_text(tables, encoding="utf-8")
-    score_csv(rows, manifest, folder.path / "scores.csv")
-    score_figure(rows, manifest, folder.path / "scores.png")
+    with folder.named():
+        tables = score_tables(rows, manifest)
+        with whole_file(folder.path / "tables_2_and_3.md") as partial_file:
+            partial_file.write_text(tables, encoding="utf-8")
+        score_csv(rows, manifest, folder.path / "scores.csv")
+        score_figure(rows, manifest, folder.path / "scores.png")
     return tables
 
 

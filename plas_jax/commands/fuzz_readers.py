@@ -3,9 +3,9 @@
 usage: fuzz_readers.py --reader=hdf5|npz|rows|manifest|accepted|recipes|minari [--minutes=10] [--seed=0] [--output=DIR]
 
 Makes one damaged file after the other and reads it as a command would. A fault is anything but success or one clear
-line: another exception, a crash, no answer in a minute, a gigabyte of memory, a line that does not name the
-file. Files of faults are kept in --output, one for each place in the code. The exit status is 0 only if there is none.
-Needs a checkout, whose kept results are what is damaged.
+line: another exception, a crash, no answer in a minute of processor time, a gigabyte of memory, a line that does not
+name the file. Files of faults are kept in --output, one for each place in the code. The exit status is 0 only if there
+is none. Needs a checkout, whose kept results are what is damaged.
 """
 
 import platform

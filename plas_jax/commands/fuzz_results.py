@@ -18,6 +18,7 @@ GATE = ROOT / "benchmarks" / "accepted" / "gate.json"
 
 def rows() -> Target:
     """results.csv: read, then every table and, of a few, every figure."""
+    from plas_jax.commands.output_folder import OutputFolder  # noqa: PLC0415
     from plas_jax.evaluation.rows import read_rows  # noqa: PLC0415
 
     head, *lines = (RESULTS / "results.csv").read_text().splitlines(keepends=True)
@@ -32,10 +33,8 @@ def rows() -> Target:
 
     def read(path: Path) -> None:
         found = read_rows(path)
-        try:
+        with OutputFolder(path.parent).named():
             _report(found, manifest if next(several) % 2 else {}, path.parent, next(several) % 40 == 0)
-        except ValueError as error:
-            raise ValueError(f"{path}: {error}") from error
 
     return Target(write, read)
 
@@ -83,7 +82,8 @@ def manifests() -> Target:
         assert manifest is not None
         same_data(manifest, {})
         folder.write_manifest(manifest)
-        _report(found, manifest, path.parent, False)
+        with folder.named():
+            _report(found, manifest, path.parent, False)
 
     return Target(json_writer([kept]), read)
 

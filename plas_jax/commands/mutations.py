@@ -1,5 +1,6 @@
 """Damage done to files for fuzzing: bytes, JSON and CSV, from a sound file and a generator of random choices."""
 
+import copy
 import csv
 import io
 import json
@@ -115,9 +116,9 @@ def damaged_json(random: Random, text: str) -> str:
         elif change == 1 and isinstance(at, dict):
             at[random.choice([word for word in WORDS if len(word) < 500])] = at.pop(key)
         elif change == 2 and isinstance(at, list) and at is not tree:
-            at.extend([at[key]] * random.choice((1, 3, 1000)))
+            at.extend(copy.deepcopy([at[key]] * random.choice((1, 3, 1000))))
         else:
-            at[key] = random.choice(VALUES)
+            at[key] = copy.deepcopy(random.choice(VALUES))  # later damage must not change what is chosen from
     deep = random.choice(("[" * DEPTH + "]" * DEPTH, '{"a":' * DEPTH + "1" + "}" * DEPTH))
     return json.dumps(tree[0], ensure_ascii=random.random() < 0.5).replace(json.dumps(DEEP), deep).replace(DEEP, deep)
 

@@ -3,6 +3,7 @@
 import json
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
@@ -130,6 +131,14 @@ class OutputFolder:
             return
         with whole_file(self.manifest) as partial:
             partial.write_text(json.dumps(manifest, indent=1, default=str) + "\n", encoding="utf-8")
+
+    @contextmanager
+    def named(self) -> Iterator[None]:
+        """Put the folder's name before what reports refuse of its rows and manifest."""
+        try:
+            yield
+        except ValueError as error:
+            raise ValueError(f"{self.path}: {error}") from error
 
     def release(self) -> None:
         """Remove the folder if nothing was written to it."""

@@ -136,11 +136,12 @@ def report(folder: OutputFolder, manifest: dict[str, Any]) -> str:
     from plas_jax.reports.figures import perturbation_panel, score_curves  # noqa: PLC0415
 
     rows = read_rows(folder.rows)
-    table = table_1(rows, manifest)
-    with whole_file(folder.path / "table_1.md") as partial:
-        partial.write_text(table, encoding="utf-8")
-    score_curves(rows, manifest, folder.path / "score_curves.png")
-    perturbation_panel(rows, manifest, folder.path / "figure_7.png")
+    with folder.named():
+        table = table_1(rows, manifest)
+        with whole_file(folder.path / "table_1.md") as partial:
+            partial.write_text(table, encoding="utf-8")
+        score_curves(rows, manifest, folder.path / "score_curves.png")
+        perturbation_panel(rows, manifest, folder.path / "figure_7.png")
     return table
 
 

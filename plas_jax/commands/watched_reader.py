@@ -5,6 +5,7 @@ The child is this module called with a target's name: it takes a request a line 
 child, too: HDF5 crashes over some of what it is asked to write.
 """
 
+import importlib
 import json
 import os
 import resource
@@ -49,7 +50,7 @@ class Outcome(NamedTuple):
 
 def outcome(read: Callable[[Path], str], path: Path) -> Outcome:
     """Read one file here. `read` returns how errors name it; it is called within the limits of the child."""
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before = _peak()
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", RuntimeWarning)
@@ -59,8 +60,14 @@ def outcome(read: Callable[[Path], str], path: Path) -> Outcome:
         found = _judged(error, path)
     except BaseException as error:
         found = Outcome(type(error).__name__, _trace())
-    grown = 1024 * (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+    grown = _peak() - before
     return Outcome("memory", f"{grown:,} bytes\n{found.says}") if grown > GROWTH and not found.is_fault else found
+
+
+def _peak() -> int:
+    """The most memory this process has had, in bytes; what `getrusage` says is also its parent's."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return 1024 * next(int(line.split()[1]) for line in lines if line.startswith("VmHWM"))
 
 
 def _judged(error: ValueError | OSError, path: Path) -> Outcome:
@@ -106,10 +113,10 @@ class WatchedReader:
         assert self._child.stdin is not None
         self._child.stdin.write(f"{json.dumps(request)}\n".encode())
         self._child.stdin.flush()
-        line = self._line(self.seconds)
+        line = self._line(self._processor_seconds() + self.seconds)
         if line is None:
             self._stop()
-            return Outcome("hang", f"no answer in {self.seconds:g} s")
+            return Outcome("hang", f"no answer in {self.seconds:g} s of processor time")
         if not line:
             status = self._child.wait()
             self._stop()
@@ -128,17 +135,27 @@ class WatchedReader:
         if self._line(300.0) != b'"ready"\n':
             raise RuntimeError(f"the reader of {self.target} does not start: {' '.join(command)}")
 
-    def _line(self, seconds: float) -> bytes | None:
-        """The next line; None when there is none in time, and nothing when the child has gone."""
-        found, end = b"", time.monotonic() + seconds
+    def _line(self, limit: float) -> bytes | None:
+        """The next line; nothing when the child has gone; None when it has had `limit` seconds of processor time.
+
+        Or ten times as long on the clock, where it waits for what never comes.
+        """
+        found, end = b"", time.monotonic() + 10 * self.seconds
         while not found.endswith(b"\n"):
-            if not select.select([self._answers], [], [], max(0.0, end - time.monotonic()))[0]:
+            if select.select([self._answers], [], [], 1.0)[0]:
+                part = os.read(self._answers, 65536)
+                if not part:
+                    return b""
+                found += part
+            elif self._processor_seconds() > limit or time.monotonic() > end:
                 return None
-            part = os.read(self._answers, 65536)
-            if not part:
-                return b""
-            found += part
         return found
+
+    def _processor_seconds(self) -> float:
+        """What the child has had so far: on a busy machine the clock says little."""
+        assert self._child is not None
+        fields = Path(f"/proc/{self._child.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def _stop(self) -> None:
         if self._child is not None:
@@ -150,9 +167,7 @@ class WatchedReader:
 
 def serve(target: str, answers: int) -> None:
     """The child: answer for each path on stdin, within the limits."""
-    from plas_jax.commands.fuzz_targets import TARGETS  # noqa: PLC0415 (it imports what only the child needs)
-
-    made = TARGETS[target]()
+    made = _target(target)
     used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (used + ROOM, used + ROOM))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
@@ -166,6 +181,16 @@ def serve(target: str, answers: int) -> None:
             else:
                 made.write(Random(seed[0]), Path(path))
                 _answer(pipe, Outcome(FINE))
+
+
+def _target(name: str) -> Any:
+    """The target of this name, or what a `module:function` makes."""
+    module, _, function = name.rpartition(":")
+    if module:
+        return getattr(importlib.import_module(module), function)()
+    from plas_jax.commands.fuzz_targets import TARGETS  # noqa: PLC0415 (it imports what only the child needs)
+
+    return TARGETS[name]()
 
 
 def _answer(pipe: Any, what: Any) -> None:

@@ -27,15 +27,20 @@ def read(path: Path, environment: Environment) -> Recording:
 def write(path: Path, columns: Mapping[str, np.ndarray], attributes: Mapping[str, str | int]) -> None:
     """Write arrays by key (`infos/qpos` makes a group), uncompressed, and attributes of a group `metadata`.
 
-    The same arguments give the same bytes: nothing in the file depends on time or place.
+    The same arguments give the same bytes: nothing in the file depends on time or place. Raises `OSError`, one line,
+    where it cannot be written.
     """
-    # The default library version bounds keep old-style groups, which carry no times.
-    with h5py.File(path, "w") as file:
-        for key, values in columns.items():
-            file.create_dataset(key, data=values, track_times=False)
-        metadata = file.create_group("metadata")
-        for key, value in attributes.items():
-            metadata.attrs[key] = value
+    try:
+        # The default library version bounds keep old-style groups, which carry no times.
+        with h5py.File(path, "w") as file:
+            for key, values in columns.items():
+                file.create_dataset(key, data=values, track_times=False)
+            metadata = file.create_group("metadata")
+            for key, value in attributes.items():
+                metadata.attrs[key] = value
+    except (OSError, RuntimeError) as error:  # h5py raises either where the disk takes no more
+        said = " ".join(str(error).split())[:300]
+        raise OSError(f"{path} cannot be written: {said}") from error
 
 
 def count_rows(path: Path) -> int:

@@ -73,7 +73,8 @@ def trusted(text: str, name: str) -> EnvSpec:
         wrappers = [str(each.entry_point) for each in specification.additional_wrappers]
     except Exception as error:  # Gymnasium raises most kinds for a text that is none
         raise ValueError(f"{name}: its environment cannot be read ({_line(error)})") from error
-    strange = [] if called in map(_entry_point, gymnasium.registry.values()) else [called]
+    known = called in map(_entry_point, gymnasium.registry.values()) or _is_gymnasiums(called)
+    strange = [] if known else [called]
     strange += [each for each in wrappers if each.partition(":")[0] not in WRAPPERS]
     if strange:
         raise ValueError(
@@ -81,6 +82,18 @@ def trusted(text: str, name: str) -> EnvSpec:
             f"must not choose what is run: name the environment yourself, as in {name}@my_module:MyEnv-v0"
         )
     return specification
+
+
+def _is_gymnasiums(entry_point: str) -> bool:
+    """Whether this is an environment of Gymnasium's own, under whatever path: those change with its versions."""
+    module, _, name = entry_point.partition(":")
+    if not module.startswith("gymnasium.envs."):
+        return False
+    try:
+        made = getattr(importlib.import_module(module), name, None)
+    except ImportError:  # of what this version has no more, or of an engine that is not installed
+        return False
+    return isinstance(made, type) and issubclass(made, gymnasium.Env)
 
 
 def scored(unscored: Environment, low: float | None, high: float | None) -> Environment:

@@ -13,6 +13,7 @@ from plas_jax.datasets.json_files import ANY, NUMBER, OBJECT, check, read_object
 from plas_jax.evaluation.movement import Place, Values
 
 FORMAT = 1
+LARGEST = 1e50  # of a value; float32 ends at 3e38, and sums of squares must not overflow
 SHAPE = {
     "seeds": [int],
     "values": {ANY: {ANY: {ANY: [(*NUMBER, None)]}}},
@@ -84,5 +85,9 @@ def _values(tree: Any, seeds: int, path: Path) -> Iterator[tuple[Place, np.ndarr
                 if len(values) != seeds:
                     place = shown(", ".join((dataset, algorithm, measure)))
                     raise ValueError(f"{path} is damaged: {place} has {len(values)} values for {seeds} seeds")
+                if any(value is not None and abs(value) > LARGEST for value in values):
+                    raise ValueError(
+                        f"{path} is damaged: {shown(measure)} of {shown(dataset)} has a value above {LARGEST:g}"
+                    )
                 column = np.array([math.nan if value is None else float(value) for value in values])
                 yield Place(dataset, algorithm, measure), column
