@@ -82,8 +82,8 @@ class Sweep:
 
     @property
     def last_said(self) -> str:
-        """The last line that its process said."""
-        lines = self._said.read_text(encoding="utf-8").splitlines()
+        """The last line that its process said, wherever its folder lies."""
+        lines = self._said.read_text(encoding="utf-8").replace(f"{self.results.parent}/", "").splitlines()
         return lines[-1] if lines else "nothing yet"
 
     @property
@@ -149,8 +149,9 @@ def _write(folder: Path, kills: list[Kill], manifest: dict, seconds: float) -> N
         csv.writer(file, lineterminator="\n").writerows([Kill._fields, *kills])
     versions = ", ".join(f"{name} {manifest['versions'][name]}" for name in ("python", "jax", "orbax-checkpoint"))
     heads = ["kill", "sweep", "aimed at", "s after start", "last line said", "being written", "rows", "verdict"]
+    asked = " ".join(f"--{name}={FLAGS[name].value}" for name in FLAGS if name != "output")
     text = (
-        f"`python experiments/kill_and_resume.py {' '.join(FLAGS.flags_into_string().split())}`: "
+        f"`python experiments/kill_and_resume.py {asked}`: "
         f"{len(kills)} kills of {kills[-1].sweep if kills else 0} sweeps that take {seconds:.0f} s unbroken; "
         f"{manifest['device']}; {versions}; commit {manifest['git_commit']}.\n\n"
     )

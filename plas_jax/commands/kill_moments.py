@@ -45,7 +45,7 @@ def moments(whole_seconds: float) -> dict[str, Moment]:
         Moment("compile", lambda sweep, data, started: _wrote(sweep / "manifest.json", started), whole_seconds / 8),
         Moment("checkpoint", _writes_checkpoint, 0.05),
         Moment("rows", lambda sweep, data, started: _partial(sweep, "results.csv"), 0.0),
-        Moment("reports", lambda sweep, data, started: _wrote(sweep / "table_1.md", started), whole_seconds / 40),
+        Moment("reports", lambda sweep, data, started: _wrote(sweep / "table_1.md", started), whole_seconds / 100),
     )
     return {moment.aimed_at: moment for moment in found}
 
