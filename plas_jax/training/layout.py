@@ -13,7 +13,6 @@ from plas_jax.training.chunk import AXIS, ON_RUNS
 from plas_jax.training.compiler_options import is_cpu
 from plas_jax.types import Array, Transition
 
-
 # Adam's moments, the weights and their average in one pass over memory, where XLA's processor backend would make four.
 ONE_PASS = "--xla_backend_extra_options=xla_cpu_use_multi_output_fusion"
 
