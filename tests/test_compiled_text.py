@@ -260,8 +260,10 @@ is_divergent = chunk.is_divergent
 def compiled(work, devices):
     mesh = Mesh(np.array(jax.devices()[:devices]), (chunk.AXIS,))
     first = (np.zeros(8, np.int32), np.ones(8, np.int32)) if chunk.is_cpu(mesh) else (0, 1)
-    chunk.run_chunk.clear_cache()
-    return chunk.run_chunk.lower(work.phase.algorithm, mesh, *abstract_arguments(work, mesh), *first).compile(quickly)
+    chunk._program.cache_clear()
+    arguments = abstract_arguments(work, mesh)
+    program = chunk.chunk_program(mesh, arguments[0].state)
+    return program.lower(work.phase.algorithm, mesh, *arguments, *first).compile(quickly)
 
 
 def found(devices):

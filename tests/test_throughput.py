@@ -31,7 +31,7 @@ from plas_jax.commands.throughput_processes import Figures
 from plas_jax.commands.throughput_request import FLAGS, USAGE
 from plas_jax.commands.throughput_rows import line, rows_of
 from plas_jax.environments.lockstep import Lockstep
-from plas_jax.training.chunk import HEALTHY, run_chunk
+from plas_jax.training.chunk import HEALTHY, chunk_program
 from plas_jax.training.layout import run_mesh
 
 SCRIPT = Path(__file__).parents[1] / "benchmarks" / "throughput.py"
@@ -137,9 +137,8 @@ def test_every_algorithm_takes_its_first_batch_and_data(name):
     assert (transitions.next_action is not None) == method.uses_next_actions
     assert all((leaf[0] == leaf[2]).all() for leaf in jax.tree.leaves(batch))
     assert len(set(map(bytes, np.asarray(jax.random.key_data(runs.key))[:3]))) == 3
-    trained, _ = jax.eval_shape(
-        lambda *of: run_chunk(method.phase.algorithm, mesh, *of, 0, 1), batch, runs, transitions
-    )
+    program = chunk_program(mesh, batch.state)
+    trained, _ = program.eval_shape(method.phase.algorithm, mesh, batch, runs, transitions, 0, 1)
     assert jax.tree.structure(trained) == jax.tree.structure(batch)
 
 

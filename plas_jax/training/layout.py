@@ -13,9 +13,6 @@ from plas_jax.training.chunk import AXIS, ON_RUNS
 from plas_jax.training.compiler_options import is_cpu
 from plas_jax.types import Array, Transition
 
-# Adam's moments, the weights and their average in one pass over memory, where XLA's processor backend would make four.
-ONE_PASS = "--xla_backend_extra_options=xla_cpu_use_multi_output_fusion"
-
 
 def use_every_core(cores: int) -> None:
     """Let each CPU core be a device of its own, in full float32; call before anything else touches JAX.
@@ -25,10 +22,6 @@ def use_every_core(cores: int) -> None:
     """
     if "JAX_NUM_CPU_DEVICES" not in os.environ:
         jax.config.update("jax_num_cpu_devices", cores)
-    # XLA reads its flags when it is first used, and this one it takes from nowhere else.
-    flags = os.environ.get("XLA_FLAGS", "")
-    if "xla_backend_extra_options" not in flags:
-        os.environ["XLA_FLAGS"] = f"{flags} {ONE_PASS}".strip()
     # Also where the device would rather multiply in TF32 or bfloat16.
     jax.config.update("jax_default_matmul_precision", "float32")
 
@@ -98,7 +91,7 @@ def data_on(mesh: Mesh, rows: Rows, datasets: np.ndarray) -> Transition:
 
     def place(column: np.ndarray) -> Array:
         parts = [jax.device_put(_gathered(column, rows, of_device, most), device) for device, of_device in mine]
-        shape = (most * mesh.size, *column.shape[1:])
+        shape = (len(parts[0]) * mesh.size, *column.shape[1:])
         return jax.make_array_from_single_device_arrays(shape, NamedSharding(mesh, ON_RUNS), parts)
 
     return jax.tree.map(place, rows.transitions)
