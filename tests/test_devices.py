@@ -62,11 +62,8 @@ def alone(tmp_path_factory):
     return found
 
 
-@pytest.mark.parametrize(
-    ("devices", "processes"),
-    [pytest.param(2, 1, marks=pytest.mark.slow), pytest.param(8, 1, marks=pytest.mark.slow), (4, 2)],
-    ids=str,
-)
+@pytest.mark.slow
+@pytest.mark.parametrize(("devices", "processes"), [(2, 1), (8, 1), (4, 2)], ids=str)
 def test_runs_do_not_know_how_many_devices_there_are(alone, tmp_path, devices, processes):
     found = updated(tmp_path, "24", devices, processes)
     assert found["devices"] == devices * processes
