@@ -1,8 +1,30 @@
 """Every test sees the machine as the sweep does: one device for each core."""
 
 import os
+import shutil
+import subprocess
+
+import pytest
 
 from plas_jax.training.layout import use_every_core
 
 # Before any test touches JAX; two at least, so that batches are split between devices on every machine.
 use_every_core(max(2, os.cpu_count() or 1))
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of a few kilobytes, and what mounts it again with as many as it is told."""
+    if os.geteuid() != 0 or not shutil.which("mount"):
+        pytest.skip("only root can mount a file system")
+    disk = tmp_path / "disk"
+    disk.mkdir()
+
+    def mount(kilobytes, *options):
+        words = ["mount", "-t", "tmpfs", "-o", ",".join([*options, f"size={kilobytes}k"]), "tmpfs", disk]
+        return subprocess.run(words, check=False).returncode == 0
+
+    if not mount(64):
+        pytest.skip("no file system can be mounted here")
+    yield disk, mount
+    subprocess.run(["umount", "--lazy", disk], check=True)

@@ -3,7 +3,6 @@
 import json
 import os
 import shutil
-import subprocess
 import tempfile
 from functools import partial
 from pathlib import Path
@@ -350,38 +349,26 @@ def test_mutated_files_give_the_saved_values_or_the_ones_before_in_one_line(save
         assert all("\n" not in line for line in said)
 
 
-@pytest.fixture
-def small_disk(tmp_path):
-    """A file system of two megabytes."""
-    if os.geteuid() != 0 or not shutil.which("mount"):
-        pytest.skip("only root can mount a file system")
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", disk], check=False).returncode:
-        pytest.skip("no file system can be mounted here")
-    yield disk
-    subprocess.run(["umount", "--lazy", disk], check=True)
-
-
 def test_a_full_disk_loses_no_checkpoint_and_is_told_once(small_disk, capfd):
-    said = []
-    with Checkpoints(small_disk / "checkpoints", OF, said.append) as checkpoints:
+    said, (disk, mount) = [], small_disk
+    assert mount(2048, "remount")
+    with Checkpoints(disk / "checkpoints", OF, said.append) as checkpoints:
         checkpoints.save(10, laid_out(10), RUNS)
         checkpoints.wait()
-        filler = small_disk / "filler"
-        free = os.statvfs(small_disk)
+        filler = disk / "filler"
+        free = os.statvfs(disk)
         filler.write_bytes(bytes(free.f_bavail * free.f_frsize - 2**14))
         checkpoints.save(20, laid_out(20), RUNS)
         checkpoints.wait()
         (line,) = said
         assert line.startswith(f"warning: the checkpoint of {OF} after 20 updates could not be written (")
         assert "\n" not in line
-        assert "20" not in {path.name for path in (small_disk / "checkpoints").iterdir()}
+        assert "20" not in {path.name for path in (disk / "checkpoints").iterdir()}
         filler.unlink()
         checkpoints.save(30, laid_out(30), RUNS)
-    update, found = newest(small_disk / "checkpoints", said)
+    update, found = newest(disk / "checkpoints", said)
     assert update == 30
     assert same(found, 30)
     assert len(said) == 1
-    assert {path.name for path in (small_disk / "checkpoints").iterdir()} == {"10", "30"}
+    assert {path.name for path in (disk / "checkpoints").iterdir()} == {"10", "30"}
     assert capfd.readouterr().err == ""

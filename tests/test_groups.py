@@ -4,10 +4,10 @@ import jax
 import pytest
 
 from plas_jax.algorithms import behaviour, plas
-from plas_jax.algorithms.presets import PRESETS, latent_limit, plas_method, protocol
+from plas_jax.algorithms.presets import PRESETS, latent_limit, plas_method
 from plas_jax.commands import sweep_data
-from plas_jax.commands.sweep_groups import groups, lines, memory, widest
-from plas_jax.commands.sweep_request import request
+from plas_jax.commands.sweep_groups import lines, memory, widest
+from plas_jax.commands.sweep_request import asked_groups, request
 from plas_jax.datasets import d4rl_files
 from plas_jax.datasets.catalogue import ENVIRONMENTS, names
 from plas_jax.recipes.collect import make
@@ -20,12 +20,6 @@ THIRTEEN = [
     ),
     "hopper-medium-expert-a-r1",
 ]
-
-
-def groups_of(of):
-    """The groups of a sweep over ε."""
-    method = plas_method(of.preset)._replace(grid=(("perturbation_limit", of.perturbation_limits),))
-    return groups(method, protocol(of.preset), of.datasets, of.seeds, of.dynamics)
 
 
 def cvae_width(method):
@@ -49,13 +43,13 @@ def asked(datasets, preset="paper", **changes):
 
 def test_the_papers_thirteen_data_sets_are_two_groups():
     """Appendix A: the CVAEs of the replay sets are 128 wide, all others 750."""
-    wide, narrow = groups_of(asked(THIRTEEN))
+    wide, narrow = asked_groups(asked(THIRTEEN))
     assert (cvae_width(wide.method), cvae_width(narrow.method)) == (750, 128)
     assert narrow.method.first.architecture.cvae_width == 128
     assert [dataset.name for dataset in narrow.datasets] == [f"{robot}-medium-replay-r1" for robot in ENVIRONMENTS]
     assert len(wide.datasets) == 10
     assert narrow.method.phase.architecture == PRESETS["paper"].policy._replace(cvae_width=128)
-    assert len(groups_of(asked(THIRTEEN, "official_code"))) == len(groups_of(asked(THIRTEEN, "quick"))) == 1
+    assert len(asked_groups(asked(THIRTEEN, "official_code"))) == len(asked_groups(asked(THIRTEEN, "quick"))) == 1
 
 
 @pytest.mark.parametrize("name", names())
@@ -70,7 +64,7 @@ def test_width_and_sigma_are_those_of_the_data_set_in_every_version(name):
 def test_data_of_another_environment_do_not_widen_the_robots(tmp_path):
     d4rl_files.write(tmp_path / "mine.hdf5", {"observations": [[0.0]]}, {})
     mine = f"{tmp_path / 'mine.hdf5'}@Pendulum-v1"
-    robots, own = groups_of(asked(["hopper-random-r1", mine, "walker2d-medium-r1"]))
+    robots, own = asked_groups(asked(["hopper-random-r1", mine, "walker2d-medium-r1"]))
     assert [dataset.name for dataset in robots.datasets] == ["hopper-random-r1", "walker2d-medium-r1"]
     assert widest(robots.datasets).observation.padded == 17
     assert widest(own.datasets).observation.padded == 3
@@ -79,7 +73,7 @@ def test_data_of_another_environment_do_not_widen_the_robots(tmp_path):
 
 def test_the_memory_told_is_what_the_arrays_take(tmp_path):
     of = asked(["hopper-random-r1", "halfcheetah-random-r1"], "smoke", data_dir=tmp_path)
-    (group,) = groups_of(of)
+    (group,) = asked_groups(of)
     rows = sweep_data.expected_rows(of.datasets, of.preset.rows, tmp_path)
     files = {dataset.name: [make(dataset.name, 1000, 0, tmp_path)] for dataset in of.datasets}
     data = sweep_data.load(of.datasets, files, sweep_data.Needs())
@@ -95,7 +89,7 @@ def test_the_memory_told_is_what_the_arrays_take(tmp_path):
 
 
 def test_the_plan_of_the_thirteen_at_a_million_rows_fits_in_8_gb():
-    of = groups_of(asked(THIRTEEN, perturbation_limits="", seeds=3))
+    of = asked_groups(asked(THIRTEEN, perturbation_limits="", seeds=3))
     rows = [sum(max(10**6, dataset.rows) for dataset in group.datasets) for group in of]
     needed = [memory(group, count) for group, count in zip(of, rows, strict=True)]
     assert max(group.data + group.states for group in needed) < 10e9

@@ -19,9 +19,10 @@ from by_subprocess import call
 from plas_jax.algorithms import plas
 from plas_jax.algorithms.presets import PAPER_KNOBS
 from plas_jax.commands import peer_environment
-from plas_jax.commands.peer_environment import cache_folder, environment_folder, interpreter, peer_python
+from plas_jax.commands.peer_environment import environment_folder, interpreter, peer_python
 from plas_jax.commands.peer_training import D3RLPY, SCRIPT, has_counterpart, training_peer
 from plas_jax.commands.throughput_cases import ALGORITHMS, Case, random_rows
+from plas_jax.training.kept_programs import cache_folder
 from plas_jax.types import Sizes
 
 CASE = Case("plas", "paper", 1, 2, D3RLPY)

@@ -264,24 +264,6 @@ def test_a_checkpoint_of_two_devices_goes_on_on_one_and_on_eight(tmp_path):
             np.testing.assert_array_equal(leaf, unbroken[name], err_msg=f"leaf {name} on {devices} devices")
 
 
-@pytest.fixture
-def small_disk(tmp_path):
-    """A file system of some megabytes, as many as it is told."""
-    if os.geteuid() != 0 or not shutil.which("mount"):
-        pytest.skip("only root can mount a file system")
-    disk = tmp_path / "disk"
-    disk.mkdir()
-
-    def mount(kilobytes, *options):
-        words = ["mount", "-t", "tmpfs", "-o", ",".join([*options, f"size={kilobytes}k"]), "tmpfs", disk]
-        return subprocess.run(words, check=False).returncode == 0
-
-    if not mount(64):
-        pytest.skip("no file system can be mounted here")
-    yield disk, mount
-    subprocess.run(["umount", "--lazy", disk], check=True)
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("kilobytes", [4, 64, 256, 600])
 def test_a_sweep_on_a_full_disk_loses_nothing_that_was_finished(small_disk, unbroken, data, kilobytes):

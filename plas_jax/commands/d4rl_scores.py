@@ -18,13 +18,13 @@ from plas_jax.commands.progress import Watch, clock
 from plas_jax.commands.scores_manifest import added, is_complete, scores_manifest
 from plas_jax.commands.scores_request import Request, request
 from plas_jax.commands.sweep import run_groups
-from plas_jax.commands.sweep_groups import Group, groups, lines
+from plas_jax.commands.sweep_groups import Group, groups
 from plas_jax.commands.sweep_manifest import same_data
-from plas_jax.commands.sweep_waves import available, told, waves
+from plas_jax.commands.sweep_waves import planned
 from plas_jax.datasets.folders import whole_file
 from plas_jax.environments.lockstep import DYNAMICS
 from plas_jax.evaluation.rows import read_rows
-from plas_jax.training.hosts import agreed, connect, is_first
+from plas_jax.training.hosts import connect, is_first
 from plas_jax.training.kept_programs import keep_programs
 from plas_jax.training.layout import use_every_core
 
@@ -123,13 +123,10 @@ def _groups(asked: Request, method: Method) -> list[Group]:
 def _planned(asked: Request, method: Method, earlier: dict[str, Any]) -> list[Group]:
     """A method's groups in waves that fit into memory; what is going to be done is printed."""
     rows = partial(sweep_data.expected_rows, rows=asked.preset.rows, data_dir=asked.data_dir)
-    of, free = _groups(asked, method), agreed(available)
-    parted = [waves(group, rows, free, earlier.get("methods", {}).get(method.name)) for group in of]
-    said = lines(of, [rows(group.datasets) for group in of])[1:]
-    said += [line for parts in parted for line in told(parts, rows, free)]
+    parts, said = planned(_groups(asked, method), rows, earlier.get("methods", {}).get(method.name))
     if is_first():
-        print(*said, sep="\n", flush=True)
-    return [part for parts in parted for part in parts]
+        print(*said[1:], sep="\n", flush=True)
+    return parts
 
 
 def _shelf(asked: Request, watch: Watch) -> sweep_data.Shelf:

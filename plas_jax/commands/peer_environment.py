@@ -9,6 +9,8 @@ import venv
 from collections.abc import Callable
 from pathlib import Path
 
+from plas_jax.training.kept_programs import cache_folder
+
 # The last release of d3rlpy, which pins gymnasium==1.0.0 itself, and the torch that was seen to work with it.
 PINS = ("d3rlpy==2.8.1", "torch==2.13.0")
 # PyPI has torch's build for CPUs alone for macOS and ARM; for Linux on x86-64 it has the one that brings CUDA.
@@ -17,13 +19,6 @@ SIZE = (
     "(PIP_EXTRA_INDEX_URL may name an index with its build for CPUs)"
 )
 TOLD = ("Collecting", "Downloading", "Building", "Installing")  # the lines of pip that are progress
-
-
-def cache_folder() -> Path:
-    """Where this project keeps what it can make again: under $XDG_CACHE_HOME, which is ~/.cache if it is not set."""
-    chosen = os.environ.get("XDG_CACHE_HOME", "")
-    # A relative one is to be ignored, says the XDG base directory specification.
-    return (Path(chosen) if Path(chosen).is_absolute() else Path.home() / ".cache") / "plas_jax"
 
 
 def environment_folder() -> Path:

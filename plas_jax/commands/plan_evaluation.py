@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from plas_jax.commands.sweep_groups import Group
+from plas_jax.commands.sweep_groups import Group, longest_episode
 
 # BUILD.md, "Measured": control steps/s of the d4rl dynamics with a policy of 400-300, on two cores of an AMD EPYC.
 _MEASURED_CORES = 2
@@ -32,7 +32,7 @@ def evaluation(groups: Sequence[Group], cores: int) -> Evaluation:
         of_pair = group.runs // group.pairs * len(protocol.evaluations) + bool(method.first and method.first_name)
         for dataset in group.datasets:
             played = len(group.seeds) * of_pair * protocol.episodes
-            walked = played * (protocol.horizon or dataset.environment.horizon)
+            walked = played * longest_episode([dataset], protocol.horizon)
             episodes, steps = episodes + played, steps + walked
             seconds += walked / (rate(dataset.environment.name) * cores)
     return Evaluation(episodes, steps, seconds)

@@ -12,10 +12,10 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from plas_jax.algorithms.methods import Phase
 from plas_jax.commands.sweep_groups import Group, widest
 from plas_jax.training import sweep
-from plas_jax.training.chunk import AXIS, ON_RUNS, Batch, Runs, chunk_program
+from plas_jax.training.chunk import ON_RUNS, Batch, Runs, chunk_program
 from plas_jax.training.compiled_text import collectives_of, parse, update_loop
 from plas_jax.training.kernels import Kernel, kernels_of
-from plas_jax.training.layout import most_rows
+from plas_jax.training.layout import most_rows, run_mesh, runs_of_each
 from plas_jax.training.products import is_full_float32, is_product
 from plas_jax.types import Sizes, Statistics, Transition
 
@@ -57,18 +57,13 @@ def works(group: Group, rows: tuple[int, ...]) -> list[Work]:
     return [Work(group, draws, rows) for draws in phases]
 
 
-def mesh_of(devices: list[Any], runs: int) -> Mesh:
-    """The devices for so many runs, as `run_mesh` takes them of those that are there."""
-    return Mesh(np.array(devices[:runs]), (AXIS,))
-
-
 def abstract_arguments(work: Work, mesh: Mesh) -> tuple[Batch, Runs, Transition]:
     """Shapes, types and places of what `run_chunk` is given behind the mesh: the sweep's own, without a number in it.
 
     As in a sweep, runs are repeated until they divide between the devices.
     """
     group, phase = work.group, work.phase
-    slots = -(-work.runs // mesh.size) * mesh.size
+    slots = runs_of_each(mesh, work.runs) * mesh.size
     keys = jax.eval_shape(lambda: jax.random.split(jax.random.key(0), slots))
     numbers = jax.ShapeDtypeStruct((slots,), jnp.int32)
     sizes = widest(group.datasets)
@@ -119,7 +114,7 @@ def _placed(mesh: Mesh, spec: PartitionSpec, tree: Any) -> Any:
 
 def compile_work(work: Work, devices: list[Any]) -> Compiled:
     """Compile a phase's chunk. Raises the compiler's own error, with RESOURCE_EXHAUSTED in it where memory runs out."""
-    mesh = mesh_of(devices, work.runs)
+    mesh = run_mesh(work.runs, devices)
     arguments = abstract_arguments(work, mesh)
     started = time.perf_counter()
     program_of = chunk_program(mesh, arguments[0].state)

@@ -3,10 +3,9 @@
 from pathlib import Path
 from typing import NamedTuple
 
-from plas_jax.algorithms.presets import plas_method, protocol
 from plas_jax.commands.sweep_data import recipe_rows
-from plas_jax.commands.sweep_groups import Group, groups
-from plas_jax.commands.sweep_request import request
+from plas_jax.commands.sweep_groups import Group
+from plas_jax.commands.sweep_request import asked_groups, request
 from plas_jax.datasets.catalogue import Dataset
 from plas_jax.datasets.loading import count_rows, files
 
@@ -38,9 +37,10 @@ class PlanRequest(NamedTuple):
             output=Path(),
             resume=False,
         )
-        method = plas_method(asked.preset)._replace(grid=(("perturbation_limit", asked.perturbation_limits),))
-        of = groups(method, protocol(asked.preset), asked.datasets, asked.seeds, asked.dynamics)
-        return [(group, tuple(_rows(dataset, asked.preset.rows) for dataset in group.datasets)) for group in of]
+        return [
+            (group, tuple(_rows(dataset, asked.preset.rows) for dataset in group.datasets))
+            for group in asked_groups(asked)
+        ]
 
 
 def _rows(dataset: Dataset, preset_rows: int | None) -> int:

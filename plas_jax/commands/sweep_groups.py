@@ -136,7 +136,7 @@ def _bytes(tree: Any) -> int:
 
 def _devices(runs: int) -> int:
     """Between how many memories the runs are split: a CPU's devices are cores of one memory."""
-    return 1 if jax.devices()[0].platform == "cpu" else run_mesh(runs).size
+    return 1 if jax.default_backend() == "cpu" else run_mesh(runs).size
 
 
 def lines(of: Sequence[Group], rows: Sequence[int]) -> list[str]:

@@ -7,22 +7,21 @@ from typing import Any
 
 from absl import flags
 
-from plas_jax.algorithms.presets import PRESETS, plas_method, protocol
+from plas_jax.algorithms.presets import PRESETS
 from plas_jax.commands import sweep_data
 from plas_jax.commands.interruption import Interrupted
 from plas_jax.commands.invocation import invoke
 from plas_jax.commands.output_folder import OutputFolder, asked_folder
 from plas_jax.commands.progress import Watch, clock
 from plas_jax.commands.sweep import run_groups
-from plas_jax.commands.sweep_groups import Group, groups, lines
 from plas_jax.commands.sweep_manifest import first_manifest, same_data, same_groups
-from plas_jax.commands.sweep_request import Request, request
-from plas_jax.commands.sweep_waves import available, told, waves
+from plas_jax.commands.sweep_request import Request, asked_groups, request
+from plas_jax.commands.sweep_waves import planned
 from plas_jax.datasets.folders import whole_file
 from plas_jax.environments.lockstep import DYNAMICS
 from plas_jax.evaluation.rows import read_rows
 from plas_jax.reports.tables import table_1
-from plas_jax.training.hosts import agreed, connect, is_first
+from plas_jax.training.hosts import connect, is_first
 from plas_jax.training.kept_programs import keep_programs
 from plas_jax.training.layout import use_every_core
 
@@ -85,9 +84,10 @@ def _request() -> Request:
 def _sweep(asked: Request, folder: OutputFolder, earlier: dict[str, Any] | None, watch: Watch) -> int:
     started = time.monotonic()
     preset = asked.preset
-    method = plas_method(preset)._replace(grid=(("perturbation_limit", asked.perturbation_limits),))
-    of = groups(method, protocol(preset), asked.datasets, asked.seeds, asked.dynamics)
-    of = _planned(asked, of, earlier)
+    rows = partial(sweep_data.expected_rows, rows=preset.rows, data_dir=asked.data_dir)
+    of, said = planned(asked_groups(asked), rows, earlier)
+    if is_first():
+        print(*said, sep="\n", flush=True)
     shelf = sweep_data.Shelf(
         sweep_data.find(asked.datasets, preset.rows, asked.data_dir, watch.rows_made), sweep_data.Needs()
     )
@@ -111,18 +111,6 @@ def _sweep(asked: Request, folder: OutputFolder, earlier: dict[str, Any] | None,
         print(report(folder, manifest))
     watch.say(f"{folder.path} after {clock(time.monotonic() - started)}")
     return status
-
-
-def _planned(asked: Request, of: list[Group], earlier: dict[str, Any] | None) -> list[Group]:
-    """The groups in waves that fit into memory; what is going to be done is printed."""
-    rows = partial(sweep_data.expected_rows, rows=asked.preset.rows, data_dir=asked.data_dir)
-    free = agreed(available)
-    parted = [waves(group, rows, free, earlier) for group in of]
-    said = lines(of, [rows(group.datasets) for group in of])
-    said += [line for parts in parted for line in told(parts, rows, free)]
-    if is_first():
-        print(*said, sep="\n", flush=True)
-    return [part for parts in parted for part in parts]
 
 
 def _titled(groups_in_all: int, group: str, phase: str) -> str:

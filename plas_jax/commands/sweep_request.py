@@ -5,7 +5,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from plas_jax.algorithms.presets import PRESETS, TABLE_1_DATASETS, TABLE_1_PERTURBATION_LIMITS, Preset
+from plas_jax.algorithms.presets import (
+    PRESETS,
+    TABLE_1_DATASETS,
+    TABLE_1_PERTURBATION_LIMITS,
+    Preset,
+    plas_method,
+    protocol,
+)
+from plas_jax.commands.sweep_groups import Group, groups
 from plas_jax.datasets.catalogue import Dataset
 from plas_jax.environments.own_data import find
 
@@ -58,6 +66,12 @@ def request(
         output=output,
         resume=resume,
     )
+
+
+def asked_groups(asked: Request) -> list[Group]:
+    """The shape groups of PLAS over the perturbation limits asked for."""
+    method = plas_method(asked.preset)._replace(grid=(("perturbation_limit", asked.perturbation_limits),))
+    return groups(method, protocol(asked.preset), asked.datasets, asked.seeds, asked.dynamics)
 
 
 def asked_seeds(seeds: int, first_seed: int) -> tuple[int, ...]:

@@ -13,13 +13,26 @@ from typing import Any
 
 import jax
 
-from plas_jax.commands.sweep_groups import Group, gigabytes, memory
+from plas_jax.commands.sweep_groups import Group, gigabytes, lines, memory
 from plas_jax.datasets.catalogue import Dataset
+from plas_jax.training.hosts import agreed
 
 VARIABLE = "PLAS_JAX_MEMORY"  # what may be used, instead of what is free
 SHARE = 0.8  # of what is free: programs, compilers and other people need memory, too
 UNITS = {"": 1, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 Rows = Callable[[Sequence[Dataset]], int]
+
+
+def planned(of: Sequence[Group], rows: Rows, before: Mapping[str, Any] | None) -> tuple[list[Group], list[str]]:
+    """The groups in waves that fit into the memory that may be used, and what a user reads of groups and waves.
+
+    `rows` and `before` are those of `waves`. Raises `ValueError` as `available` and `waves` do.
+    """
+    free = agreed(available)
+    parted = [waves(group, rows, free, before) for group in of]
+    said = lines(of, [rows(group.datasets) for group in of])
+    said += [line for parts in parted for line in told(parts, rows, free)]
+    return [part for parts in parted for part in parts], said
 
 
 def available() -> int | None:

@@ -4,7 +4,6 @@ An untrained policy falls at once, so the episodes are those of the shipped medi
 control step the batch's own policy is called and waited for, and the recorded action is played in place of its answer.
 """
 
-import os
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -20,7 +19,7 @@ from plas_jax.commands.throughput_cases import OBSERVATION, Case, acting_batch
 from plas_jax.commands.throughput_processes import figure, starting_cold
 from plas_jax.commands.throughput_rows import Row, widths_of
 from plas_jax.datasets.catalogue import ENVIRONMENTS
-from plas_jax.environments.lockstep import Lockstep
+from plas_jax.environments.lockstep import Lockstep, cores
 from plas_jax.evaluation.returns import Stage, episode_seeds
 from plas_jax.recipes.behaviour_policy import load_policies, shipped
 
@@ -72,7 +71,7 @@ class BarePhysics:
         lockstep = Lockstep(of.robot, of.lengths.size, DYNAMICS)
         lockstep.reset([seed for seeds in of.seeds for seed in seeds])
         lockstep.close()
-        self.threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        self.threads = cores()
         self._model, self._frames = lockstep.model, lockstep.locomotion.frame_skip
         self._starts = list(zip(lockstep.position.copy(), lockstep.velocity.copy(), strict=True))
         self.data = [mujoco.MjData(self._model) for _ in self._starts]

@@ -7,7 +7,7 @@ import h5py
 import numpy as np
 
 from plas_jax.datasets.catalogue import Environment
-from plas_jax.datasets.hdf5_files import opened
+from plas_jax.datasets.hdf5_files import line_of, opened
 from plas_jax.datasets.recordings import BadDatasetError, Recording, recording
 
 
@@ -39,8 +39,7 @@ def write(path: Path, columns: Mapping[str, np.ndarray], attributes: Mapping[str
             for key, value in attributes.items():
                 metadata.attrs[key] = value
     except (OSError, RuntimeError) as error:  # h5py raises either where the disk takes no more
-        said = " ".join(str(error).split())[:300]
-        raise OSError(f"{path} cannot be written: {said}") from error
+        raise OSError(f"{path} cannot be written: {line_of(error)}") from error
 
 
 def count_rows(path: Path) -> int:

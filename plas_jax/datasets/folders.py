@@ -112,6 +112,12 @@ def appears_whole(path: Path) -> Iterator[Path]:
         yield temporary
 
 
+def refuse_devices(path: Path) -> None:
+    """Raise `OSError`, one line, for what is neither a file nor a folder: a pipe would be waited for."""
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise OSError(f"{path} is not a file")
+
+
 def sha256(path: Path) -> str:
     """The hash of a file's bytes, in hexadecimal."""
     with path.open("rb") as file:

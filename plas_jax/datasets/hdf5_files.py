@@ -15,6 +15,7 @@ from typing import Any
 import h5py
 import numpy as np
 
+from plas_jax.datasets.folders import refuse_devices
 from plas_jax.datasets.recordings import BadDatasetError, memory_of_the_machine
 
 # Deflate makes at most 1032 bytes of one. HDF5 inflates a chunk to wherever that leads, whatever size it should have.
@@ -120,14 +121,13 @@ def check_all(path: Path, name: str) -> None:
 
 @contextmanager
 def _opened(path: Path, name: str) -> Iterator[h5py.File]:
-    if path.exists() and not path.is_file() and not path.is_dir():  # a pipe would be waited for
-        raise OSError(f"{path} is not a file")
+    refuse_devices(path)
     try:
         file = h5py.File(path, "r")
     except (FileNotFoundError, PermissionError, IsADirectoryError):
         raise
     except Exception as error:  # h5py raises most kinds for what it cannot make sense of
-        raise BadDatasetError(f"{name}: not a whole HDF5 file: {_line(error)}") from error
+        raise BadDatasetError(f"{name}: not a whole HDF5 file: {line_of(error)}") from error
     with file:
         yield file
 
@@ -140,10 +140,11 @@ def _refused(what: str) -> Iterator[None]:
     except BadDatasetError:
         raise
     except Exception as error:  # KeyError, OSError, RuntimeError, TypeError, ValueError, … by the place of the damage
-        raise BadDatasetError(f"{what}: {_line(error)}") from error
+        raise BadDatasetError(f"{what}: {line_of(error)}") from error
 
 
-def _line(error: Exception) -> str:
+def line_of(error: Exception) -> str:
+    """What another package's error says, in one line that is not too long."""
     return " ".join(str(error).split())[:300] or type(error).__name__
 
 

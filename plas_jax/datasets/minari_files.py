@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from plas_jax.datasets.catalogue import Environment
-from plas_jax.datasets.hdf5_files import EXPANSION, check_all
+from plas_jax.datasets.hdf5_files import EXPANSION, check_all, line_of
 from plas_jax.datasets.json_files import NUMBER, check, parsed, read_object
 from plas_jax.datasets.recordings import BadDatasetError, Recording, memory_of_the_machine, recording
 
@@ -138,7 +138,7 @@ def _episodes(name: str, found: Any) -> Iterator[Any]:
     try:
         yield from found.iterate_episodes()
     except Exception as error:  # h5py and minari raise most kinds for damage
-        raise BadDatasetError(f"{name}: its episodes cannot be read: {_line(error)}") from error
+        raise BadDatasetError(f"{name}: its episodes cannot be read: {line_of(error)}") from error
 
 
 def _metadata(identifier: str) -> dict[str, Any]:
@@ -157,7 +157,7 @@ def _metadata(identifier: str) -> dict[str, Any]:
         found = read_object(folder / METADATA, SHAPE)
         held = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     except (OSError, ValueError) as error:
-        raise BadDatasetError(f"minari:{identifier} cannot be opened: {_line(error)}") from error
+        raise BadDatasetError(f"minari:{identifier} cannot be opened: {line_of(error)}") from error
     for name, most in (("total_episodes", held), ("total_steps", EXPANSION * held)):
         if not 0 <= found[name] <= most:
             raise BadDatasetError(f"minari:{identifier} cannot be opened: {found[name]:,} {name} in {held:,} bytes")
@@ -172,10 +172,6 @@ def _found(identifier: str) -> Any:
     try:
         return minari.load_dataset(identifier)
     except ImportError as error:  # a storage format with a package of its own
-        raise ValueError(f"minari:{identifier} cannot be opened: {_line(error)}") from error
+        raise ValueError(f"minari:{identifier} cannot be opened: {line_of(error)}") from error
     except Exception as error:  # minari raises most kinds for damage
-        raise BadDatasetError(f"minari:{identifier} cannot be opened: {_line(error)}") from error
-
-
-def _line(error: Exception) -> str:
-    return " ".join(str(error).split())[:300] or type(error).__name__
+        raise BadDatasetError(f"minari:{identifier} cannot be opened: {line_of(error)}") from error

@@ -1,10 +1,11 @@
 """Opening `.npz` files: arrays of numbers or one line, never an object."""
 
-import stat
 import zipfile
 from pathlib import Path
 
 import numpy as np
+
+from plas_jax.datasets.folders import refuse_devices
 
 LARGEST = 2**31  # bytes of all arrays, unpacked: what is kept in such files takes a thousandth of it
 
@@ -16,8 +17,7 @@ def read_arrays(path: Path | str) -> dict[str, np.ndarray]:
     that would unpack to more than any such file.
     """
     path = Path(path)
-    if path.exists() and not stat.S_ISREG(path.stat().st_mode) and not path.is_dir():  # a pipe would be waited for
-        raise OSError(f"{path} is not a file")
+    refuse_devices(path)
     with path.open("rb") as file:
         if not zipfile.is_zipfile(file):
             raise ValueError(f"{path}: not an npz file")

@@ -51,7 +51,7 @@ class Lockstep:
         self.velocity = self._states[:, 1 + positions : 1 + positions + velocities]
         self._control = self._states[:, -self.model.nu :]
         self._rows = list(self._states)  # an index into an array makes a view each time
-        self._threads = min(threads or _cores(), max(1, episodes // 2))
+        self._threads = min(threads or cores(), max(1, episodes // 2))
         self._idle = [mujoco.MjData(self.model) for _ in range(self._threads)]
         # The calling thread steps episodes too.
         self._pool = ThreadPoolExecutor(self._threads - 1, "lockstep") if self._threads > 1 else None
@@ -141,6 +141,6 @@ class Lockstep:
             self._idle.append(data)
 
 
-def _cores() -> int:
+def cores() -> int:
     """The cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

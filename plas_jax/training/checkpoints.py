@@ -23,6 +23,7 @@ from jax.experimental.multihost_utils import sync_global_devices
 from plas_jax.training.checkpoint_facts import About, Damaged, refuse_strange_files
 from plas_jax.training.checkpoint_troubles import line, refuse_disk_errors, said_of_damaged, silence
 from plas_jax.training.checksums import checksums, first_mismatch, laid_out_checksums
+from plas_jax.training.hosts import is_first
 from plas_jax.types import Array
 
 ABOUT, BATCH, CHECKSUMS = "about", "batch", "checksums"
@@ -160,7 +161,7 @@ class Checkpoints:
 
 def _removed(folders: Iterable[Path]) -> None:
     """Remove folders, in one of several processes, before any of them goes on."""
-    if jax.process_index() == 0:
+    if is_first():
         for folder in list(folders):
             shutil.rmtree(folder, ignore_errors=True)
     if jax.process_count() > 1:

@@ -13,9 +13,10 @@ from typing import Any
 import jax
 import numpy as np
 from jax.experimental import multihost_utils
-from jax.sharding import Mesh
+from jax.sharding import Mesh, NamedSharding
 
-from plas_jax.training.chunk import AXIS
+from plas_jax.training.chunk import AXIS, ON_RUNS
+from plas_jax.training.layout import placed, runs_of_each
 
 VARIABLE = "PLAS_JAX_HOSTS"
 AUTO = "auto"
@@ -95,7 +96,7 @@ def joined(mesh: Mesh, runs: int, tree: Any) -> Any:
     """What each process has of its `own_runs`, NumPy `[own runs, …]`, put together on each: `[runs, …]`."""
     if jax.process_count() == 1:
         return tree
-    slots = -(-runs // mesh.size) * len(mesh.local_devices)
+    slots = runs_of_each(mesh, runs) * len(mesh.local_devices)
 
     def whole(leaf: np.ndarray) -> np.ndarray:
         padded = np.concatenate([leaf, np.zeros((slots - len(leaf), *leaf.shape[1:]), leaf.dtype)])
@@ -113,7 +114,7 @@ def own_mesh(mesh: Mesh) -> Mesh:
 
 def own_runs(mesh: Mesh, runs: int) -> slice:
     """Which of so many runs this process's devices hold, padding left out."""
-    each, places = -(-runs // mesh.size), [device in mesh.local_devices for device in mesh.devices.flat]
+    each, places = runs_of_each(mesh, runs), [device in mesh.local_devices for device in mesh.devices.flat]
     first = places.index(True) * each
     return slice(first, min(runs, first + each * sum(places)))
 
@@ -125,14 +126,11 @@ def own_part(mesh: Mesh, tree: Any) -> Any:
     own = own_mesh(mesh)
 
     def part(leaf: Any) -> Any:
-        if jax.numpy.issubdtype(leaf.dtype, jax.dtypes.prng_key):
-            return jax.random.wrap_key_data(part(jax.random.key_data(leaf)), impl=jax.random.key_impl(leaf))
         shards = [shard.data for shard in sorted(leaf.addressable_shards, key=lambda shard: shard.index[0].start or 0)]
         shape = (sum(len(shard) for shard in shards), *leaf.shape[1:])
-        sharding = jax.sharding.NamedSharding(own, jax.sharding.PartitionSpec(AXIS))
-        return jax.make_array_from_single_device_arrays(shape, sharding, shards)
+        return jax.make_array_from_single_device_arrays(shape, NamedSharding(own, ON_RUNS), shards)
 
-    return jax.tree.map(part, tree)
+    return placed(part, tree)
 
 
 def _broadcast(message: bytes) -> bytes:

@@ -10,6 +10,13 @@ import jax
 SECONDS = 0.5  # what takes less to compile is not worth a file
 
 
+def cache_folder() -> Path:
+    """Where this project keeps what it can make again: under $XDG_CACHE_HOME, which is ~/.cache if it is not set."""
+    chosen = os.environ.get("XDG_CACHE_HOME", "")
+    # A relative one is to be ignored, says the XDG base directory specification.
+    return (Path(chosen) if Path(chosen).is_absolute() else Path.home() / ".cache") / "plas_jax"
+
+
 def folder() -> Path:
     """Where programs are kept: $JAX_COMPILATION_CACHE_DIR, or a folder of the user's cache for this kind of processor.
 
@@ -18,17 +25,17 @@ def folder() -> Path:
     asked = os.environ.get("JAX_COMPILATION_CACHE_DIR")
     if asked:
         return Path(asked)
-    caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return caches / "plas_jax" / "programs" / _processor()
+    return cache_folder() / "programs" / _processor()
 
 
 def keep_programs() -> None:
     """Keep what is compiled from now on, and take what was; where nothing can be written, compile as ever."""
+    kept = folder()
     try:
-        folder().mkdir(parents=True, exist_ok=True)
+        kept.mkdir(parents=True, exist_ok=True)
     except OSError:
         return
-    jax.config.update("jax_compilation_cache_dir", str(folder()))
+    jax.config.update("jax_compilation_cache_dir", str(kept))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", SECONDS)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", 0)
 

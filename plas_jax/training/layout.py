@@ -1,6 +1,7 @@
 """Laying a batch of runs out over devices: runs split between them, to each the data sets of its runs."""
 
 import os
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -26,12 +27,13 @@ def use_every_core(cores: int) -> None:
     jax.config.update("jax_default_matmul_precision", "float32")
 
 
-def run_mesh(runs: int) -> Mesh:
-    """The devices for a batch of runs: all there are, but no more than runs.
+def run_mesh(runs: int, devices: Sequence[Any] | None = None) -> Mesh:
+    """The devices for a batch of runs: all there are, or all of these, but no more than runs.
 
     With several hosts as many of each, and at least one: a host whose devices had no part could not follow the rest.
     """
-    devices, hosts = jax.devices(), jax.process_count()
+    hosts = jax.process_count()
+    devices = jax.devices() if devices is None else devices
     if hosts == 1:
         return Mesh(np.array(devices[:runs]), (AXIS,))
     of_hosts = [[device for device in devices if device.process_index == host] for host in range(hosts)]
@@ -46,14 +48,28 @@ def on_runs(mesh: Mesh, tree: Any) -> Any:
     """
 
     def place(leaf: Any) -> Array:
-        if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
-            return jax.random.wrap_key_data(place(jax.random.key_data(leaf)), impl=jax.random.key_impl(leaf))
         leaf = np.asarray(leaf)
         extra = -len(leaf) % mesh.size
         leaf = np.concatenate([leaf, np.repeat(leaf[-1:], extra, axis=0)]) if extra else leaf
         return jax.make_array_from_callback(leaf.shape, NamedSharding(mesh, ON_RUNS), lambda index: leaf[index])
 
-    return jax.tree.map(place, tree)
+    return placed(place, tree)
+
+
+def placed(place: Callable[[Any], Array], tree: Any) -> Any:
+    """A tree with each array where `place` puts it; of keys it is given what they hold."""
+
+    def of_leaf(leaf: Any) -> Array:
+        if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+            return jax.random.wrap_key_data(place(jax.random.key_data(leaf)), impl=jax.random.key_impl(leaf))
+        return place(leaf)
+
+    return jax.tree.map(of_leaf, tree)
+
+
+def runs_of_each(mesh: Mesh, runs: int) -> int:
+    """How many runs each device has, where so many are made even."""
+    return -(-runs // mesh.size)
 
 
 def datasets_on(mesh: Mesh, sizes: np.ndarray, datasets: np.ndarray) -> list[list[int]]:
@@ -64,7 +80,7 @@ def datasets_on(mesh: Mesh, sizes: np.ndarray, datasets: np.ndarray) -> list[lis
     """
     if is_cpu(mesh):
         return [list(range(len(sizes)))] * mesh.size
-    each = -(-len(datasets) // mesh.size)
+    each = runs_of_each(mesh, len(datasets))
     slots = np.concatenate([datasets, np.repeat(datasets[-1], each * mesh.size - len(datasets))])
     return [sorted(set(of_device.tolist())) for of_device in slots.reshape(mesh.size, each)]
 
@@ -76,7 +92,7 @@ def most_rows(mesh: Mesh, sizes: np.ndarray, datasets: np.ndarray) -> int:
 
 def starts_on(mesh: Mesh, rows: Rows, datasets: np.ndarray) -> np.ndarray:
     """Where each run's rows start among those of its device, int32 `[runs]`."""
-    held, each = datasets_on(mesh, rows.size, datasets), -(-len(datasets) // mesh.size)
+    held, each = datasets_on(mesh, rows.size, datasets), runs_of_each(mesh, len(datasets))
     starts = [_starts(rows, held[slot // each])[dataset] for slot, dataset in enumerate(datasets.tolist())]
     return np.array(starts, np.int32)
 
