@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from plas_jax.datasets.minibatch import concatenate, minibatch
+from plas_jax.training import layout
 from plas_jax.training.layout import data_on, run_mesh
 from plas_jax.types import Transition
 
@@ -54,6 +55,26 @@ def test_every_device_of_a_cpu_reads_the_one_copy():
     for column, shared in zip(jax.tree.leaves(rows.transitions), jax.tree.leaves(placed), strict=True):
         assert len(shared.addressable_shards) == 2
         assert {shard.data.unsafe_buffer_pointer() for shard in shared.addressable_shards} == {column.ctypes.data}
+
+
+@pytest.mark.parametrize("datasets", [[0, 0, 1, 2, 2], [2, 1, 0, 0], [0, 1, 2], [1, 1]])
+def test_an_accelerator_holds_the_data_sets_of_its_own_runs_alone(monkeypatch, datasets):
+    monkeypatch.setattr(layout, "is_cpu", lambda mesh: False)
+    rows = concatenate([numbered(0, 5, 3, 1), numbered(5, 7, 3, 1), numbered(12, 4, 3, 1)], 16, 3, 1)
+    mesh, of_runs = run_mesh(2), np.array(datasets)
+    placed, starts = data_on(mesh, rows, of_runs), layout.starts_on(mesh, rows, of_runs)
+    each = layout.runs_of_each(mesh, len(datasets))
+    for device, shard in zip(mesh.devices.flat, placed.reward.addressable_shards, strict=True):
+        assert shard.device == device
+    for run, dataset in enumerate(datasets):
+        held = np.asarray(placed.reward.addressable_shards[run // each].data)
+        of_dataset = slice(rows.start[dataset], rows.start[dataset] + rows.size[dataset])
+        np.testing.assert_array_equal(
+            held[starts[run] : starts[run] + rows.size[dataset]], rows.transitions.reward[of_dataset]
+        )
+    needed = [sum(rows.size[list(set(datasets[place : place + each]))]) for place in (0, each)]
+    assert len(placed.reward) == 2 * max(needed)
+    assert len(placed.reward) < 2 * len(rows.transitions.reward)
 
 
 @settings(deadline=None, max_examples=60)
