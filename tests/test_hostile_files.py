@@ -475,6 +475,21 @@ def test_minari_steps_in_other_files_and_without_end_are_refused(tmp_path, monke
             load(find("minari:x-v0"), [])
 
 
+@pytest.mark.parametrize("key", ["observations", "actions", "rewards", "terminations", "truncations"])
+def test_minari_steps_without_a_shape_are_refused(key, tmp_path, monkeypatch):
+    """A data set of HDF5's null space, which h5py gives a type but no shape; fuzzing found it in the actions."""
+    pytest.importorskip("minari")
+    from plas_jax.datasets.loading import load
+
+    monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path))
+    path = minari_folder(tmp_path) / "main_data.hdf5"
+    with h5py.File(path, "a") as file:
+        del file[f"episode_0/{key}"]
+        file[f"episode_0/{key}"] = h5py.Empty("f4")
+    with pytest.raises(BadDatasetError, match="^minari:x-v0: .*(not an array of numbers|cannot be sliced)"):
+        load(find("minari:x-v0"), [])
+
+
 # Full disks
 
 

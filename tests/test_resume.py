@@ -114,9 +114,10 @@ def _cut_rows(path):
     [
         ("results.csv", b"dataset,algo", "results.csv: line 1"),
         ("results.csv", None, "results.csv: line "),
-        ("manifest.json", b'{"complete": fal', "manifest.json is not a manifest"),
-        ("manifest.json", b"[]", "manifest.json is not a manifest"),
-        ("manifest.json", b"\xff\xfe", "manifest.json is not a manifest"),
+        ("manifest.json", b'{"complete": fal', "manifest.json: not JSON: "),
+        ("manifest.json", b"[]", "manifest.json: [] is not an object"),
+        ("manifest.json", b"\xff\xfe", "manifest.json: not JSON: byte 0 is not UTF-8"),
+        ("manifest.json", b"{}", "manifest.json is not a manifest"),
     ],
 )
 def test_damaged_rows_and_manifests_are_one_line(stopped, data, tmp_path, name, content, says):
@@ -205,7 +206,7 @@ ON_DEVICES = """
 import sys
 from pathlib import Path
 import jax, numpy as np
-from plas_jax.training.layout import on_all, on_runs, use_every_core
+from plas_jax.training.layout import data_on, on_runs, use_every_core
 devices, folder, first, last, output = int(sys.argv[1]), Path(sys.argv[2]), *map(int, sys.argv[3:5]), sys.argv[5]
 use_every_core(devices)
 from plas_jax.algorithms.presets import PRESETS, plas_method
@@ -232,7 +233,7 @@ with Checkpoints(folder, "fifteen runs", said.append) as checkpoints:
     found = checkpoints.newest(batch, 15)
     assert (found[0] if found else 0) == first, (found, said)
     batch = on_runs(of.mesh, found[1]) if found else batch
-    data = on_all(of.mesh, rows.transitions)
+    data = data_on(of.mesh, rows, np.zeros(15, np.int32))
     for chunk in sweep.train(of.phase.algorithm, of.mesh, batch, runs, data, first, last):
         batch = chunk.batch
     checkpoints.save(last, batch, 15)

@@ -63,10 +63,10 @@ def _array(source: str, columns: Mapping[str, Any], key: str, tail: tuple[int, .
         there = ", ".join(columns) or "none"
         raise BadDatasetError(f"{source}: {key}: this key is missing (the file has {there})")
     stored = columns[key]
-    dtype = getattr(stored, "dtype", None)  # a group of an HDF5 file has none
-    if dtype is None or dtype.kind not in "fiub":
+    # A group of an HDF5 file has no type, and a data set of its null space has no shape.
+    dtype, shape = getattr(stored, "dtype", None), getattr(stored, "shape", None)
+    if dtype is None or dtype.kind not in "fiub" or shape is None:
         raise BadDatasetError(f"{source}: {key}: not an array of numbers")
-    shape = stored.shape
     # Some of D4RL's files store rewards and flags as columns.
     flat = shape[:1] if not tail and len(shape) == 2 and shape[1] == 1 else shape
     if len(flat) != 1 + len(tail) or flat[1:] != tail:
