@@ -6,6 +6,7 @@ on the second one, and the others' updates are divided so that both cores are bu
 depends on its key and the update alone, so no result changes by a bit.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -37,12 +38,12 @@ def run_balanced(
     middle[copy] = first
     batch, _ = run_chunk(algorithm, mesh, batch, runs, transitions, _each(mesh, slots, first), middle)
     # From here on the copy's place is the odd run's.
-    batch, runs = _copied(mesh, (batch, runs), odd, copy)
+    batch, runs = _copied(mesh, batch, odd, copy, _in_place), _copied(mesh, runs, odd, copy, _beside)
     # An array of its own: JAX may still be reading the other one where it is.
     rest = middle.copy()
     rest[copy], rest[odd] = first + half, last
     both = run_chunk(algorithm, mesh, batch, runs, transitions, rest, _each(mesh, slots, last))
-    return _copied(mesh, both, copy, odd)
+    return _copied(mesh, both, copy, odd, _in_place)
 
 
 def _each(mesh: Mesh, slots: int, update: int) -> End:
@@ -58,14 +59,14 @@ def _has_copy(mesh: Mesh, runs: Runs) -> bool:
     return all(np.array_equal(*np.asarray(leaf)[-2:]) for leaf in jax.tree.leaves(plain))
 
 
-def _copied(mesh: Mesh, tree: Any, source: int, to: int) -> Any:
-    """The tree with one run's leaves also in another place, on the other core."""
+def _copied(mesh: Mesh, tree: Any, source: int, to: int, put: Callable[..., list[Array]]) -> Any:
+    """The tree with one run's leaves also in another place, on the other core; `put` in place or beside."""
     leaves, structure = jax.tree.flatten(tree)
     devices, length = list(mesh.devices.flat), len(leaves[0]) // 2
     shards = [{shard.device: shard.data for shard in leaf.addressable_shards} for leaf in leaves]
     here, there = devices[source // length], devices[to // length]
     row = jax.device_put(_row([of[here] for of in shards], source % length), there)
-    changed = _with_row([of[there] for of in shards], row, to % length)
+    changed = put([of[there] for of in shards], row, to % length)
     for of, leaf in zip(shards, changed, strict=True):
         of[there] = leaf
     whole = [
@@ -80,6 +81,9 @@ def _row(leaves: list[Array], place: Array) -> list[Array]:
     return [leaf[place] for leaf in leaves]
 
 
-@jax.jit
 def _with_row(leaves: list[Array], row: list[Array], place: Array) -> list[Array]:
     return [leaf.at[place].set(value) for leaf, value in zip(leaves, row, strict=True)]
+
+
+_beside = jax.jit(_with_row)
+_in_place = jax.jit(_with_row, donate_argnums=0)  # of the states, which the caller has given away

@@ -90,11 +90,18 @@ def _one_after_another(one_run: Callable) -> Callable:
     """
 
     def all_runs(batch: Batch, runs: Runs, transitions: Transition, first: Array, last: Array) -> tuple:
-        def of_slot(slot: tuple) -> tuple:
-            batch, run, first, last = slot
-            return one_run(batch, run, transitions, first, last)
+        def of_slot(slot: Array, carry: tuple[Batch, Metrics]) -> tuple[Batch, Metrics]:
+            one, run, begin, end = jax.tree.map(lambda leaf: leaf[slot], (carry[0], runs, first, last))
+            trained = one_run(one, run, transitions, begin, end)
+            return jax.tree.map(lambda leaf, new: leaf.at[slot].set(new), carry, trained)
 
-        return jax.lax.map(of_slot, (batch, runs, first, last))
+        slots = len(first)
+        one, run = jax.tree.map(lambda leaf: leaf[0], (batch, runs))
+        shapes = jax.eval_shape(one_run, one, run, transitions, first[0], last[0])[1]
+        metrics = jax.tree.map(lambda leaf: jnp.zeros((slots, *leaf.shape), leaf.dtype), shapes)
+        # In place, where `lax.map` would copy every state; and those behind the last that has updates to do stay.
+        visited = jnp.max(jnp.where(first < last, jnp.arange(1, slots + 1), 0))
+        return jax.lax.fori_loop(0, visited, of_slot, (batch, metrics))
 
     return all_runs
 
