@@ -12,8 +12,10 @@ from jax.sharding import Mesh
 WIDE = 300
 EIGEN = ("xla_cpu_experimental_ynn_fusion_type", "")
 WHOLE_VECTORS = ("xla_cpu_prefer_vector_width", "512")  # where a processor has no such vectors it changes nothing
+# Adam then writes new weights where the old ones lay, which are otherwise copied first.
+IN_PLACE = ("xla_cpu_copy_insertion_use_region_analysis", True)
 
-Options = tuple[tuple[str, str], ...]
+Options = tuple[tuple[str, str | bool], ...]
 
 
 def is_cpu(mesh: Mesh) -> bool:
@@ -26,12 +28,12 @@ def compiler_options(mesh: Mesh, state: Any) -> Options:
     if not is_cpu(mesh):
         return ()
     widest = max((min(leaf.shape[-2:]) for leaf in jax.tree.leaves(state) if leaf.ndim > 2), default=0)
-    wanted = (WHOLE_VECTORS, EIGEN) if widest >= WIDE else (WHOLE_VECTORS,)
+    wanted: Options = (WHOLE_VECTORS, IN_PLACE, EIGEN) if widest >= WIDE else (WHOLE_VECTORS, IN_PLACE)
     return tuple(option for option in wanted if _is_known(option))
 
 
 @cache
-def _is_known(option: tuple[str, str]) -> bool:
+def _is_known(option: tuple[str, str | bool]) -> bool:
     """Whether this XLA has the option: they come and go between releases."""
     try:
         jax.jit(lambda: 0, compiler_options=dict([option])).lower().compile()
