@@ -1,4 +1,6 @@
-"""An odd number of runs on two cores: the same to the last bit, whatever the chunk's length, in one executable."""
+"""Runs on two cores: in place, and of an odd number the same bits, whatever the chunk's length, in one executable."""
+
+import math
 
 import jax
 import numpy as np
@@ -7,7 +9,8 @@ from test_padding import CASES, ROWS, batch_and_runs
 
 from plas_jax.training import balance
 from plas_jax.training.balance import run_balanced
-from plas_jax.training.chunk import run_chunk
+from plas_jax.training.chunk import chunk_program, run_chunk
+from plas_jax.training.compiled_text import parse
 from plas_jax.training.executables import Executables
 from plas_jax.training.layout import data_on, on_runs, run_mesh
 
@@ -65,3 +68,38 @@ def test_chunks_of_every_length_share_an_executable():
     for first, last in ((0, 0), (0, 1), (1, 9), (9, 30)):
         batch, _ = run_balanced(CASES[NAME].algorithm, mesh, batch, of_runs, data, first, last)
     assert executables.count == 1
+
+
+def compiled(runs):
+    mesh, batch, of_runs, data = started(runs)
+    ends = np.zeros(runs, np.int32)
+    program = chunk_program(mesh, batch.state)
+    return batch, program.lower(CASES[NAME].algorithm, mesh, batch, of_runs, data, ends, ends).compile()
+
+
+def test_more_runs_take_no_more_temporary_memory():
+    """A chunk trains each run where its state lies: at the paper's widths ninety states are 1.2 GB."""
+    batch, few = compiled(4)
+    _, many = compiled(16)
+    of_a_run = sum(leaf.nbytes for leaf in jax.tree.leaves(batch)) // 4
+    grown = many.memory_analysis().temp_size_in_bytes - few.memory_analysis().temp_size_in_bytes
+    assert grown < of_a_run  # of the six runs more that each core has
+
+
+def test_no_update_copies_weights():
+    """Adam writes the new ones where the old ones lie."""
+    batch, program = compiled(4)
+    text = parse(program.as_text())
+    loops = [one for one in text.instructions() if one.opcode == "while"]
+    bodies = {name: text.computations[name] for name in (loop.called("body") for loop in loops)}
+    # Of the large ones, which are over runs and over updates, the one inside the other.
+    update = min((body for body in bodies.values() if len(body) > 100), key=lambda body: nested(body, bodies))
+    assert max(nested(body, bodies) for body in bodies.values()) == 1
+    kernels = {leaf.shape[1:] for leaf in jax.tree.leaves(batch.state.critics.parameters) if leaf.ndim == 3}
+    widest = max(kernels, key=math.prod)
+    assert [one for one in update.values() if one.opcode == "copy" and one.shapes[0].dimensions == widest] == []
+
+
+def nested(body, bodies):
+    """How many of the large loops are in a loop's body."""
+    return sum(one.opcode == "while" and len(bodies[one.called("body")]) > 100 for one in body.values())

@@ -486,7 +486,7 @@ def test_minari_steps_without_a_shape_are_refused(key, tmp_path, monkeypatch):
     with h5py.File(path, "a") as file:
         del file[f"episode_0/{key}"]
         file[f"episode_0/{key}"] = h5py.Empty("f4")
-    with pytest.raises(BadDatasetError, match="^minari:x-v0: .*(not an array of numbers|cannot be sliced)"):
+    with pytest.raises(BadDatasetError, match=r"^minari:x-v0: .*(not an array of numbers|cannot be sliced)"):
         load(find("minari:x-v0"), [])
 
 
