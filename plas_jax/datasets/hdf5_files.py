@@ -7,7 +7,7 @@ first are refused because a data set must be what its one file says; besides, HD
 import itertools
 import math
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ EXPANSION = 1100
 NEVER_WRITTEN = 64 * 2**20  # bytes that a column may have without storing them: flags that are all 0
 UNCHECKED = 2**20  # bytes of a compressed chunk that may be inflated without a look at where it leads
 COMPRESSORS = {h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_SZIP, h5py.h5z.FILTER_LZF}
+MOST_PIECES = 2**17  # of one column: HDF5 takes 4 kB for each chunk that it reads
 DEEPEST, MOST = 16, 10_000_000  # groups within each other, and links in all
 SHOWN = 20  # names in a message
 
@@ -180,12 +181,24 @@ def _check(stored: h5py.Dataset, where: str, path: Path) -> None:
         raise BadDatasetError(
             f"{where}: shape {list(stored.shape)} is claimed, and {held:,} bytes are stored: never written, or cut off"
         )
+    if chunk:
+        _check_pieces(stored, where, made.get_chunk())
     filters = [made.get_filter(place)[0] for place in range(made.get_nfilters())]
     packed = [code for code in filters if code in COMPRESSORS]
     if len(packed) > 1:
         raise BadDatasetError(f"{where}: compressed more than once, which is not read: compress it once")
     if packed and size:
         _check_chunks(stored, where, chunk, deflated=filters == packed == [h5py.h5z.FILTER_DEFLATE])
+
+
+def _check_pieces(stored: h5py.Dataset, where: str, chunk: Sequence[int]) -> None:
+    """Refuse so many chunks that keeping account of them takes more memory than the numbers do."""
+    pieces = math.prod(-(-length // of) for length, of in zip(stored.shape, chunk, strict=True))
+    if pieces > MOST_PIECES:
+        raise BadDatasetError(
+            f"{where}: in {pieces:,} chunks of shape {list(chunk)}, more than the {MOST_PIECES:,} that are read:"
+            " write it in larger ones"
+        )
 
 
 def _check_chunks(stored: h5py.Dataset, where: str, size: int, deflated: bool) -> None:
