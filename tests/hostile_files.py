@@ -176,7 +176,7 @@ def wrong_readers():
             while True:
                 pass
         elif word == "memory":
-            return np.ones(160 * 2**20).sum()
+            return np.ones(140 * 2**20).sum()
         elif word == "recursion":
             json.loads(DEEP)
         elif word == "unnamed":

@@ -569,7 +569,7 @@ def test_damage_is_that_of_its_seed():
 
 def test_what_goes_wrong_in_a_child_is_seen(tmp_path, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), str(ROOT / "tests")]))
-    with WatchedReader("hostile_files:wrong_readers", seconds=3.0) as reader:
+    with WatchedReader("hostile_files:wrong_readers", seconds=8.0) as reader:
         for word, what in [("fine", "fine"), ("crash", "crash"), ("memory", "memory"), ("recursion", "RecursionError"),
                            ("unnamed", "unnamed"), ("named", REFUSED), ("hang", "hang"), ("fine", "fine")]:  # fmt: skip
             path = tmp_path / f"{word}.txt"
