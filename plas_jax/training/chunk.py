@@ -98,10 +98,9 @@ def _one_after_another(one_run: Callable) -> Callable:
         slots = len(first)
         one, run = jax.tree.map(lambda leaf: leaf[0], (batch, runs))
         shapes = jax.eval_shape(one_run, one, run, transitions, first[0], last[0])[1]
-        metrics = jax.tree.map(lambda leaf: jnp.zeros((slots, *leaf.shape), leaf.dtype), shapes)
         # In place, where `lax.map` would copy every state; and those behind the last that has updates to do stay.
         visited = jnp.max(jnp.where(first < last, jnp.arange(1, slots + 1), 0))
-        return jax.lax.fori_loop(0, visited, of_slot, (batch, metrics))
+        return jax.lax.fori_loop(0, visited, of_slot, (batch, _zeros(shapes, slots)))
 
     return all_runs
 
@@ -122,5 +121,9 @@ def _updates_of_one_run(
         return Batch(state, jnp.where(newly, update + 1, diverged_at)), metrics
 
     shapes = jax.eval_shape(step, first, (batch, None))[1]
-    metrics = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
-    return jax.lax.fori_loop(first, last, step, (batch, metrics))
+    return jax.lax.fori_loop(first, last, step, (batch, _zeros(shapes)))
+
+
+def _zeros(shapes: Any, *leading: int) -> Any:
+    """The metrics before there are any: loops must know their shapes."""
+    return jax.tree.map(lambda leaf: jnp.zeros((*leading, *leaf.shape), leaf.dtype), shapes)

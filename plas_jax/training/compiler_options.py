@@ -28,7 +28,7 @@ def compiler_options(mesh: Mesh, state: Any) -> Options:
     if not is_cpu(mesh):
         return ()
     widest = max((min(leaf.shape[-2:]) for leaf in jax.tree.leaves(state) if leaf.ndim > 2), default=0)
-    wanted: Options = (WHOLE_VECTORS, IN_PLACE, EIGEN) if widest >= WIDE else (WHOLE_VECTORS, IN_PLACE)
+    wanted: Options = (WHOLE_VECTORS, IN_PLACE, *((EIGEN,) if widest >= WIDE else ()))
     return tuple(option for option in wanted if _is_known(option))
 
 
