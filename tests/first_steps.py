@@ -1,4 +1,4 @@
-"""The first updates of a method: one against slopes in NumPy and float64, fifty against those inside wider sizes."""
+"""The first update of a method against slopes in NumPy and float64."""
 
 from functools import partial
 
@@ -6,12 +6,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from plas_jax.types import Axis, Sizes, Transition
+from plas_jax.types import Sizes, Transition
 
 # What runs for milliseconds is not worth optimising.
 quickly_compiled = partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
 KEY = jax.random.key(0)
-TRUE, PADDED = Sizes.of(3, 2), Sizes(Axis(3, 7), Axis(2, 5), Axis(4, 10))
+TRUE = Sizes.of(3, 2)
 
 
 def transitions(seed, batch):
@@ -30,9 +30,6 @@ def redrawn(tree, seed):
     """The same tree with every number away from its initial law and from its neighbours'."""
     generator = np.random.default_rng(seed)
     return jax.tree.map(lambda leaf: jnp.asarray(generator.uniform(-0.7, 0.7, leaf.shape), jnp.float32), tree)
-
-
-# One update
 
 
 def in_float64(tree):
@@ -74,63 +71,3 @@ def assert_first_step(before, after, slopes, learning_rate):
     assert_trees_close(after.moments[0].mu, jax.tree.map(lambda g: 0.1 * g, slopes), rtol=2e-4, atol=2e-6)
     expected = jax.tree.map(lambda p, g: p - learning_rate * g / (np.abs(g) + 1e-8), before, slopes)
     assert_trees_close(after.parameters, expected, rtol=1e-4, atol=1e-5)
-
-
-# Fifty updates
-
-
-def widened(rows):
-    """The same transitions in the padding of `PADDED`."""
-
-    def wider(column, axis):
-        return np.pad(column, ((0, 0), (0, axis.padded - axis.true)))
-
-    return rows._replace(
-        observation=wider(rows.observation, PADDED.observation),
-        next_observation=wider(rows.next_observation, PADDED.observation),
-        action=wider(rows.action, PADDED.action),
-    )
-
-
-def after_fifty(algorithm, init, rows, knobs, sizes):
-    """The state after fifty updates and the last metrics; `init` takes sizes."""
-
-    @quickly_compiled
-    def train(sizes):
-        def step(update, carry):
-            key_rows, key_noise = jax.random.split(jax.random.fold_in(KEY, update))
-            state = carry[0]
-            index = jax.random.randint(key_rows, (state.architecture.batch_size,), 0, len(rows.reward))
-            noise = algorithm.noise(key_noise, state.architecture, sizes)
-            return algorithm.update(state, jax.tree.map(lambda column: jnp.asarray(column)[index], rows), noise, knobs)
-
-        state = init(sizes)
-        shapes = jax.eval_shape(step, 0, (state,))[1]
-        metrics = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
-        return jax.lax.fori_loop(0, 50, step, (state, metrics))
-
-    return train(sizes)
-
-
-def named_leaves(tree):
-    leaves = jax.tree.leaves_with_path(tree)
-    return {jax.tree_util.keystr(path, simple=True, separator="/"): np.asarray(leaf) for path, leaf in leaves}
-
-
-def assert_same_inside(wide, alone, true_part):
-    """Every leaf within 1e-5 in its true part and zero outside; returns how many leaves have padding.
-
-    `true_part(path, observation, action)` is where a leaf is not padding, from the masks of both; None is everywhere.
-    """
-    observation, action = (np.asarray(axis.mask()) > 0 for axis in (PADDED.observation, PADDED.action))
-    wide, alone, with_padding = named_leaves(wide), named_leaves(alone), 0
-    assert wide.keys() == alone.keys()
-    for path, leaf in wide.items():
-        where, theirs = true_part(path, observation, action), np.float64(alone[path])
-        inside = np.broadcast_to(True if where is None else where, leaf.shape)
-        assert (leaf[~inside] == 0).all(), path
-        with_padding += not inside.all()
-        # Mean gradients cancel, so theirs are measured by the gradients' size.
-        scale = np.sqrt(alone[path.replace("/mu/", "/nu/")].max()) if "/mu/" in path else np.abs(theirs).max()
-        assert np.abs(leaf[inside].reshape(theirs.shape) - theirs).max() <= 1e-5 * scale, path
-    return with_padding

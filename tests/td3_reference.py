@@ -7,7 +7,6 @@ from functools import cache, partial
 
 import chex
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from plas_jax.datasets.minibatch import minibatch
@@ -184,88 +183,6 @@ def assert_follows(algorithm, state, reference, knobs, batches):
 
 def moments(network):
     return network.moments[0].mu, network.moments[0].nu
-
-
-# Padding
-
-
-def trained(algorithm, state, data, knobs, updates=50):
-    """The state after some updates, and the last metrics; keys do not depend on sizes."""
-
-    @quickly_compiled
-    def step(state, key, data, knobs):
-        key_rows, key_noise = jax.random.split(key)
-        batch = minibatch(key_rows, data, 0, len(data.reward), state.architecture.batch_size)
-        return algorithm.update(state, batch, algorithm.noise(key_noise, state.architecture, state.sizes), knobs)
-
-    for update in range(updates):
-        state, metrics = step(state, jax.random.fold_in(jax.random.key(5), update), data, knobs)
-    return jax.tree.map(np.asarray, (state, metrics))
-
-
-def padded(data, sizes):
-    """The same transitions with zeros up to the padded sizes."""
-    axes = {"observation": sizes.observation, "next_observation": sizes.observation}
-    axes |= {"action": sizes.action, "next_action": sizes.action}
-    wide = {
-        name: np.pad(getattr(data, name), ((0, 0), (0, axis.padded - axis.true)))
-        for name, axis in axes.items()
-        if getattr(data, name) is not None
-    }
-    return data._replace(**wide)
-
-
-def true_part(leaf, alone, sizes):
-    """Where a padded leaf is not padding, bool of its shape, told by the shape that it has without padding."""
-    inside = np.ones(leaf.shape, bool)
-    observation, action = sizes.observation, sizes.action
-    if leaf.ndim and leaf.shape[0] != alone.shape[0]:
-        rows = np.arange(leaf.shape[0])
-        of_action = (rows >= observation.padded) & (rows < observation.padded + action.true)
-        joined = alone.shape[0] == observation.true + action.true
-        true = (rows < observation.true) | of_action if joined else rows < alone.shape[0]
-        inside &= true.reshape(-1, *[1] * (leaf.ndim - 1))
-    if leaf.ndim and leaf.shape[-1] != alone.shape[-1]:
-        inside &= np.arange(leaf.shape[-1]) < alone.shape[-1]
-    return inside
-
-
-def assert_padded_equals_unpadded(algorithm, init, knobs):
-    """Fifty updates in the padding of a wider run, sizes traced, against those of the ordinary initialiser's run.
-
-    `init` takes a key and sizes. Padding holds zeros, standard deviations of 1 excepted.
-    """
-    data, sizes = transitions(200, 11, 3), SMALL.padded_to(WIDE)
-    key, first = jax.random.key(3), quickly_compiled(init)
-    alone, alone_metrics = trained(algorithm, first(key, SMALL), data, knobs)
-    wide, metrics = trained(algorithm, first(key, sizes), padded(data, sizes), knobs)
-    theirs, with_padding = jax.tree.leaves_with_path(alone), 0
-    for (path, ours), (_, leaf) in zip(jax.tree.leaves_with_path(wide), theirs, strict=True):
-        name = jax.tree_util.keystr(path)
-        inside = true_part(ours, leaf, sizes)
-        with_padding += not inside.all()
-        outside = 1.0 if "observation_std" in name else 0.0
-        assert (ours[~inside] == outside).all(), name
-        # Mean gradients cancel: first moments are measured by the gradients' size.
-        scale = np.sqrt(np.abs(leaf_at(alone, name.replace(".mu", ".nu"))).max()) if ".mu" in name else 0
-        scale = scale or np.abs(leaf).max() or 1.0
-        error = np.abs(np.float64(ours[inside].reshape(leaf.shape)) - leaf).max() / scale
-        assert error <= 1e-5, (name, error)
-    assert with_padding >= 16
-    for name, number in alone_metrics.items():
-        np.testing.assert_allclose(metrics[name], number, rtol=1e-4, atol=1e-5, err_msg=name)
-
-    observation = padded(data, sizes).observation
-    action = np.asarray(algorithm.act(jax.tree.map(jnp.asarray, wide), observation, None, knobs))
-    assert (action[:, 3:] == 0).all()
-    assert (action[:, :3] != 0).all()
-    draws = np.asarray(algorithm.noise(key, wide.architecture, wide.sizes).next_action)
-    assert (draws[:, 3:] == 0).all()
-    np.testing.assert_array_equal(draws[:, :3], algorithm.noise(key, alone.architecture, SMALL).next_action)
-
-
-def leaf_at(tree, name):
-    return {jax.tree_util.keystr(path): leaf for path, leaf in jax.tree.leaves_with_path(tree)}[name]
 
 
 # Contextual bandits that go on: the next observation is drawn anew, so that every V is r(π) / (1 - γ)

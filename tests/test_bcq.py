@@ -1,4 +1,4 @@
-"""BCQ: each step against NumPy, its candidates, its padding, and a bandit that it solves within its data."""
+"""BCQ: each step against NumPy, its candidates, and a bandit that it solves within its data."""
 
 from functools import cache
 
@@ -17,10 +17,8 @@ from by_numpy import (
     perceptron,
     transitions,
 )
-from zero_padding import assert_exact_under_padding
 
 from plas_jax.algorithms import bcq
-from plas_jax.algorithms.bcq import BCQ
 from plas_jax.algorithms.candidates import best_action, best_value
 from plas_jax.types import Sizes, Transition
 
@@ -188,11 +186,6 @@ def test_targets_start_as_copies_that_share_no_memory():
             np.testing.assert_array_equal(a, b)
     leaves = [leaf for leaf in jax.tree.leaves(state) if isinstance(leaf, jax.Array)]
     assert len({leaf.unsafe_buffer_pointer() for leaf in leaves}) == len(leaves)
-
-
-def test_fifty_updates_are_the_same_in_any_padding():
-    architecture = bcq.Architecture((32, 32), (32, 32), 32, 32)
-    assert_exact_under_padding(BCQ, architecture, bcq.Knobs())
 
 
 def test_other_knobs_compile_nothing():

@@ -1,4 +1,4 @@
-"""BEAR: each step against NumPy, its multiplier and warm-up, its padding, and a bandit that the constraint bounds."""
+"""BEAR: each step against NumPy, its multiplier and warm-up, and a bandit that the constraint bounds."""
 
 from functools import cache
 
@@ -17,10 +17,8 @@ from by_numpy import (
     perceptron,
     transitions,
 )
-from zero_padding import assert_exact_under_padding
 
 from plas_jax.algorithms import bear
-from plas_jax.algorithms.bear import BEAR
 from plas_jax.algorithms.descent import network
 from plas_jax.types import Sizes, Transition
 
@@ -244,12 +242,6 @@ def test_the_first_state_is_rlkits():
     assert 2e-3 < np.abs(critic["Linear_2"]["kernel"]).max() <= 3e-3
     leaves = [leaf for leaf in jax.tree.leaves(state) if isinstance(leaf, jax.Array)]
     assert len({leaf.unsafe_buffer_pointer() for leaf in leaves}) == len(leaves)
-
-
-def test_fifty_updates_are_the_same_in_any_padding():
-    # The Laplacian kernel, which has corners at zero; test_divergences.py has both.
-    architecture = bear.Architecture((32, 32), (32, 32), 32, 32)
-    assert_exact_under_padding(BEAR, architecture, bear.Knobs(warm_up=25.0, policy_learning_rate=1e-3))
 
 
 def test_other_knobs_compile_nothing():

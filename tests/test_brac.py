@@ -1,4 +1,4 @@
-"""BRAC-v and BRAC-p: the sampled divergence, one update by hand, padding, and a bandit with a known optimum."""
+"""BRAC-v and BRAC-p: the sampled divergence, one update by hand, and a bandit with a known optimum."""
 
 from functools import cache
 
@@ -19,15 +19,12 @@ from by_hand import (
     q_values,
 )
 from small_runs import (
-    PADDED,
-    assert_noise_is_zero_in_the_padding,
-    assert_padding_changes_nothing,
     quickly_compiled,
     random_batch,
     trained_on,
 )
 
-from plas_jax.algorithms import brac, cloning
+from plas_jax.algorithms import brac
 from plas_jax.algorithms.brac import BRAC, BRAC_MAX_Q
 from plas_jax.algorithms.descent import network
 from plas_jax.algorithms.divergences import gaussian_kl
@@ -253,27 +250,7 @@ def test_max_q_takes_the_sample_that_the_first_critic_likes_best():
     assert (np.asarray(other) != np.asarray(chosen)).any()
 
 
-# Padding and compilation
-
-
-def test_padding_changes_nothing():
-    def init(key, sizes):
-        key_behaviour, key_policy = jax.random.split(key)
-        behaviour = cloning.init(key_behaviour, cloning.Architecture((16, 16), 16), sizes).policy.parameters
-        return brac.init(key_policy, brac.Architecture((16, 16), (16, 16), 16), sizes, behaviour)
-
-    knobs = brac.Knobs(warm_start=20, policy_learning_rate=3e-4)
-    last, alone = assert_padding_changes_nothing(BRAC, init, knobs)
-    assert last.updates == 50
-    assert_noise_is_zero_in_the_padding(BRAC.noise(KEY, last.architecture, PADDED))
-    noise, noise_alone = (BRAC_MAX_Q.acting_noise(KEY, last.architecture, sizes, 16) for sizes in (PADDED, alone.sizes))
-    assert_noise_is_zero_in_the_padding(noise)
-    for act in (BRAC.act, BRAC_MAX_Q.act):
-        action = np.asarray(act(last, random_batch(99, PADDED).observation, noise, knobs))
-        assert (action[:, 3:] == 0).all()
-        np.testing.assert_allclose(
-            action[:, :3], act(alone, random_batch(99).observation, noise_alone, knobs), atol=1e-5
-        )
+# Compilation
 
 
 def test_both_variants_and_other_knobs_share_one_executable():

@@ -1,4 +1,4 @@
-"""Both behaviour clonings: their losses and steps by hand, padding, and what they learn of known behaviours."""
+"""Both behaviour clonings: their losses and steps by hand, and what they learn of known behaviours."""
 
 import chex
 import jax
@@ -17,10 +17,6 @@ from by_hand import (
     perceptron,
 )
 from small_runs import (
-    ALONE,
-    PADDED,
-    assert_noise_is_zero_in_the_padding,
-    assert_padding_changes_nothing,
     quickly_compiled,
     random_batch,
     trained_on,
@@ -184,37 +180,7 @@ def test_the_regression_acts_on_normalised_observations():
     assert deterministic_cloning.Knobs() == (3e-4,)
 
 
-# Padding and compilation
-
-
-def of_statistics(key, sizes):
-    """A regression on a data set whose statistics are not trivial in the true part: 0 and 1 in the padding."""
-    generator = np.random.default_rng(5)
-    rest = (0, sizes.observation.padded - 11)
-    mean = np.pad(generator.normal(size=11), rest).astype(np.float32)
-    std = np.pad(generator.uniform(0.5, 2, 11), rest, constant_values=1).astype(np.float32)
-    statistics = Statistics(mean, std, np.float32(1))
-    return deterministic_cloning.init(key, deterministic_cloning.Architecture((16, 16), 16), sizes, statistics)
-
-
-def test_padding_changes_nothing_in_cloning():
-    def init(key, sizes):
-        return cloning.init(key, cloning.Architecture((16, 16), 16), sizes)
-
-    last, alone = assert_padding_changes_nothing(CLONING, init, cloning.Knobs())
-    assert_noise_is_zero_in_the_padding(CLONING.noise(KEY, last.architecture, PADDED))
-    action = cloning.act(last, random_batch(99, PADDED).observation, None, KNOBS)
-    assert (np.asarray(action)[:, 3:] == 0).all()
-    np.testing.assert_allclose(action[:, :3], cloning.act(alone, random_batch(99).observation, None, KNOBS), atol=1e-5)
-
-
-def test_padding_changes_nothing_in_the_regression():
-    last, alone = assert_padding_changes_nothing(DETERMINISTIC_CLONING, of_statistics, deterministic_cloning.Knobs())
-    action = deterministic_cloning.act(last, random_batch(99, PADDED).observation, None, KNOBS)
-    assert (np.asarray(action)[:, 3:] == 0).all()
-    np.testing.assert_allclose(
-        action[:, :3], deterministic_cloning.act(alone, random_batch(99).observation, None, KNOBS), atol=1e-5
-    )
+# Compilation
 
 
 def test_other_knobs_do_not_compile_again():
@@ -284,9 +250,3 @@ def test_the_regression_finds_the_mean_action_even_where_no_data_are():
     between, _ = trained_on(two_ways, DETERMINISTIC_CLONING, state, knobs, 500)
     # 0.75·0.8 - 0.25·0.8, an action that the data never take
     np.testing.assert_allclose(deterministic_cloning.act(between, STATES, None, knobs), 0.4, atol=0.15)
-
-
-def test_the_two_sizes_of_the_padding_test_differ_in_every_axis():
-    assert (ALONE.observation.true, ALONE.action.true) == (PADDED.observation.true, PADDED.action.true)
-    assert ALONE.observation.padded < PADDED.observation.padded
-    assert ALONE.action.padded < PADDED.action.padded

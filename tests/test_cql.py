@@ -1,4 +1,4 @@
-"""Conservative Q-Learning against NumPy in float64, its padding, and bandits that reward leaving the data."""
+"""Conservative Q-Learning against NumPy in float64, and bandits that reward leaving the data."""
 
 import math
 from functools import cache
@@ -10,11 +10,8 @@ import numpy as np
 import pytest
 from first_steps import (
     KEY,
-    PADDED,
     TRUE,
-    after_fifty,
     assert_first_step,
-    assert_same_inside,
     assert_trees_close,
     central_differences,
     in_float64,
@@ -22,13 +19,11 @@ from first_steps import (
     quickly_compiled,
     redrawn,
     transitions,
-    widened,
 )
 
 from plas_jax.algorithms import cql
 from plas_jax.algorithms.cql import CQL, Architecture, Knobs, Noise, conservative_gap
 from plas_jax.algorithms.normalisation import normalised
-from plas_jax.datasets.statistics import padded
 from plas_jax.models.affine_std_policy import AffineStdPolicy
 from plas_jax.types import Axis, Sizes, Statistics, Transition
 
@@ -309,35 +304,6 @@ def test_other_knobs_need_no_other_executable():
 
 
 # Padding
-
-WIDE_ARCHITECTURE = Architecture((16, 16), (16, 16), CANDIDATES, 32)
-
-
-def true_part(path, observation, action):
-    """Inputs of first layers, outputs of the policy's heads, and what is known of the data."""
-    if "Perceptron_1" in path or "Perceptron_2" in path:
-        return action
-    if "Linear_0/kernel" in path:
-        return (np.concatenate([observation, action]) if "critic" in path else observation)[:, None]
-    return observation if path == "observation_mean" else None
-
-
-def test_fifty_padded_updates_equal_those_at_the_true_sizes():
-    rows = rows_of(5, 200)
-
-    def init(sizes):
-        return CQL.init(KEY, WIDE_ARCHITECTURE, sizes, padded(STATISTICS, sizes.observation.padded))
-
-    wide, wide_metrics = after_fifty(CQL, init, widened(rows), KNOBS, PADDED)
-    alone, metrics = after_fifty(CQL, init, rows, KNOBS, TRUE)
-    np.testing.assert_array_equal(wide.observation_std, [2.0, 0.5, 0.0, 1.0, 1.0, 1.0, 1.0])
-    # Of policy and critics with their moments; of the targets; and the mean.
-    without_std = (state.replace(observation_std=jnp.zeros(())) for state in (wide, alone))
-    assert assert_same_inside(*without_std, true_part) == 3 * (5 + 2) + 2 + 1
-    assert_trees_close(wide_metrics, metrics, rtol=1e-4, atol=1e-5)
-    action = np.asarray(CQL.act(wide, widened(rows).observation, None, KNOBS))
-    assert (action[:, 2:] == 0).all()
-    assert (action[:, :2] != 0).all()
 
 
 def test_draws_and_sampled_actions_are_zero_in_the_padding_and_the_same_without_it():

@@ -1,4 +1,4 @@
-"""Implicit Q-Learning against NumPy in float64, its padding, and bandits whose solution is an integral."""
+"""Implicit Q-Learning against NumPy in float64, and bandits whose solution is an integral."""
 
 import math
 from functools import cache
@@ -11,11 +11,8 @@ import optax
 import pytest
 from first_steps import (
     KEY,
-    PADDED,
     TRUE,
-    after_fifty,
     assert_first_step,
-    assert_same_inside,
     assert_trees_close,
     central_differences,
     in_float64,
@@ -23,7 +20,6 @@ from first_steps import (
     quickly_compiled,
     redrawn,
     transitions,
-    widened,
 )
 
 from plas_jax.algorithms import iql
@@ -280,32 +276,6 @@ def test_kernels_start_orthogonal_by_their_gains_and_biases_at_zero():
 
 
 # Padding
-
-WIDE_ARCHITECTURE = Architecture((16, 16), (16, 16), (16, 16), 32)
-
-
-def true_part(path, observation, action):
-    """Inputs of first layers, outputs of the policy."""
-    if "Linear_0/kernel" in path:
-        return (np.concatenate([observation, action]) if "critic" in path else observation)[:, None]
-    return action if "policy" in path and ("mean/Linear_2" in path or "log_std" in path) else None
-
-
-def test_fifty_padded_updates_equal_those_at_the_true_sizes():
-    rows = transitions(5, 200)
-
-    def init(sizes):
-        return IQL.init(KEY, WIDE_ARCHITECTURE, sizes, statistics(sizes.observation.padded, 400.0))
-
-    wide, wide_metrics = after_fifty(IQL, init, widened(rows), KNOBS, PADDED)
-    alone, metrics = after_fifty(IQL, init, rows, KNOBS, TRUE)
-    # Of V, policy and critics with their moments; and of the targets.
-    assert assert_same_inside(wide, alone, true_part) == 3 * (1 + 4 + 2) + 2
-    assert_trees_close(wide_metrics, metrics, rtol=1e-4, atol=1e-5)
-    action = np.asarray(IQL.act(wide, widened(rows).observation, None, KNOBS))
-    assert (action[:, 2:] == 0).all()
-    assert (action[:, :2] != 0).all()
-
 
 # Bandits
 

@@ -1,4 +1,4 @@
-"""ReBRAC against NumPy, padded against unpadded, its critics, its table, and that penalties keep it near the data."""
+"""ReBRAC against NumPy, its critics, its table, and that penalties keep it near the data."""
 
 from functools import cache
 
@@ -12,7 +12,6 @@ from td3_reference import (
     OBSERVATIONS,
     TD3,
     assert_follows,
-    assert_padded_equals_unpadded,
     bandit,
     estimate_and_truth,
     peaked,
@@ -143,12 +142,6 @@ def test_other_knobs_do_not_compile_again():
     noise = REBRAC.noise(jax.random.key(0), LINEAR, state.sizes)
     for knobs in (KNOBS, Knobs(*(1 + np.arange(len(KNOBS)) / 10))):
         state, _ = update(state, batch, noise, knobs)  # which fails if it has to
-
-
-def test_padded_equals_unpadded():
-    architecture = Architecture((32,), (32,), 32)
-    init = lambda key, sizes: REBRAC.init(key, architecture, sizes)  # noqa: E731
-    assert_padded_equals_unpadded(REBRAC, init, KNOBS._replace(policy_learning_rate=1e-3))
 
 
 # Networks and constants

@@ -6,7 +6,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from small_runs import ALONE, PADDED, random_batch
+from padding import ALONE, PADDED
+from small_runs import random_batch
 
 from plas_jax.algorithms import bcq, behaviour, cloning, plas, rebrac
 from plas_jax.algorithms.presets import PAPER_KNOBS

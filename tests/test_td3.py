@@ -1,4 +1,4 @@
-"""Offline-TD3 against NumPy, padded against unpadded, and what becomes of it where the data end."""
+"""Offline-TD3 against NumPy, and what becomes of it where the data end."""
 
 from functools import cache
 
@@ -14,7 +14,6 @@ from td3_reference import (
     OBSERVATIONS,
     TD3,
     assert_follows,
-    assert_padded_equals_unpadded,
     bandit,
     estimate_and_truth,
     peaked,
@@ -118,12 +117,6 @@ def test_other_knobs_do_not_compile_again():
     noise = OFFLINE_TD3.noise(jax.random.key(0), LINEAR, state.sizes)
     for knobs in (KNOBS, Knobs(*(1 + np.arange(len(KNOBS)) / 10))):
         state, _ = update(state, batch, noise, knobs)  # which fails if it has to
-
-
-def test_padded_equals_unpadded():
-    architecture = Architecture((32,), (32,), 32)
-    init = lambda key, sizes: OFFLINE_TD3.init(key, architecture, sizes)  # noqa: E731
-    assert_padded_equals_unpadded(OFFLINE_TD3, init, KNOBS._replace(policy_learning_rate=1e-3))
 
 
 # What it learns

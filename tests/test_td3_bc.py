@@ -1,4 +1,4 @@
-"""TD3+BC against NumPy, padded against unpadded, and that cloning keeps it where the data are."""
+"""TD3+BC against NumPy, and that cloning keeps it where the data are."""
 
 from functools import cache
 
@@ -11,7 +11,6 @@ from td3_reference import (
     OBSERVATIONS,
     TD3,
     assert_follows,
-    assert_padded_equals_unpadded,
     bandit,
     estimate_and_truth,
     peaked,
@@ -24,7 +23,6 @@ from td3_reference import (
 from plas_jax.algorithms import td3_bc
 from plas_jax.algorithms.normalisation import STD_OFFSET
 from plas_jax.algorithms.td3_bc import TD3_BC, Architecture, Knobs
-from plas_jax.datasets.statistics import padded, statistics
 from plas_jax.models.twin_critics import TwinCritics
 from plas_jax.types import Sizes, Statistics
 
@@ -126,16 +124,6 @@ def test_other_knobs_do_not_compile_again():
     noise = TD3_BC.noise(jax.random.key(0), LINEAR, state.sizes)
     for knobs in (KNOBS, Knobs(*(1 + np.arange(len(KNOBS)) / 10))):
         state, _ = update(state, batch, noise, knobs)  # which fails if it has to
-
-
-def test_padded_equals_unpadded():
-    architecture = Architecture((32,), (32,), 32)
-    of_data = statistics(transitions(200, 11, 3), np.array([1.0]))
-
-    def init(key, sizes):
-        return TD3_BC.init(key, architecture, sizes, padded(of_data, sizes.observation.padded))
-
-    assert_padded_equals_unpadded(TD3_BC, init, KNOBS._replace(policy_learning_rate=1e-3))
 
 
 # What it learns

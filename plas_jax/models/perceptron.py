@@ -51,7 +51,7 @@ class Linear(nn.Module):
     def __call__(self, features: Array) -> Array:
         """`[..., sum of padded inputs]` to `[..., outputs.padded]`."""
         fan_in = sum(axis.true for axis in self.inputs)
-        kernel_bound, bias_bound, bias_offset = self.law(jnp.asarray(fan_in, jnp.float32), self.outputs.padded)
+        kernel_bound, bias_bound, bias_offset = self.law(jnp.asarray(fan_in, float), self.outputs.padded)
 
         def draw_kernel(key: Array) -> Array:
             if self.is_last:
