@@ -55,9 +55,10 @@ def first_policy(golden: Golden, cvae: behaviour.State) -> plas.State:
     """The policy before its first update. A run without a perturbation layer gets one that ε = 0 silences."""
     policy_widths, critic_widths = golden.widths("actor", ["l1", "l2"]), golden.widths("critic", ["l1", "l2"])
     architecture = plas.Architecture(policy_widths, critic_widths, *cvae.architecture)
-    drawn = plas.init(jax.random.key(0), architecture, cvae.sizes, cvae.cvae.parameters)
+    shaped = jax.eval_shape(lambda: plas.init(jax.random.key(0), architecture, cvae.sizes, cvae.cvae.parameters))
+    zeros = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape), shaped.policy.parameters)
     given = jax.tree.map(jnp.asarray, (policy(golden, "init"), golden.critics("init")))
-    return plas.around(architecture, cvae.sizes, cvae.cvae.parameters, drawn.policy.parameters | given[0], given[1])
+    return plas.around(architecture, cvae.sizes, cvae.cvae.parameters, zeros | given[0], given[1])
 
 
 def _replay_cvae(golden: Golden) -> tuple[behaviour.State, Tensors]:
@@ -89,7 +90,8 @@ def _replay_policy(golden: Golden, state: plas.State) -> Tensors:
             tensors |= paired(f"{moment}/critic_target", state.critic_targets, golden.critics(moment, "critic_target"))
     first = next(golden.batches())
     critics = TwinCritics(state.sizes, state.architecture.critic_widths)
-    q_values = critics.apply(state.critics.parameters, first.observation, first.action)
-    tensors["actions_after"] = (plas.act(state, first.observation, None, knobs), golden.array("actions_after"))
+    q_values = jax.jit(critics.apply)(state.critics.parameters, first.observation, first.action)
+    actions = jax.jit(plas.act)(state, first.observation, None, knobs)
+    tensors["actions_after"] = (actions, golden.array("actions_after"))
     tensors["q_after"] = (q_values, golden.array("q_after"))
     return tensors
