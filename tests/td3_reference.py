@@ -8,6 +8,7 @@ from functools import cache, partial
 import chex
 import jax
 import numpy as np
+from precision import computing_in, in_precision
 
 from plas_jax.datasets.minibatch import minibatch
 from plas_jax.types import Sizes, Transition
@@ -147,27 +148,29 @@ class TD3:
 
 
 @cache
-def update_of(algorithm):
+def update_of(algorithm, dtype=np.float32):
     """The algorithm's update, jitted, for one shape of its arguments and knobs as a sweep has them.
 
     More than one trace fails: other knobs do not compile again.
     """
     update = quickly_compiled(chex.assert_max_traces(algorithm.update, n=1))
-    return lambda state, batch, noise, knobs: update(state, batch, noise, jax.tree.map(np.float32, knobs))
+    return lambda state, batch, noise, knobs: update(state, batch, noise, jax.tree.map(dtype, knobs))
 
 
 def assert_follows(algorithm, state, reference, knobs, batches):
-    """The algorithm's update, jitted, against the reference's: parameters, targets, moments and metrics after each.
+    """The algorithm's update against the reference's in float64: parameters, targets, moments, metrics after each.
 
     Moments, since Adam hides the scale of a gradient from the parameters.
     """
-    update = update_of(algorithm)
+    update, state = update_of(algorithm, np.float64), in_precision(state, np.float64)
     for place, batch in enumerate(batches):
-        noise = algorithm.noise(jax.random.key(place), state.architecture, state.sizes)
-        state, metrics = update(state, batch, noise, knobs)
-        expected = reference.step(batch, np.asarray(noise.next_action, np.float64))
+        with computing_in(np.float64):
+            noise = algorithm.noise(jax.random.key(place), state.architecture, state.sizes)
+            trained = update(state, in_precision(batch, np.float64), noise, knobs)
+            state, metrics = jax.tree.map(np.asarray, trained)
+        expected = reference.step(batch, np.asarray(noise.next_action))
         for name, number in expected.items():
-            np.testing.assert_allclose(metrics[name], number, rtol=1e-4, atol=1e-6, err_msg=f"{name}, {place}")
+            np.testing.assert_allclose(metrics[name], number, rtol=1e-10, err_msg=f"{name}, {place}")
         policies = state.policy.parameters, state.policy_target, *moments(state.policy)
         critics = state.critics.parameters, state.critic_targets, *moments(state.critics)
         ours = [tree["params"]["Perceptron_0"]["Linear_0"] for tree in policies]
@@ -177,7 +180,7 @@ def assert_follows(algorithm, state, reference, knobs, batches):
             theirs += [critic.values, target, critic.first, critic.second]
         for layer, (kernel, bias) in zip(ours, theirs, strict=True):
             for mine, other in ((layer["kernel"], kernel), (layer["bias"], bias)):
-                assert np.abs(mine - other).max() <= 1e-4 * np.abs(other).max() + 1e-6, f"update {place}"
+                assert np.abs(mine - other).max() <= 1e-10 * np.abs(other).max(), f"update {place}"
     assert int(state.updates) == len(batches)
 
 

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from padding import ALONE, PADDED, assert_padding_is_untouched, named_leaves, relative_errors, worst
+from precision import computing_in, in_precision
 
 from plas_jax.algorithms import (
     bcq,
@@ -150,9 +151,8 @@ class Trained(NamedTuple):
 @cache
 def first_state(name, sizes):
     """The state before the first update, float64, by the ordinary initialiser at these sizes."""
-    with jax.enable_x64(True):
-        state = quickly_compiled(CASES[name].init)(jax.random.key(0), sizes)
-        return jax.tree.map(np.asarray, in_precision(state, np.float64))
+    with computing_in(np.float64):
+        return in_precision(quickly_compiled(CASES[name].init)(jax.random.key(0), sizes), np.float64)
 
 
 @cache
@@ -175,17 +175,12 @@ def trained(name, sizes, dtype=np.float64):
         action = algorithm.act(last, batches.observation[0, :STATES], acting_noise, knobs)
         return Trained(first, last, jax.tree.map(lambda of: of[-1], metrics), (noise, acting_noise), action)
 
-    with jax.enable_x64(dtype is np.float64):
+    with computing_in(dtype):
         return jax.tree.map(np.asarray, train(first, sizes, random_batches(sizes, dtype)))
 
 
-def in_precision(tree, dtype):
-    """The tree with its floating-point arrays in this precision."""
-    return jax.tree.map(lambda leaf: leaf.astype(dtype) if jnp.issubdtype(leaf.dtype, jnp.floating) else leaf, tree)
-
-
 def precisions(tree):
-    return {leaf.dtype for leaf in jax.tree.leaves(tree) if jnp.issubdtype(leaf.dtype, jnp.floating)}
+    return {leaf.dtype for leaf in jax.tree.leaves(tree) if leaf.dtype.kind == "f"}
 
 
 @each_method

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from padding import assert_padding_is_untouched, named_leaves, relative_errors, worst
+from precision import computing_in, in_precision
 
 from plas_jax.algorithms import behaviour, plas, sac
 from plas_jax.algorithms.behaviour import BEHAVIOUR
@@ -119,17 +120,6 @@ def keys(case, offset=0):
     """For each run the key of its first weights and that of its updates."""
     pairs = [jax.random.split(jax.random.key(100 * place + offset)) for place in range(len(case.runs))]
     return jnp.stack([pair[0] for pair in pairs]), jnp.stack([pair[1] for pair in pairs])
-
-
-def in_precision(tree, dtype):
-    """The tree with its floating-point arrays in this precision, as NumPy arrays: chunks are given copies."""
-    arrays = jax.tree.map(np.asarray, tree)
-    return jax.tree.map(lambda leaf: leaf.astype(dtype) if leaf.dtype.kind == "f" else leaf, arrays)
-
-
-def computing_in(dtype):
-    """JAX with or without float64."""
-    return jax.enable_x64(dtype is np.float64)
 
 
 @cache

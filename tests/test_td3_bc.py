@@ -30,7 +30,8 @@ LINEAR, TASK = Architecture((), (), 6), Architecture((32, 32), (32, 32), 64)
 KNOBS = Knobs(1.5, 0.9, 0.25, 0.02, 0.05, 0.5, 0.4, 2)
 TASK_KNOBS = Knobs(2.5, DISCOUNT, 0.05, 3e-3, 3e-3)
 PLAIN = Statistics(np.zeros(1, np.float32), np.ones(1, np.float32) - np.float32(STD_OFFSET), np.float32(0))
-OF_DATA = Statistics(np.array([0.5, -0.6, 0, 0.3], np.float32), np.array([1, 0.8, 3, 0.7], np.float32), np.float32(0))
+# Numbers that float32 has exactly
+OF_DATA = Statistics(np.float32([0.5, -0.625, 0, 0.25]), np.float32([1, 0.75, 3, 0.625]), np.float32(0))
 update = update_of(TD3_BC)
 
 
@@ -46,7 +47,7 @@ class Cloning(TD3):
 
     @staticmethod
     def normalised(observation):
-        return (observation - [0.5, -0.6, 0, 0.3]) / [1.001, 0.801, 3.001, 0.701]
+        return (observation - [0.5, -0.625, 0, 0.25]) / [1.001, 0.751, 3.001, 0.626]
 
     def step(self, batch, draw):
         observation, following = self.normalised(batch.observation), self.normalised(batch.next_observation)
