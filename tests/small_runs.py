@@ -33,14 +33,20 @@ def random_batch(seed, sizes=ALONE, batch=BATCH):
 
 @partial(jax.jit, static_argnames=("draw_batch", "algorithm"))
 def trained_on(draw_batch, algorithm, state, knobs, updates, *world):
-    """The state after so many updates on batches `draw_batch(key, *world)`, and the last metrics."""
+    """The state after so many updates on batches `draw_batch(key, *world)`, and the means of the last metrics.
+
+    Means over the last hundred updates: what one batch says of a policy is another number on another processor.
+    """
 
     def step(update, carry):
         key_batch, key_noise = jax.random.split(jax.random.fold_in(jax.random.key(7), update))
-        state, _ = carry
+        state, means = carry
         noise = algorithm.noise(key_noise, state.architecture, state.sizes)
-        return algorithm.update(state, draw_batch(key_batch, *world), noise, knobs)
+        state, metrics = algorithm.update(state, draw_batch(key_batch, *world), noise, knobs)
+        share = jnp.where(update >= updates - 100, 0.01, 0.0)
+        return state, jax.tree.map(lambda mean, value: mean + share * value, means, metrics)
 
-    shapes = jax.eval_shape(step, 0, (state, None))[1]
-    metrics = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
-    return jax.lax.fori_loop(0, updates, step, (state, metrics))
+    noise = algorithm.noise(jax.random.key(0), state.architecture, state.sizes)
+    _, shapes = jax.eval_shape(algorithm.update, state, draw_batch(jax.random.key(0), *world), noise, knobs)
+    means = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
+    return jax.lax.fori_loop(0, updates, step, (state, means))
