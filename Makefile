@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV ?= .venv
 RUN := $(VENV)/bin/python
+# A worker a core, four at most; a file's tests stay together, since they share what they have trained.
+TEST := $(RUN) -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile
 
 .PHONY: sweep test test-all lint format
 
@@ -15,10 +17,10 @@ sweep: $(VENV)/installed
 	$(RUN) benchmarks/sweep_perturbation.py --preset=quick
 
 test: $(VENV)/installed
-	$(RUN) -m pytest -m "not slow"
+	$(TEST) -m "not slow"
 
 test-all: $(VENV)/installed
-	$(RUN) -m pytest
+	$(TEST)
 
 lint: $(VENV)/installed
 	$(RUN) -m ruff check .

@@ -47,6 +47,7 @@ setup(
         "test": [
             "minari[hdf5]>=0.5.4,<0.6",
             "pytest>=9.0,<10",
+            "pytest-xdist>=3.8,<4",  # both cores: half the time
             "hypothesis>=6.150,<7",
             "ruff>=0.17,<0.18",
             "mypy>=2.4,<3",

@@ -3,13 +3,20 @@
 import os
 import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 
+from plas_jax.training import kept_programs
 from plas_jax.training.layout import use_every_core
 
 # Before any test touches JAX; two at least, so that batches are split between devices on every machine.
 use_every_core(max(2, os.cpu_count() or 1))
+
+# Tests, the commands that they call and tomorrow's tests share what they compile, in a folder of their own.
+PROGRAMS = Path(__file__).parents[1] / ".pytest_cache" / "programs"
+os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(PROGRAMS / kept_programs.folder().name))
+kept_programs.keep_programs()
 
 
 @pytest.fixture

@@ -26,7 +26,8 @@ def test_programs_of_another_processor_are_not_taken(monkeypatch, tmp_path):
 @pytest.mark.slow
 def test_a_second_start_compiles_nothing_again(tmp_path):
     words, environment = command("sweep_perturbation.py", *WORDS, f"--data_dir={tmp_path}", home=tmp_path)
-    environment.pop("XDG_CACHE_HOME", None)
+    for name in ("XDG_CACHE_HOME", "JAX_COMPILATION_CACHE_DIR"):
+        environment.pop(name, None)
     kept, rows, seconds = [], [], []
     for name in ("first", "second"):
         folder = tmp_path / name
@@ -53,5 +54,6 @@ def test_a_cache_that_cannot_be_written_is_no_error(tmp_path):
         "sweep_perturbation.py", *WORDS, f"--data_dir={tmp_path}", f"--output={tmp_path / 'out'}"
     )
     environment |= {"XDG_CACHE_HOME": str(tmp_path / "file")}
+    environment.pop("JAX_COMPILATION_CACHE_DIR")
     done = subprocess.run(words, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
