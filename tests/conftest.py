@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import subprocess
 from pathlib import Path
 
@@ -12,6 +13,10 @@ from plas_jax.training.layout import use_every_core
 
 # Before any test touches JAX; two at least, so that batches are split between devices on every machine.
 use_every_core(max(2, os.cpu_count() or 1))
+
+# A shell starts what runs in its background with Ctrl-C ignored, and the commands that tests stop would inherit that.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Tests, the commands that they call and tomorrow's tests share what they compile, in a folder of their own.
 PROGRAMS = Path(__file__).parents[1] / ".pytest_cache" / "programs"
