@@ -214,6 +214,7 @@ def test_a_share_that_nobody_counted_is_null_and_leaves_its_column_empty():
     assert line(uncounted).startswith("bc_regression ")
 
 
+@pytest.mark.slow
 def test_methods_of_every_kind_are_measured():
     """One with a first phase, one that knows statistics, one that asks for next actions, one that acts with noise."""
     assert METHODS["brac_v"].first

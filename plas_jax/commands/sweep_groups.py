@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from functools import cache
 from typing import Any, NamedTuple
 
 import jax
@@ -116,6 +117,7 @@ def memory(group: Group, rows: int) -> Memory:
     return Memory(FLOAT * width * rows, (group.pairs * first + copies * group.runs * last) // _devices(group.runs))
 
 
+@cache  # all waves of a group ask for the same
 def _state_bytes(method: Method, sizes: Sizes) -> tuple[int, int]:
     """Bytes of one run's state in the first phase, 0 where there is none, and in the last."""
     key, first_bytes, state = jax.random.key(0), 0, None
