@@ -32,6 +32,8 @@ flags.DEFINE_string("faults", "", "Names, commas between; default: all, and `non
 flags.DEFINE_string("faults_file", "experiments/planted_faults.toml", "The mistakes.", flag_values=FLAGS)
 flags.DEFINE_string("accepted", "benchmarks/accepted/gate.json", "What the gate compares with.", flag_values=FLAGS)
 flags.DEFINE_string("preset", "gate", "The gate's preset.", flag_values=FLAGS)
+flags.DEFINE_string("algorithms", "", "The gate's methods; default: all of them.", flag_values=FLAGS)
+flags.DEFINE_string("datasets", "", "The gate's data sets; default: all of them.", flag_values=FLAGS)
 flags.DEFINE_string("data_dir", None, "Folder of data; default: D4RL_DATASET_DIR, ~/.d4rl/datasets.", flag_values=FLAGS)
 flags.DEFINE_string("output", "docs/gate", "Folder of the verdicts.", flag_values=FLAGS)
 
@@ -100,6 +102,7 @@ def _try(name: str, fault: dict[str, Any]) -> Verdict:
         shutil.copytree(Path(plas_jax.__file__).parent, copy / "plas_jax", ignore=shutil.ignore_patterns("__pycache__"))
         plant(copy / "plas_jax", fault)
         words = [f"--preset={FLAGS.preset}", f"--accepted={Path(FLAGS.accepted).absolute()}", f"--output={output}"]
+        words += [f"--algorithms={FLAGS.algorithms}", f"--datasets={FLAGS.datasets}"]
         words += [f"--data_dir={Path(FLAGS.data_dir).absolute()}"] if FLAGS.data_dir else []
         call, environment = [sys.executable, "-c", GATE, *words], os.environ | {"PYTHONPATH": str(copy)}
         done = subprocess.run(call, cwd=copy, env=environment, capture_output=True, text=True, check=False)
