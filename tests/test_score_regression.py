@@ -270,7 +270,7 @@ def test_the_kept_results_are_of_this_suite():
     assert known.circumstances["reason"]
 
 
-# The least of the real one that sees every phase of PLAS: a sixth of its runs.
+# The least of the real one that sees both phases of PLAS: a twelfth of its runs.
 ONE_OF_ALL = ["--algorithms=plas", "--datasets=hopper-medium-r1"]
 
 
