@@ -1,10 +1,15 @@
-"""Commands as a user calls them: a script of `benchmarks` in a process of its own, called or stopped."""
+"""Commands as a user calls them: a script of `benchmarks` in a process of its own, called or stopped, or in this one."""
 
+import importlib
+import io
 import os
 import signal
 import subprocess
 import sys
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
+
+import pytest
 
 ROOT = Path(__file__).parents[1]
 
@@ -19,6 +24,17 @@ def command(script, *arguments, home=None):
 def call(script, *arguments, home=None, **options):
     words, environment = command(script, *arguments, home=home)
     return subprocess.run(words, env=environment, capture_output=True, text=True, check=False, **options)
+
+
+def call_here(script, *arguments):
+    """The same in this process, which has imported and compiled already: where the process is not what is tested."""
+    main = importlib.import_module(f"plas_jax.commands.{script.removesuffix('.py')}").main
+    words, out, err = [script, *map(str, arguments)], io.StringIO(), io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
+        patch.setattr(sys, "argv", words)
+        patch.delenv("D4RL_DATASET_DIR", raising=False)
+        status = main()
+    return subprocess.CompletedProcess(words, status, out.getvalue(), err.getvalue())
 
 
 def interrupt_at(phase, words, environment, number=signal.SIGINT):

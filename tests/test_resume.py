@@ -1,6 +1,7 @@
 """What a sweep loses when it is stopped, killed, damaged, moved to other devices or left without a disk: nothing."""
 
 import csv
+import gc
 import json
 import os
 import shutil
@@ -23,6 +24,7 @@ from plas_jax.datasets.folders import whole_file
 
 SCRIPT = "sweep_perturbation.py"
 command, call = partial(by_subprocess.command, SCRIPT), partial(by_subprocess.call, SCRIPT)
+call_here = partial(by_subprocess.call_here, SCRIPT)
 SHORT = ["--preset=smoke", "--datasets=hopper-random-r1", "--seeds=3", "--perturbation_limits=0.1"]
 
 
@@ -52,7 +54,7 @@ def stopped(data, unbroken, tmp_path_factory):
 
 
 def resumed(folder, data):
-    done = call(*SHORT, f"--data_dir={data}", f"--output={folder}", "--resume")
+    done = call_here(*SHORT, f"--data_dir={data}", f"--output={folder}", "--resume")
     assert done.returncode == 0, done.stderr
     return done.stderr
 
@@ -124,7 +126,7 @@ def test_damaged_rows_and_manifests_are_one_line(stopped, data, tmp_path, name, 
     folder = Path(shutil.copytree(stopped, tmp_path / "sweep"))
     path = folder / name
     path.write_bytes(path.read_bytes()[:-9] if content is None else content)
-    done = call(*SHORT, f"--data_dir={data}", f"--output={folder}", "--resume")
+    done = call_here(*SHORT, f"--data_dir={data}", f"--output={folder}", "--resume")
     assert done.returncode == 1
     errors = [line for line in done.stderr.splitlines() if line.startswith("error:")]
     assert len(errors) == 1
@@ -150,6 +152,7 @@ def test_a_signal_while_data_are_made_unwinds(tmp_path, number, status):
     )
     with subprocess.Popen(words, env=environment, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as running:
         while not list(tmp_path.glob(".*.partial")):
+            assert running.poll() is None, running.communicate()
             time.sleep(0.01)
         running.send_signal(number)
         said = running.communicate(timeout=60)[1]
@@ -168,6 +171,32 @@ def test_terminating_any_command_is_one_line_and_a_status_of_its_own(capsys):
     assert invoke(run, flags.FlagValues(), "usage", []) == 143
     assert capsys.readouterr().err == "error: terminated; nothing half-made was left behind\n"
     assert signal.getsignal(signal.SIGTERM) is before
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_in_a_callback_of_the_garbage_collector_is_not_lost(capsys, number, status):
+    """JAX has such a callback, and Python ignores what is raised in one."""
+    sent = []
+
+    def callback(phase, info):
+        if not sent:
+            sent.append(phase)
+            os.kill(os.getpid(), number)
+
+    def run(words):
+        gc.callbacks.append(callback)
+        gc.collect()
+        time.sleep(5)
+        pytest.fail("nothing stopped it")
+
+    hook = sys.unraisablehook
+    try:
+        assert invoke(run, flags.FlagValues(), "usage", []) == status
+    finally:
+        gc.callbacks.remove(callback)
+    assert sent
+    assert capsys.readouterr().err.count("\n") == 1
+    assert sys.unraisablehook is hook
 
 
 def test_a_terminated_file_is_not_left_half_written(tmp_path):

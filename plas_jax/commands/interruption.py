@@ -1,6 +1,8 @@
 """Ctrl-C and SIGTERM: the first asks a sweep to stop at the next safe point, the second stops it where it is."""
 
+import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -48,14 +50,28 @@ class Interruption:
 
 @contextmanager
 def terminable() -> Iterator[None]:
-    """While entered, SIGTERM raises `Terminated`, so that temporary files are removed on the way out."""
+    """While entered, SIGTERM raises `Terminated`, so that temporary files are removed on the way out.
+
+    Neither it nor Ctrl-C is lost where it happens to be raised in a callback of the garbage collector, of which JAX has
+    one: Python ignores what is raised there.
+    """
     if threading.current_thread() is not threading.main_thread():  # which alone may have handlers
         yield
         return
-    before = signal.signal(signal.SIGTERM, _terminate)
+    before, hook = signal.signal(signal.SIGTERM, _terminate), sys.unraisablehook
+
+    def ask_again(ignored: "sys.UnraisableHookArgs") -> None:
+        if not isinstance(ignored.exc_value, KeyboardInterrupt):
+            hook(ignored)
+            return
+        number = signal.SIGTERM if isinstance(ignored.exc_value, Terminated) else signal.SIGINT
+        threading.Timer(0.01, os.kill, (os.getpid(), number)).start()
+
+    sys.unraisablehook = ask_again
     try:
         yield
     finally:
+        sys.unraisablehook = hook
         signal.signal(signal.SIGTERM, before)
 
 
