@@ -1,4 +1,4 @@
-"""Commands as a user calls them: a script of `benchmarks` in a process of its own, called or stopped, or in this one."""
+"""Commands as a user calls them: a script of `benchmarks`, called or stopped in its own process, or in this one."""
 
 import importlib
 import io
@@ -26,13 +26,16 @@ def call(script, *arguments, home=None, **options):
     return subprocess.run(words, env=environment, capture_output=True, text=True, check=False, **options)
 
 
-def call_here(script, *arguments):
+def call_here(script, *arguments, home=None, cwd=None):
     """The same in this process, which has imported and compiled already: where the process is not what is tested."""
     main = importlib.import_module(f"plas_jax.commands.{script.removesuffix('.py')}").main
     words, out, err = [script, *map(str, arguments)], io.StringIO(), io.StringIO()
     with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
         patch.setattr(sys, "argv", words)
         patch.delenv("D4RL_DATASET_DIR", raising=False)
+        if home:
+            patch.setenv("HOME", str(home))
+        patch.chdir(cwd or Path.cwd())
         status = main()
     return subprocess.CompletedProcess(words, status, out.getvalue(), err.getvalue())
 

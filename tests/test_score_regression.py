@@ -25,7 +25,7 @@ from plas_jax.reports.junit import junit
 from plas_jax.reports.regression import PASS, REGRESSION, UNDECIDED, finding, regression_report
 
 SCRIPT = "score_regression.py"
-call = partial(by_subprocess.call, SCRIPT)
+call, call_here = partial(by_subprocess.call, SCRIPT), partial(by_subprocess.call_here, SCRIPT)
 FAULTS_FILE = ROOT / "experiments" / "planted_faults.toml"
 FAULTS = tomllib.loads(FAULTS_FILE.read_text("utf-8"))
 ACCEPTED = ROOT / "benchmarks" / "accepted" / "gate.json"
@@ -44,12 +44,12 @@ def folder(tmp_path_factory):
 
 def accept(folder, *words):
     of = [f"--data_dir={folder / 'data'}", f"--accepted={folder / 'accepted.json'}", "--seeds=8", "--accept"]
-    return call(*SHORT, *of, *words, cwd=folder)
+    return call_here(*SHORT, *of, *words, cwd=folder)
 
 
 def check(folder, *words):
     given = [*SHORT, f"--data_dir={folder / 'data'}", f"--accepted={folder / 'accepted.json'}", "--seeds=6"]
-    return call(*given, *words, cwd=folder)
+    return call_here(*given, *words, cwd=folder)
 
 
 def test_an_unchanged_program_passes(folder):
@@ -83,11 +83,11 @@ def test_ones_own_method_is_gated_with_ones_own_file(folder, tmp_path):
         f"--accepted={tmp_path / 'own.json'}",
     ]
     given = ["--preset=smoke", "--datasets=hopper-medium-r1", f"--data_dir={folder / 'data'}", *own]
-    assert call(*given, "--accept", "--reason=mine", "--seeds=8", cwd=tmp_path).returncode == 0
-    done = call(*given, "--seeds=6", cwd=tmp_path)
+    assert call_here(*given, "--accept", "--reason=mine", "--seeds=8", cwd=tmp_path).returncode == 0
+    done = call_here(*given, "--seeds=6", cwd=tmp_path)
     assert done.returncode == PASS, done.stderr
     assert "filtered_cloning" in done.stdout
-    done = call(*given, "--accept", "--reason=fewer seeds", "--seeds=2", cwd=tmp_path)
+    done = call_here(*given, "--accept", "--reason=fewer seeds", "--seeds=2", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     facts = read_accepted(tmp_path / "own.json").circumstances
     assert facts["reason"] == "fewer seeds"

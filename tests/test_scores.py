@@ -3,7 +3,6 @@
 import copy
 import csv
 import json
-import subprocess
 import sys
 from functools import partial
 from pathlib import Path
@@ -20,6 +19,7 @@ from plas_jax.evaluation.rows import read_rows
 
 SCRIPT = "d4rl_scores.py"
 command, call = partial(by_subprocess.command, SCRIPT), partial(by_subprocess.call, SCRIPT)
+call_here = partial(by_subprocess.call_here, SCRIPT)
 OWN_METHOD = ROOT / "docs" / "own_method" / "filtered_cloning.py"
 TWO_ROBOTS = "--datasets=walker2d-medium-r1,hopper-random-r1"
 SHORT = ["--preset=smoke", TWO_ROBOTS, "--seeds=2"]
@@ -109,7 +109,7 @@ def test_the_report_has_tables_a_figure_and_a_line_for_each_score(table):
 def test_what_is_finished_is_not_trained_again(table, data):
     folder = table[0]
     before = {path.name: path.read_bytes() for path in folder.iterdir() if path.suffix in (".csv", ".md")}
-    done = call(*SHORT, "--algorithms=iql,bc", f"--data_dir={data}", f"--output={folder}", "--resume")
+    done = call_here(*SHORT, "--algorithms=iql,bc", f"--data_dir={data}", f"--output={folder}", "--resume")
     assert done.returncode == 0, done.stderr
     assert "train" not in done.stderr
     assert {name: (folder / name).read_bytes() for name in before} == before
@@ -117,7 +117,7 @@ def test_what_is_finished_is_not_trained_again(table, data):
 
 @pytest.mark.slow
 def test_a_methods_runs_do_not_depend_on_the_company(table, data, tmp_path):
-    done = call(*SHORT, "--algorithms=bcq", f"--data_dir={data}", f"--output={tmp_path / 'alone'}")
+    done = call_here(*SHORT, "--algorithms=bcq", f"--data_dir={data}", f"--output={tmp_path / 'alone'}")
     assert done.returncode == 0, done.stderr
     rows = [row for row in read_rows(table[0] / "results.csv") if row.algorithm == "bcq"]
     assert read_rows(tmp_path / "alone" / "results.csv") == rows
@@ -127,10 +127,10 @@ def test_a_methods_runs_do_not_depend_on_the_company(table, data, tmp_path):
 @pytest.mark.parametrize("phase", ["brac_v: train behaviour policies", "bcq: evaluate at 40"])
 def test_a_table_resumes_to_the_same_bytes(table, data, tmp_path, phase):
     folder = tmp_path / "stopped"
-    words, environment = command(*SHORT, "--algorithms=brac_v,bcq", f"--data_dir={data}", f"--output={folder}")
-    status = interrupt_at(phase, words, environment)
+    arguments = [*SHORT, "--algorithms=brac_v,bcq", f"--data_dir={data}", f"--output={folder}"]
+    status = interrupt_at(phase, *command(*arguments))
     assert status in (0, 130)  # 0: the last phase may be over before the signal is seen
-    done = subprocess.run([*words, "--resume"], env=environment, capture_output=True, text=True, check=False)
+    done = call_here(*arguments, "--resume")
     assert done.returncode == 0, done.stderr
     rows = [row for row in read_rows(table[0] / "results.csv") if row.algorithm in ("brac_v", "bcq")]
     assert read_rows(folder / "results.csv") == rows
@@ -170,7 +170,7 @@ def test_a_methods_own_knobs_are_batched_and_chosen_on_other_seeds(swept):
 def test_a_folder_takes_no_other_experiment(swept, changes, complaint):
     folder, _, words = swept
     before = (folder / "manifest.json").read_bytes()
-    done = call(*words, f"--output={folder}", "--resume", *changes)
+    done = call_here(*words, f"--output={folder}", "--resume", *changes)
     assert done.returncode == 1
     assert complaint in done.stderr
     assert "Traceback" not in done.stderr
@@ -251,7 +251,7 @@ def test_seeds_for_choosing_are_as_many_again_behind_the_reported_and_only_where
     ],
 )
 def test_bad_input_is_one_line_before_anything_is_made(tmp_path, words, complaint):
-    done = call("--preset=smoke", *words, "--data_dir=.", "--output=out", cwd=tmp_path)
+    done = call_here("--preset=smoke", *words, "--data_dir=.", "--output=out", cwd=tmp_path)
     assert done.returncode == 1
     (line,) = done.stderr.strip().splitlines()
     assert line.startswith("error: ")
@@ -260,7 +260,7 @@ def test_bad_input_is_one_line_before_anything_is_made(tmp_path, words, complain
 
 
 def test_help_lists_the_methods():
-    done = call("--help")
+    done = call_here("--help")
     assert done.returncode == 0
     assert "brac_v" in done.stdout
     assert "--knobs" in done.stdout

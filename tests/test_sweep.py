@@ -21,6 +21,7 @@ from plas_jax.evaluation.rows import Row, read_rows
 
 SCRIPT = "sweep_perturbation.py"
 command, call = partial(by_subprocess.command, SCRIPT), partial(by_subprocess.call, SCRIPT)
+call_here = partial(by_subprocess.call_here, SCRIPT)
 TWO_ROBOTS = "--datasets=hopper-random-r1,halfcheetah-medium-r1"
 SHORT = ["--preset=smoke", TWO_ROBOTS, "--seeds=2", "--perturbation_limits=0,0.1"]
 
@@ -134,7 +135,7 @@ def test_any_mix_of_data_sets_is_one_program_per_shape_group(mixed):
 
 def test_a_group_does_not_depend_on_the_others(mixed, data, tmp_path):
     words = ["--preset=smoke", "--datasets=halfcheetah-random-r1", "--seeds=1", "--perturbation_limits=0,0.1"]
-    done = call(*words, f"--data_dir={data}", f"--output={tmp_path / 'alone'}")
+    done = call_here(*words, f"--data_dir={data}", f"--output={tmp_path / 'alone'}")
     assert done.returncode == 0, done.stderr
     of = [row for row in read_rows(mixed[0] / "results.csv") if row.dataset == "halfcheetah-random-r1"]
     alone = read_rows(tmp_path / "alone" / "results.csv")
@@ -194,16 +195,16 @@ def test_quick_is_what_it_must_be_at_least():
 def test_a_finished_folder_is_not_overwritten(finished, data):
     folder, _ = finished
     before = (folder / "results.csv").read_bytes()
-    refused = call(*SHORT, f"--data_dir={data}", f"--output={folder}")
+    refused = call_here(*SHORT, f"--data_dir={data}", f"--output={folder}")
     assert refused.returncode == 1
     assert "finished sweep" in refused.stderr
-    again = call(*SHORT, f"--data_dir={data}", f"--output={folder}", "--resume")
+    again = call_here(*SHORT, f"--data_dir={data}", f"--output={folder}", "--resume")
     assert again.returncode == 0
     assert (folder / "results.csv").read_bytes() == before
 
 
 def test_another_sweep_cannot_resume_it(finished, data):
-    done = call(*SHORT, "--seeds=1", f"--data_dir={data}", f"--output={finished[0]}", "--resume")
+    done = call_here(*SHORT, "--seeds=1", f"--data_dir={data}", f"--output={finished[0]}", "--resume")
     assert done.returncode == 1
     assert done.stderr.strip().splitlines()[-1].startswith("error:")
     assert "seeds" in done.stderr
@@ -213,7 +214,7 @@ def test_a_sweep_of_an_earlier_version_is_refused(finished, data, tmp_path):
     manifest = json.loads((finished[0] / "manifest.json").read_text()) | {"complete": False}
     del manifest["groups"]
     (tmp_path / "manifest.json").write_text(json.dumps(manifest))
-    done = call(*SHORT, f"--data_dir={data}", f"--output={tmp_path}", "--resume")
+    done = call_here(*SHORT, f"--data_dir={data}", f"--output={tmp_path}", "--resume")
     assert done.returncode == 1
     assert "an earlier version of plas_jax began its sweep" in done.stderr
     assert "Traceback" not in done.stderr
@@ -232,7 +233,7 @@ def test_a_stopped_sweep_resumes_to_the_same_bytes(finished, data, tmp_path, pha
     if phase != "train policies":  # whose only line comes when it is over
         assert status == 128 + number
         assert json.loads((folder / "manifest.json").read_text())["complete"] is False
-    resumed = call(*arguments, "--resume")
+    resumed = call_here(*arguments, "--resume")
     assert resumed.returncode == 0, resumed.stderr
     assert (folder / "results.csv").read_bytes() == (finished[0] / "results.csv").read_bytes()
     assert not list(folder.rglob("*.partial"))
@@ -240,7 +241,7 @@ def test_a_stopped_sweep_resumes_to_the_same_bytes(finished, data, tmp_path, pha
 
 def test_resume_on_a_missing_folder_starts_afresh(data, tmp_path):
     one = ["--preset=smoke", "--datasets=hopper-random-r1", "--seeds=1", "--perturbation_limits=0"]
-    done = call(*one, f"--data_dir={data}", f"--output={tmp_path / 'new'}", "--resume")
+    done = call_here(*one, f"--data_dir={data}", f"--output={tmp_path / 'new'}", "--resume")
     assert done.returncode == 0, done.stderr
     assert "table_1.md" in os.listdir(tmp_path / "new")
 
@@ -282,7 +283,7 @@ def spoiled(key, row, value):
 )
 def test_bad_input_is_one_line_before_anything_is_made(tmp_path, arguments, says):
     defaults = ["--preset=smoke", f"--data_dir={tmp_path}", f"--output={tmp_path / 'out'}"]
-    done = call(*defaults, *arguments, home=tmp_path, timeout=60)
+    done = call_here(*defaults, *arguments, home=tmp_path)
     assert done.returncode != 0
     assert len(done.stderr.strip().splitlines()) == 1
     assert says in done.stderr
@@ -305,9 +306,7 @@ def test_a_bad_file_is_one_line_and_leaves_no_folder(tmp_path, columns, says):
     if columns is None:
         path.write_bytes(path.read_bytes()[:2000])
     output = tmp_path / "out"
-    done = call(
-        "--preset=smoke", "--datasets=hopper-medium-v2", f"--data_dir={tmp_path}", f"--output={output}", timeout=60
-    )
+    done = call_here("--preset=smoke", "--datasets=hopper-medium-v2", f"--data_dir={tmp_path}", f"--output={output}")
     assert done.returncode == 1
     assert len(done.stderr.strip().splitlines()) == 1
     assert all(part in done.stderr for part in says), done.stderr
