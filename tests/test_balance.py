@@ -17,11 +17,11 @@ from plas_jax.training.layout import data_on, on_runs, run_mesh
 NAME = "plas"
 
 
-def started(runs):
+def started(runs, name=NAME):
     mesh = run_mesh(runs)
     assert mesh.size == 2
-    places = np.arange(runs) % len(CASES[NAME].runs)
-    batch, of_runs = batch_and_runs(NAME, places)
+    places = np.arange(runs) % len(CASES[name].runs)
+    batch, of_runs = batch_and_runs(name, places)
     # Runs of the same key and knobs are the same run: give each its own draws.
     of_runs = of_runs._replace(key=jax.random.split(jax.random.key(5), runs))
     return mesh, *on_runs(mesh, (batch, of_runs)), data_on(mesh, ROWS, np.zeros(runs, int))
@@ -34,12 +34,12 @@ def leaves(tree, runs):
 @pytest.mark.parametrize("runs", [3, 9, 4])
 @pytest.mark.parametrize("ends", [(1, 2, 7), (3, 20)])
 def test_balancing_changes_no_bit(runs, ends):
-    mesh, plain, of_runs, data = started(runs)
-    *_, balanced, _, _ = started(runs)
-    first = 0
+    mesh, plain, of_runs, data = started(runs, "behaviour")
+    _, balanced, _, _ = started(runs, "behaviour")
+    algorithm, first = CASES["behaviour"].algorithm, 0
     for last in ends:
-        plain, metrics = run_chunk(CASES[NAME].algorithm, mesh, plain, of_runs, data, first, last)
-        balanced, others = run_balanced(CASES[NAME].algorithm, mesh, balanced, of_runs, data, first, last)
+        plain, metrics = run_chunk(algorithm, mesh, plain, of_runs, data, first, last)
+        balanced, others = run_balanced(algorithm, mesh, balanced, of_runs, data, first, last)
         first = last
         for ours, theirs in zip(leaves((balanced, others), runs), leaves((plain, metrics), runs), strict=True):
             np.testing.assert_array_equal(ours, theirs)
