@@ -9,6 +9,7 @@ import sys
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
+import jax
 import pytest
 
 ROOT = Path(__file__).parents[1]
@@ -33,6 +34,7 @@ def call_here(script, *arguments, home=None, cwd=None):
     with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
         patch.setattr(sys, "argv", words)
         patch.delenv("D4RL_DATASET_DIR", raising=False)
+        patch.setenv("JAX_NUM_CPU_DEVICES", str(jax.device_count()))  # which cannot be set twice
         if home:
             patch.setenv("HOME", str(home))
         patch.chdir(cwd or Path.cwd())

@@ -11,10 +11,8 @@ import pytest
 from plas_jax.training import kept_programs
 from plas_jax.training.layout import use_every_core
 
-# Before any test touches JAX; two at least, so that batches are split between devices on every machine. Commands that
-# tests call have as many.
-os.environ.setdefault("JAX_NUM_CPU_DEVICES", str(max(2, os.cpu_count() or 1)))
-use_every_core(0)
+# Before any test touches JAX; two at least, so that batches are split between devices on every machine.
+use_every_core(max(2, os.cpu_count() or 1))
 
 # A shell starts what runs in its background with Ctrl-C ignored, and the commands that tests stop would inherit that.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

@@ -272,7 +272,7 @@ np.savez(output, *(np.asarray(leaf)[:15] for leaf in jax.tree.leaves(batch)), sl
 
 
 def on_devices(devices, folder, first, last, output):
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "JAX_NUM_CPU_DEVICES": str(devices)}
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
     words = [sys.executable, "-c", ON_DEVICES, devices, folder, first, last, output]
     done = subprocess.run(list(map(str, words)), env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
