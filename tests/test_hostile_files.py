@@ -614,7 +614,7 @@ def test_hostile_results_are_read_or_refused_in_one_line(name, tmp_path_factory)
 @pytest.mark.slow
 @pytest.mark.parametrize("name", list(TARGETS))
 def test_the_fuzzing_command_finds_nothing(name, tmp_path):
-    words = [sys.executable, str(ROOT / "experiments" / "fuzz_readers.py"), f"--reader={name}", "--minutes=0.2"]
+    words = [sys.executable, str(ROOT / "experiments" / "fuzz_readers.py"), f"--reader={name}", "--minutes=0.1"]
     done = subprocess.run(
         [*words, f"--output={tmp_path / 'faults'}"], capture_output=True, text=True, check=False, cwd=ROOT,
         env=os.environ | {"PYTHONPATH": str(ROOT)},
