@@ -233,6 +233,7 @@ def test_methods_of_every_kind_are_measured():
         assert row["share_of_matmul_rate"] is row["ratio_to_alone"] is None
 
 
+@pytest.mark.slow
 def test_json_lines():
     flags = ("--widths=16", "--runs=1,4", "--algorithms=behaviour", "--seconds=0.2", "--rounds=1")
     done = throughput("--json", *flags)
