@@ -1,15 +1,11 @@
 """The first update of a method against slopes in NumPy and float64."""
 
-from functools import partial
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from plas_jax.types import Sizes, Transition
 
-# What runs for milliseconds is not worth optimising.
-quickly_compiled = partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
 KEY = jax.random.key(0)
 TRUE = Sizes.of(3, 2)
 

@@ -3,18 +3,17 @@
 Networks without hidden layers: π(s) = tanh(sW + b) and Qj(s, a) = [s, a]·wj + cj. A subclass says what is its own.
 """
 
-from functools import cache, partial
+from functools import cache
 
 import chex
 import jax
 import numpy as np
 from precision import computing_in, in_precision
+from small_runs import quickly_compiled
 
 from plas_jax.datasets.minibatch import minibatch
 from plas_jax.types import Sizes, Transition
 
-# What runs for milliseconds is not worth optimising.
-quickly_compiled = partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
 SMALL, WIDE = Sizes.of(11, 3), Sizes.of(17, 6)
 
 

@@ -16,10 +16,10 @@ from first_steps import (
     central_differences,
     in_float64,
     perceptron,
-    quickly_compiled,
     redrawn,
     transitions,
 )
+from small_runs import quickly_compiled
 
 from plas_jax.algorithms import cql
 from plas_jax.algorithms.cql import CQL, Architecture, Knobs, Noise, conservative_gap

@@ -17,10 +17,10 @@ from first_steps import (
     central_differences,
     in_float64,
     perceptron,
-    quickly_compiled,
     redrawn,
     transitions,
 )
+from small_runs import quickly_compiled
 
 from plas_jax.algorithms import iql
 from plas_jax.algorithms.iql import IQL, Architecture, Knobs, advantage_weight, cosine_decayed, expectile_loss

@@ -5,7 +5,7 @@ after fifty updates in float32 they are 5e-7 to 4e-6 apart on one processor and 
 float64 they are within 5e-15 on both, so that the limit is 1e-12 and mistakes of a millionth are seen.
 """
 
-from functools import cache, partial
+from functools import cache
 from typing import Any, NamedTuple
 
 import jax
@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from padding import ALONE, PADDED, assert_padding_is_untouched, named_leaves, relative_errors, worst
 from precision import computing_in, in_precision
+from small_runs import quickly_compiled
 
 from plas_jax.algorithms import (
     bcq,
@@ -35,8 +36,6 @@ from plas_jax.types import Statistics, Transition
 UPDATES, BATCH, STATES = 50, 16, 8
 TOLERANCE = 1e-12
 POLICY, CRITICS = (16, 16), (16,)  # padding touches first and last layers alone; a policy's last may be two
-# What runs for milliseconds is not worth optimising.
-quickly_compiled = partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
 
 
 class Case(NamedTuple):

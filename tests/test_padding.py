@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from padding import assert_padding_is_untouched, named_leaves, relative_errors, worst
 from precision import computing_in, in_precision
+from small_runs import quickly_compiled
 
 from plas_jax.algorithms import behaviour, plas, sac
 from plas_jax.algorithms.behaviour import BEHAVIOUR
@@ -30,8 +31,6 @@ from plas_jax.types import Sizes, Transition
 UPDATES, TOLERANCE = 50, 1e-12
 WIDE, SMALL = (17, 6), (11, 3)  # observations and actions
 BATCH = 32
-# What runs for milliseconds is not worth optimising.
-quickly_compiled = partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
 
 
 def random_rows(dimensions, rows, seed):

@@ -3,13 +3,13 @@
 import json
 import subprocess
 import sys
-from functools import partial
 from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from small_runs import quickly_compiled
 
 from plas_jax.algorithms import bcq, bellman, candidates, evidence, plas
 from plas_jax.algorithms.bcq import proposed
@@ -20,8 +20,6 @@ from plas_jax.training.parity import TOLERANCE, relative_error, replay
 ROOT = Path(__file__).parents[1]
 PLAS, PLAS_P, BCQ = (ROOT / "tests" / "golden" / f"{name}.npz" for name in ("plas_latent", "plas_perturbation", "bcq"))
 GOLDEN = (PLAS, PLAS_P, BCQ)
-# What runs for milliseconds is not worth optimising.
-quickly_compiled = partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
 
 
 @pytest.mark.parametrize("path", GOLDEN, ids=lambda path: path.stem)
