@@ -7,9 +7,8 @@ import zlib
 
 import h5py
 import numpy as np
-
-from plas_jax.commands.fuzz_target import Target
-from plas_jax.commands.hostile_hdf5 import columns, sound
+from fuzzing.hostile_hdf5 import columns, sound
+from fuzzing.target import Target
 
 ROWS = 40
 DEEP = "[" * 100_000

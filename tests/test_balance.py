@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from test_padding import CASES, ROWS, batch_and_runs
 
+from plas_jax.performance.planning.compiled_text import parse
 from plas_jax.training import balance
 from plas_jax.training.balance import run_balanced
 from plas_jax.training.chunk import chunk_program, run_chunk
-from plas_jax.training.compiled_text import parse
-from plas_jax.training.executables import Executables
+from plas_jax.training.kept_programs import Executables
 from plas_jax.training.layout import data_on, on_runs, run_mesh
 
 NAME = "plas"

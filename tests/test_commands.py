@@ -12,10 +12,10 @@ from absl import flags
 from rich.console import Console
 
 from plas_jax.commands import plas_jax
-from plas_jax.commands.interruption import Interrupted, Interruption, Terminated
 from plas_jax.commands.invocation import invoke
-from plas_jax.commands.output_folder import OutputFolder
-from plas_jax.commands.progress import Watch, clock
+from plas_jax.results.folder import OutputFolder
+from plas_jax.sweeps.interruption import Interrupted, Interruption, Terminated
+from plas_jax.sweeps.progress import Watch, clock
 
 ROOT = Path(__file__).parents[1]
 
@@ -27,7 +27,7 @@ def entry_point(*arguments):
 
 def test_every_command_is_listed_and_every_script_has_one():
     listed = set(plas_jax.COMMANDS)
-    scripts = {path.stem for folder in ("benchmarks", "experiments") for path in (ROOT / folder).glob("*.py")}
+    scripts = {path.stem for path in (ROOT / "benchmarks").glob("*.py")}
     assert scripts | {"datasets", "plan"} == listed
     said = entry_point("--help")
     assert said.returncode == 0

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from plas_jax.training.compiled_text import Shape, collectives_of, parse, shapes_of, update_loop
-from plas_jax.training.kernels import kernels_of, part_of
-from plas_jax.training.products import is_full_float32, operations_of
+from plas_jax.performance.planning.compiled_text import Shape, collectives_of, parse, shapes_of, update_loop
+from plas_jax.performance.planning.kernels import kernels_of, part_of
+from plas_jax.performance.planning.products import is_full_float32, operations_of
 
 BY_HAND = """HloModule jit_f, is_scheduled=true
 
@@ -245,10 +245,10 @@ MESHES = """
 import json, sys
 import jax, numpy as np
 from jax.sharding import Mesh
-from plas_jax.commands.plan_programs import abstract_arguments, works
-from plas_jax.commands.plan_request import PlanRequest
+from plas_jax.performance.planning.programs import abstract_arguments, works
+from plas_jax.performance.planning.request import PlanRequest
 from plas_jax.training import chunk, sweep
-from plas_jax.training.compiled_text import collectives_of, parse
+from plas_jax.performance.planning.compiled_text import collectives_of, parse
 from plas_jax.training.layout import use_every_core
 
 use_every_core(8)

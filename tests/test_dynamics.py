@@ -25,6 +25,7 @@ from plas_jax.environments.d4rl_dynamics import (
 )
 from plas_jax.environments.lockstep import Lockstep
 from plas_jax.environments.locomotion import HORIZON, LOCOMOTION
+from plas_jax.verification.parity import simulator
 
 ROOT = Path(__file__).parents[1]
 RECORDED = ROOT / "tests" / "golden" / "dynamics_v2.npz"
@@ -58,26 +59,26 @@ def model_bytes(model):
 # D4RL's dynamics
 
 
-@pytest.mark.parametrize("environment", fidelity.ENVIRONMENTS)
+@pytest.mark.parametrize("environment", simulator.ENVIRONMENTS)
 def test_recorded_transitions_come_back(environment):
     with Lockstep(environment.lower(), 16) as lockstep:
-        errors = fidelity.replay(fidelity.load(RECORDED)[environment], lockstep)
+        errors = simulator.replay(simulator.load(RECORDED)[environment], lockstep)
     assert len(errors["state"]) == 100
     assert not errors["terminated"].any()
     assert max(errors[name].max() for name in ("state", "observation", "reward")) < 1e-11
 
 
-@pytest.mark.parametrize("environment", fidelity.ENVIRONMENTS)
+@pytest.mark.parametrize("environment", simulator.ENVIRONMENTS)
 def test_recorded_transitions_tell_the_dynamics_apart(environment):
-    errors = fidelity.replay(fidelity.load(RECORDED)[environment], Lockstep(environment.lower(), 16, "gymnasium"))
+    errors = simulator.replay(simulator.load(RECORDED)[environment], Lockstep(environment.lower(), 16, "gymnasium"))
     # Hopper's contact margin differs only where margins are summed; before, its inertia alone tells.
     assert errors["state"].max() > (0.1 if mujoco_version() >= MARGINS_ARE_SUMMED_SINCE else 0.02)
-    assert not fidelity.row(environment, errors)[1]
+    assert not simulator.row(environment, errors)[1]
 
 
 def test_recording_has_both_outcomes():
-    recordings = fidelity.load(RECORDED)
-    assert set(recordings) == set(fidelity.ENVIRONMENTS)
+    recordings = simulator.load(RECORDED)
+    assert set(recordings) == set(simulator.ENVIRONMENTS)
     for environment in ("Hopper", "Walker2d"):
         assert 0.1 < recordings[environment]["terminated"].mean() < 0.9
 
@@ -244,8 +245,8 @@ def test_fidelity_command_on_the_recording(tmp_path):
     done = python(ROOT / "benchmarks" / "fidelity.py", RECORDED, folder=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
     assert f"dynamics d4rl, mujoco {mujoco.__version__}" in done.stdout
-    rows = [line.split() for line in done.stdout.splitlines() if line.startswith(fidelity.ENVIRONMENTS)]
-    assert [row[0] for row in rows] == list(fidelity.ENVIRONMENTS)
+    rows = [line.split() for line in done.stdout.splitlines() if line.startswith(simulator.ENVIRONMENTS)]
+    assert [row[0] for row in rows] == list(simulator.ENVIRONMENTS)
     assert all(row[1] == "100" and float(row[3]) < 1e-11 and row[-1] == "0" for row in rows)
     other = python(ROOT / "benchmarks" / "fidelity.py", "--dynamics=gymnasium", RECORDED, folder=tmp_path)
     assert other.returncode == 1
@@ -254,7 +255,7 @@ def test_fidelity_command_on_the_recording(tmp_path):
 
 
 def _spoiled(**changes):
-    recording = {f"Hopper/{key}": value for key, value in fidelity.load(RECORDED)["Hopper"].items()}
+    recording = {f"Hopper/{key}": value for key, value in simulator.load(RECORDED)["Hopper"].items()}
     recording |= {key.replace("__", "/"): value for key, value in changes.items()}
     return {key: value for key, value in recording.items() if value is not None}
 
@@ -291,14 +292,14 @@ def test_fidelity_refuses_bad_files_in_one_line(complaint, tmp_path, monkeypatch
 
 
 def test_fidelity_fails_on_one_wrong_termination_or_reward(tmp_path):
-    terminated, reward = (fidelity.load(RECORDED)["Hopper"][name].copy() for name in ("terminated", "reward"))
+    terminated, reward = (simulator.load(RECORDED)["Hopper"][name].copy() for name in ("terminated", "reward"))
     terminated[70] ^= True
     reward[99] += 2e-6
     np.savez(tmp_path / "terminated.npz", **_spoiled(Hopper__terminated=terminated))
     np.savez(tmp_path / "reward.npz", **_spoiled(Hopper__reward=reward))
     for name in ("terminated", "reward"):
-        recording = fidelity.load(tmp_path / f"{name}.npz")["Hopper"]
-        assert not fidelity.row("Hopper", fidelity.replay(recording, Lockstep("hopper", 32)))[1]
+        recording = simulator.load(tmp_path / f"{name}.npz")["Hopper"]
+        assert not simulator.row("Hopper", simulator.replay(recording, Lockstep("hopper", 32)))[1]
 
 
 @pytest.mark.parametrize("arguments", [[], ["nothing.npz"], [ROOT / "setup.py"], ["--dynamics=v5", RECORDED]])

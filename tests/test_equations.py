@@ -8,8 +8,8 @@ import pytest
 from plas_jax.algorithms import behaviour, plas, sac
 from plas_jax.algorithms.bellman import bellman_target, polyak_average, soft_clipped, squared_error
 from plas_jax.algorithms.descent import descend, network
+from plas_jax.algorithms.divergences import temperature_loss
 from plas_jax.algorithms.draws import padded_normal
-from plas_jax.algorithms.temperature import temperature_loss
 from plas_jax.models.cvae import CVAE, Posterior, evidence_loss, kl_from_standard_normal, reconstruction_error
 from plas_jax.models.gaussian_policy import GaussianPolicy, squashed_sample
 from plas_jax.models.perceptron import Linear, rlkit_hidden, torch_linear, uniform_within

@@ -4,13 +4,13 @@ import jax
 import pytest
 
 from plas_jax.algorithms import behaviour, plas
-from plas_jax.algorithms.presets import PRESETS, latent_limit, plas_method
-from plas_jax.commands import sweep_data
-from plas_jax.commands.sweep_groups import lines, memory, widest
-from plas_jax.commands.sweep_request import asked_groups, request
 from plas_jax.datasets import d4rl_files
 from plas_jax.datasets.catalogue import ENVIRONMENTS, names
+from plas_jax.methods.presets import PRESETS, latent_limit, plas_method
 from plas_jax.recipes.collect import make
+from plas_jax.sweeps import data
+from plas_jax.sweeps.groups import lines, memory, widest
+from plas_jax.sweeps.request import asked_groups, request
 
 THIRTEEN = [
     *(
@@ -74,11 +74,11 @@ def test_data_of_another_environment_do_not_widen_the_robots(tmp_path):
 def test_the_memory_told_is_what_the_arrays_take(tmp_path):
     of = asked(["hopper-random-r1", "halfcheetah-random-r1"], "smoke", data_dir=tmp_path)
     (group,) = asked_groups(of)
-    rows = sweep_data.expected_rows(of.datasets, of.preset.rows, tmp_path)
+    rows = data.expected_rows(of.datasets, of.preset.rows, tmp_path)
     files = {dataset.name: [make(dataset.name, 1000, 0, tmp_path)] for dataset in of.datasets}
-    data = sweep_data.load(of.datasets, files, sweep_data.Needs())
+    loaded = data.load(of.datasets, files, data.Needs())
     told = memory(group, rows)
-    whole = sum(column.base.nbytes for column in jax.tree.leaves(data.rows.transitions))
+    whole = sum(column.base.nbytes for column in jax.tree.leaves(loaded.rows.transitions))
     assert told.data <= whole <= told.data + 5 * 64
     sizes, preset = widest(of.datasets), of.preset
     cvae = behaviour.init(jax.random.key(0), preset.behaviour_architecture(), sizes)

@@ -14,27 +14,27 @@ import h5py
 import hostile_files
 import numpy as np
 import pytest
+from fuzzing.hostile_hdf5 import sound
+from fuzzing.mutations import damaged, damaged_csv, damaged_json
+from fuzzing.targets import SUFFIXES, TARGETS
+from fuzzing.watched_reader import REFUSED, WatchedReader, outcome
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from plas_jax.commands.fuzz_targets import SUFFIXES, TARGETS
-from plas_jax.commands.hostile_hdf5 import sound
 from plas_jax.commands.invocation import one_line
-from plas_jax.commands.mutations import damaged, damaged_csv, damaged_json
-from plas_jax.commands.output_folder import OutputFolder
-from plas_jax.commands.own_method import own_method
-from plas_jax.commands.watched_reader import REFUSED, WatchedReader, outcome
 from plas_jax.datasets import d4rl_files
 from plas_jax.datasets.catalogue import ENVIRONMENTS
-from plas_jax.datasets.folders import appears_whole
-from plas_jax.datasets.json_files import ANY, LARGEST, NUMBER, check, parsed, read_object
-from plas_jax.datasets.npz_files import read_arrays
 from plas_jax.datasets.recordings import BadDatasetError
 from plas_jax.environments.own_data import find
-from plas_jax.evaluation.accepted import read_accepted, write_accepted
-from plas_jax.evaluation.rows import Row, read_rows, write_rows
+from plas_jax.files.json_files import ANY, LARGEST, NUMBER, check, parsed, read_object
+from plas_jax.files.npz_files import read_arrays
+from plas_jax.files.whole_files import appears_whole
+from plas_jax.methods.own import own_method
 from plas_jax.recipes import manifests
-from plas_jax.training import golden
+from plas_jax.results.folder import OutputFolder
+from plas_jax.results.rows import Row, read_rows, write_rows
+from plas_jax.verification.gate.accepted import read_accepted, write_accepted
+from plas_jax.verification.parity import golden
 
 ROOT = Path(__file__).parents[1]
 HOPPER = ENVIRONMENTS["hopper"]
@@ -171,7 +171,7 @@ def rewritten(path, **changes):
     ],
 )
 def test_a_golden_file_that_claims_too_much_is_refused(tmp_path, changes, says):
-    from plas_jax.training.parity import replay
+    from plas_jax.verification.parity.updates import replay
 
     def sizes(path):
         found = golden.read(path)
@@ -382,7 +382,7 @@ def test_names_that_lead_elsewhere_are_refused(name):
 
 
 def test_a_method_whose_name_is_a_path_is_refused(tmp_path):
-    path, module = tmp_path / "mine.py", "plas_jax.algorithms.published_methods"
+    path, module = tmp_path / "mine.py", "plas_jax.methods.published"
     for name in ("../../x", "/x", "a\nb", ".x", ""):
         path.write_text(f"from {module} import METHODS\nMETHOD = METHODS['bc']._replace(name={name!r})\n")
         with pytest.raises(ValueError, match="folder of checkpoints"):

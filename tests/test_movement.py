@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from plas_jax.evaluation.movement import EVERY, RESOLUTION, SPREAD, Place, movements, smallest_p
+from plas_jax.verification.gate.movement import EVERY, RESOLUTION, SPREAD, Place, movements, smallest_p
 
 
 def values(columns, names=None):

@@ -4,7 +4,7 @@ import jax
 import numpy as np
 import pytest
 
-from plas_jax.commands.throughput_cases import Case, first_batch, method_of
+from plas_jax.performance.throughput.cases import Case, first_batch, method_of
 from plas_jax.training.balance import run_balanced
 from plas_jax.training.chunk import HEALTHY
 from plas_jax.training.layout import on_runs, run_mesh

@@ -23,9 +23,9 @@ from plas_jax.datasets.minibatch import concatenate, minibatch
 from plas_jax.training import chunk
 from plas_jax.training.balance import run_balanced
 from plas_jax.training.chunk import HEALTHY, Batch, Runs, is_divergent
-from plas_jax.training.executables import Executables
+from plas_jax.training.kept_programs import Executables
 from plas_jax.training.layout import data_on, on_runs, run_mesh
-from plas_jax.training.sweep import stacked_sizes
+from plas_jax.training.phases import stacked_sizes
 from plas_jax.types import Sizes, Transition
 
 UPDATES, TOLERANCE = 50, 1e-12

@@ -11,11 +11,12 @@ import numpy as np
 import pytest
 from small_runs import quickly_compiled
 
-from plas_jax.algorithms import bcq, bellman, candidates, evidence, plas
+from plas_jax.algorithms import bcq, bellman, candidates, plas
 from plas_jax.algorithms.bcq import proposed
+from plas_jax.models import cvae
 from plas_jax.models.twin_critics import TwinCritics
-from plas_jax.training.golden import BadGoldenFileError, read
-from plas_jax.training.parity import TOLERANCE, relative_error, replay
+from plas_jax.verification.parity.golden import BadGoldenFileError, read
+from plas_jax.verification.parity.updates import TOLERANCE, relative_error, replay
 
 ROOT = Path(__file__).parents[1]
 PLAS, PLAS_P, BCQ = (ROOT / "tests" / "golden" / f"{name}.npz" for name in ("plas_latent", "plas_perturbation", "bcq"))
@@ -78,13 +79,13 @@ def of_the_smaller(perturbation, state, critics, batch, action, limit):
         (PLAS_P, plas, "soft_clipped", lambda q_values, clip_weight: q_values.mean()),
         (PLAS_P, plas, "bellman_target", lambda reward, bootstrap, value, discount: reward + discount * value),
         (PLAS_P, plas, "squared_error", lambda q_values, target: jnp.square(q_values - target[:, None]).mean()),
-        (PLAS_P, evidence, "evidence_loss", lambda error, divergence: error + divergence),
-        (PLAS_P, evidence, "kl_from_standard_normal", lambda posterior, axis: jnp.square(posterior.mean).mean(-1)),
+        (PLAS_P, cvae, "evidence_loss", lambda error, divergence: error + divergence),
+        (PLAS_P, cvae, "kl_from_standard_normal", lambda posterior, axis: jnp.square(posterior.mean).mean(-1)),
         (BCQ, candidates, "soft_clipped", lambda q_values, clip_weight: q_values.min()),
         (BCQ, bcq, "best_value", mixed_after_the_maximum),
         (BCQ, bcq, "proposed", unclipped),
         (BCQ, bcq, "perturbation_loss", of_the_smaller),
-        (BCQ, evidence, "evidence_loss", lambda error, divergence: error + divergence),
+        (BCQ, cvae, "evidence_loss", lambda error, divergence: error + divergence),
     ],
     ids=["stale targets", "BCQ: stale targets", "mean of critics", "no terminals", "mean over critics", "KL unhalved",
          "half a KL", "BCQ: minimum of critics",

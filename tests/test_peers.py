@@ -17,11 +17,11 @@ import pytest
 from by_subprocess import call
 
 from plas_jax.algorithms import plas
-from plas_jax.algorithms.presets import PAPER_KNOBS
-from plas_jax.commands import peer_environment
-from plas_jax.commands.peer_environment import environment_folder, interpreter, peer_python
-from plas_jax.commands.peer_training import D3RLPY, SCRIPT, has_counterpart, training_peer
-from plas_jax.commands.throughput_cases import ALGORITHMS, Case, random_rows
+from plas_jax.methods.presets import PAPER_KNOBS
+from plas_jax.performance.throughput import peer_environment
+from plas_jax.performance.throughput.cases import ALGORITHMS, Case, random_rows
+from plas_jax.performance.throughput.peer_environment import environment_folder, interpreter, peer_python
+from plas_jax.performance.throughput.peer_training import D3RLPY, SCRIPT, has_counterpart, training_peer
 from plas_jax.training.kept_programs import cache_folder
 from plas_jax.types import Sizes
 

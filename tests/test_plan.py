@@ -13,21 +13,21 @@ import jax
 import numpy as np
 import pytest
 
-from plas_jax.algorithms.operations import behaviour_operations, plas_operations
-from plas_jax.algorithms.presets import SMOKE
-from plas_jax.commands import plan_compiler
 from plas_jax.commands.plan import TARGETS
-from plas_jax.commands.plan_evaluation import STEPS_PER_SECOND, evaluation
-from plas_jax.commands.plan_figures import Plan, Planned, as_json, program_rows, sweep_row
-from plas_jax.commands.plan_programs import abstract_arguments, compile_work, works
-from plas_jax.commands.plan_report import kernel_lines, lines
-from plas_jax.commands.plan_request import PlanRequest
-from plas_jax.commands.plan_targets import H100, asked_target, environment_of
-from plas_jax.commands.roofline import Peaks, kernel_seconds, update_time
-from plas_jax.commands.sweep_groups import true_sizes
 from plas_jax.datasets.minibatch import Rows
-from plas_jax.training import sweep
-from plas_jax.training.kernels import Kernel
+from plas_jax.methods.presets import SMOKE
+from plas_jax.performance.planning import compiler
+from plas_jax.performance.planning.evaluation import STEPS_PER_SECOND, evaluation
+from plas_jax.performance.planning.figures import Plan, Planned, as_json, program_rows, sweep_row
+from plas_jax.performance.planning.kernels import Kernel
+from plas_jax.performance.planning.programs import abstract_arguments, compile_work, works
+from plas_jax.performance.planning.report import kernel_lines, lines
+from plas_jax.performance.planning.request import PlanRequest
+from plas_jax.performance.planning.roofline import Peaks, kernel_seconds, update_time
+from plas_jax.performance.planning.targets import H100, asked_target, environment_of
+from plas_jax.performance.throughput.operations import behaviour_operations, plas_operations
+from plas_jax.sweeps.groups import true_sizes
+from plas_jax.training import phases
 from plas_jax.training.layout import data_on, run_mesh
 from plas_jax.types import Transition
 
@@ -149,15 +149,15 @@ def abstract(tree):
 def test_arguments_are_those_of_a_sweep():
     """Shape, type and sharding of every leaf that a real sweep hands to the chunk: three runs on two devices."""
     [(group, _)] = ASKED._replace(datasets="walker2d-medium-r1", perturbation_limits="0.1", seeds=3).groups()
-    pairs = sweep.pairs(["walker2d-medium-r1"], group.seeds)
+    pairs = phases.pairs(["walker2d-medium-r1"], group.seeds)
     columns = (np.zeros((50, *width), np.float32) for width in ((17,), (6,), (), (17,), ()))
     rows = Rows(Transition(*columns), np.zeros(1, np.int32), np.full(1, 50, np.int32))
-    sizes = sweep.stacked_sizes([true_sizes(group.datasets[0]) for _ in pairs])
-    first = sweep.part(group.method, sweep.FIRST_PHASE, pairs)
-    behaviours = sweep.first_batch(first, rows, pairs, (sizes,))
-    last = sweep.part(group.method, sweep.LAST_PHASE, pairs)
+    sizes = phases.stacked_sizes([true_sizes(group.datasets[0]) for _ in pairs])
+    first = phases.part(group.method, phases.FIRST_PHASE, pairs)
+    behaviours = phases.first_batch(first, rows, pairs, (sizes,))
+    last = phases.part(group.method, phases.LAST_PHASE, pairs)
     inputs = group.method.inputs(sizes, jax.tree.map(lambda leaf: leaf[:3], behaviours[0].state), None)
-    policies = sweep.first_batch(last, rows, pairs, inputs)
+    policies = phases.first_batch(last, rows, pairs, inputs)
     mesh, data = run_mesh(len(pairs)), data_on(first.mesh, rows, np.zeros(len(pairs), int))
     assert mesh.size > 1
     for work, real in zip(works(group, (50,)), (behaviours, policies), strict=True):
@@ -243,12 +243,12 @@ def test_only_want_of_memory_is_a_refusal(monkeypatch, compiled):
     def fails(work, devices):
         raise RuntimeError(message)
 
-    monkeypatch.setattr(plan_compiler, "compile_work", fails)
+    monkeypatch.setattr(compiler, "compile_work", fails)
     message = "RESOURCE_EXHAUSTED: Ran out of memory in memory space hbm"
-    assert plan_compiler._said(compiled[0], []) == {"refused": message}
+    assert compiler._said(compiled[0], []) == {"refused": message}
     message = "INTERNAL: something else"
     with pytest.raises(RuntimeError, match="something else"):
-        plan_compiler._said(compiled[0], [])
+        compiler._said(compiled[0], [])
 
 
 # What is refused
@@ -288,7 +288,7 @@ def test_the_death_of_the_compiling_process_is_one_line():
     if not missing:
         pytest.skip("both compilers are installed")
     with pytest.raises(OSError, match=f"compiles for {missing[0]} died: ."):
-        next(plan_compiler.compiled_elsewhere(ASKED._replace(target=missing[0]), TARGETS[missing[0]]))
+        next(compiler.compiled_elsewhere(ASKED._replace(target=missing[0]), TARGETS[missing[0]]))
 
 
 # With a real compiler, where there is one

@@ -24,7 +24,7 @@ from td3_reference import (
 
 from plas_jax.algorithms import rebrac
 from plas_jax.algorithms.rebrac import REBRAC, Architecture, Knobs
-from plas_jax.algorithms.rebrac_penalties import REBRAC_PENALTIES
+from plas_jax.methods.rebrac_penalties import REBRAC_PENALTIES
 from plas_jax.models.layer_normalised_critics import LayerNormalisedCritics, edac_hidden
 from plas_jax.types import Sizes
 

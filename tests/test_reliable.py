@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from interval_coverage import CELL, NINE, POPULATIONS, THREE, Case, coverage
 from scipy import stats
 
-from plas_jax.commands.interval_coverage import CELL, NINE, POPULATIONS, THREE, Case, coverage
-from plas_jax.evaluation.aggregates import (
+from plas_jax.results.aggregates import (
     interquartile_mean,
     mean,
     median,
@@ -22,7 +22,7 @@ from plas_jax.evaluation.aggregates import (
     performance_profile,
     probability_of_improvement,
 )
-from plas_jax.evaluation.intervals import RESAMPLES, bootstrap, expanded, interval, stratified_interval, student_t
+from plas_jax.results.intervals import RESAMPLES, bootstrap, expanded, interval, stratified_interval, student_t
 
 AGGREGATES = (mean, median, interquartile_mean, optimality_gap)
 UNEVEN = [[1.0, 2.0, 6.0], [150.0, 50.0], [-7.0, 3.0, 8.0, 10.0]]  # means 3, 100 and 3.5

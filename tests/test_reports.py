@@ -10,12 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from matplotlib.image import imread
 
-from plas_jax.datasets.folders import whole_file
-from plas_jax.evaluation.rows import Row, read_rows, write_rows
+from plas_jax.files.whole_files import whole_file
 from plas_jax.reports import published
-from plas_jax.reports.figures import perturbation_panel, score_curves
-from plas_jax.reports.statistics import Cell, Run, across_seeds, results, run_statistics
-from plas_jax.reports.tables import table_1
+from plas_jax.reports.figures.perturbation import perturbation_panel, score_curves
+from plas_jax.reports.tables.perturbation import table_1
+from plas_jax.results.rows import Row, read_rows, write_rows
+from plas_jax.results.runs import Cell, Run, across_seeds, results, run_statistics
 
 HOPPER, WALKER = "hopper-medium-r1", "walker2d-random-r1"
 MANIFEST = {

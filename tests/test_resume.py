@@ -18,9 +18,9 @@ import pytest
 from absl import flags
 from by_subprocess import ROOT, stopped_at
 
-from plas_jax.commands.interruption import Terminated
 from plas_jax.commands.invocation import invoke
-from plas_jax.datasets.folders import whole_file
+from plas_jax.files.whole_files import whole_file
+from plas_jax.sweeps.interruption import Terminated
 
 SCRIPT = "sweep_perturbation.py"
 command, call = partial(by_subprocess.command, SCRIPT), partial(by_subprocess.call, SCRIPT)
@@ -238,7 +238,7 @@ import jax, numpy as np
 from plas_jax.training.layout import data_on, on_runs, use_every_core
 devices, folder, first, last, output = int(sys.argv[1]), Path(sys.argv[2]), *map(int, sys.argv[3:5]), sys.argv[5]
 use_every_core(devices)
-from plas_jax.algorithms.presets import PRESETS, plas_method
+from plas_jax.methods.presets import PRESETS, plas_method
 from plas_jax.datasets.minibatch import Rows
 from plas_jax.training import sweep
 from plas_jax.training.checkpoints import Checkpoints

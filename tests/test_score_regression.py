@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -13,16 +14,16 @@ import by_subprocess
 import numpy as np
 import pytest
 from by_subprocess import ROOT
+from gate_false_alarms import chosen
+from planted_faults import plant, read_verdicts
 
 import plas_jax
-from plas_jax.commands.gate_comparison import LEVEL, comparable, compare, replaceable
-from plas_jax.commands.gate_false_alarms import chosen
-from plas_jax.commands.gate_request import ALGORITHMS, DATASETS, request
-from plas_jax.commands.planted_faults import plant, read_verdicts
-from plas_jax.evaluation.accepted import Accepted, read_accepted, write_accepted
-from plas_jax.evaluation.movement import Movement, Place
-from plas_jax.reports.junit import junit
-from plas_jax.reports.regression import PASS, REGRESSION, UNDECIDED, finding, regression_report
+from plas_jax.verification.gate.accepted import Accepted, read_accepted, write_accepted
+from plas_jax.verification.gate.comparison import LEVEL, comparable, compare, replaceable
+from plas_jax.verification.gate.junit import junit
+from plas_jax.verification.gate.movement import Movement, Place
+from plas_jax.verification.gate.report import PASS, REGRESSION, UNDECIDED, finding, regression_report
+from plas_jax.verification.gate.request import ALGORITHMS, DATASETS, request
 
 SCRIPT = "score_regression.py"
 call, call_here = partial(by_subprocess.call, SCRIPT), partial(by_subprocess.call_here, SCRIPT)
@@ -284,13 +285,14 @@ def test_this_program_passes_its_own_gate(part, tmp_path):
 
 @pytest.mark.parametrize("name", FAULTS)
 def test_every_mistake_can_be_planted(tmp_path, name):
-    for edit in FAULTS[name]["edits"]:
-        path = tmp_path / edit["file"]
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes((Path(plas_jax.__file__).parent / edit["file"]).read_bytes())
-    plant(tmp_path, FAULTS[name])
-    for edit in FAULTS[name]["edits"]:
-        compile((tmp_path / edit["file"]).read_text("utf-8"), edit["file"], "exec")
+    copy = tmp_path / "plas_jax"
+    shutil.copytree(Path(plas_jax.__file__).parent, copy, ignore=shutil.ignore_patterns("__pycache__", "*.npz"))
+    before = {path: path.read_text("utf-8") for path in copy.rglob("*.py")}
+    plant(copy, FAULTS[name])
+    changed = {path: text for path in before if (text := path.read_text("utf-8")) != before[path]}
+    assert changed
+    for path, text in changed.items():
+        compile(text, path.name, "exec")
 
 
 def planted(*words, folder):

@@ -12,15 +12,15 @@ from hypothesis import strategies as st
 from matplotlib.image import imread
 
 from plas_jax.datasets.catalogue import ENVIRONMENTS, normalised_score
-from plas_jax.evaluation.intervals import interval as cell_interval
-from plas_jax.evaluation.rows import Row, read_rows
-from plas_jax.reports.published_scores import published_scores
-from plas_jax.reports.score_csv import score_csv
-from plas_jax.reports.score_figures import grid_of, score_figure
-from plas_jax.reports.score_lines import CHOSEN, in_order, scores
-from plas_jax.reports.score_statistics import interval, paired_difference
-from plas_jax.reports.score_tables import score_tables
-from plas_jax.reports.statistics import Cell, Spread, across_seeds, results, run_statistics
+from plas_jax.reports.figures.scores import grid_of, score_figure
+from plas_jax.reports.lines import CHOSEN, in_order, scores
+from plas_jax.reports.published import published_scores
+from plas_jax.reports.tables.scores import score_tables
+from plas_jax.reports.tables.scores_csv import score_csv
+from plas_jax.results.choices import interval, paired_difference
+from plas_jax.results.intervals import interval as cell_interval
+from plas_jax.results.rows import Row, read_rows
+from plas_jax.results.runs import Cell, Spread, across_seeds, results, run_statistics
 
 HOPPER, WALKER = "hopper-medium-r1", "walker2d-medium-r1"
 REPORTED, CHOOSING = [0, 1, 2], [3, 4, 5]

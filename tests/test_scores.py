@@ -13,9 +13,9 @@ import pytest
 from by_subprocess import ROOT, interrupt_at
 from matplotlib.image import imread
 
-from plas_jax.commands.scores_request import DATASETS, request
 from plas_jax.datasets.catalogue import parse
-from plas_jax.evaluation.rows import read_rows
+from plas_jax.results.rows import read_rows
+from plas_jax.sweeps.scores_request import DATASETS, request
 
 SCRIPT = "d4rl_scores.py"
 command, call = partial(by_subprocess.command, SCRIPT), partial(by_subprocess.call, SCRIPT)
@@ -210,9 +210,7 @@ def test_a_bad_request_is_one_line(tmp_path, monkeypatch, changes, complaint):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "empty.py").write_text("")
     (tmp_path / "broken.py").write_text("1 / 0\n")
-    (tmp_path / "namesake.py").write_text(
-        "from plas_jax.algorithms.published_methods import METHODS\nMETHOD = METHODS['bc']\n"
-    )
+    (tmp_path / "namesake.py").write_text("from plas_jax.methods.published import METHODS\nMETHOD = METHODS['bc']\n")
     (tmp_path / "copy.py").write_text(OWN_METHOD.read_text("utf-8"))
     with pytest.raises((ValueError, OSError)) as caught:
         asked(**changes)

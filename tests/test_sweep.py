@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 from by_subprocess import ROOT, interrupt_at
 
-from plas_jax.algorithms.presets import PRESETS
 from plas_jax.datasets import d4rl_files
 from plas_jax.datasets.catalogue import ENVIRONMENTS
-from plas_jax.evaluation.rows import Row, read_rows
+from plas_jax.methods.presets import PRESETS
+from plas_jax.results.rows import Row, read_rows
 
 SCRIPT = "sweep_perturbation.py"
 command, call = partial(by_subprocess.command, SCRIPT), partial(by_subprocess.call, SCRIPT)

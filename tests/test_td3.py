@@ -23,9 +23,9 @@ from td3_reference import (
     update_of,
 )
 
-from plas_jax.algorithms.delay import is_due, taken
+from plas_jax.algorithms.bellman import smoothed
+from plas_jax.algorithms.descent import is_due, taken
 from plas_jax.algorithms.offline_td3 import OFFLINE_TD3, Architecture, Knobs
-from plas_jax.algorithms.target_smoothing import smoothed
 from plas_jax.models.twin_critics import TwinCritics
 from plas_jax.types import Sizes
 

@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 
 from plas_jax.algorithms import behaviour, plas
-from plas_jax.algorithms.operations import behaviour_operations, plas_operations, to_inputs
-from plas_jax.algorithms.presets import PAPER, PAPER_POLICY
-from plas_jax.algorithms.published_methods import METHODS
-from plas_jax.algorithms.score_presets import SCORE_PRESETS
-from plas_jax.commands import throughput_evaluation, throughput_loading
 from plas_jax.commands.throughput import PRINTED, run
-from plas_jax.commands.throughput_cases import (
+from plas_jax.environments.lockstep import Lockstep
+from plas_jax.methods.presets import PAPER, PAPER_POLICY
+from plas_jax.methods.published import METHODS
+from plas_jax.methods.scales import SCORE_PRESETS
+from plas_jax.performance.throughput import evaluation, loading
+from plas_jax.performance.throughput.cases import (
     ALGORITHMS,
     Case,
     first_batch,
@@ -26,11 +26,11 @@ from plas_jax.commands.throughput_cases import (
     operations_per_update,
     random_rows,
 )
-from plas_jax.commands.throughput_evaluation import BarePhysics, evaluation_rates, recorded
-from plas_jax.commands.throughput_processes import Figures
-from plas_jax.commands.throughput_request import FLAGS, USAGE
-from plas_jax.commands.throughput_rows import line, rows_of
-from plas_jax.environments.lockstep import Lockstep
+from plas_jax.performance.throughput.evaluation import BarePhysics, evaluation_rates, recorded
+from plas_jax.performance.throughput.operations import behaviour_operations, plas_operations, to_inputs
+from plas_jax.performance.throughput.processes import Figures
+from plas_jax.performance.throughput.request import FLAGS, USAGE
+from plas_jax.performance.throughput.rows import line, rows_of
 from plas_jax.training.chunk import HEALTHY, chunk_program
 from plas_jax.training.layout import run_mesh
 
@@ -273,7 +273,7 @@ def test_bare_physics_are_those_of_the_very_same_episodes(robot):
 
 def test_evaluation_calls_the_batchs_policy_at_every_step_of_the_recorded_episodes(monkeypatch):
     called = []
-    monkeypatch.setattr(throughput_evaluation, "acting_batch", lambda _: lambda *of: called.append(of[1]))
+    monkeypatch.setattr(evaluation, "acting_batch", lambda _: lambda *of: called.append(of[1]))
     rates = evaluation_rates(Case("plas", "8", 2, 1), "walker2d", horizon=20)
     next(rates)
     called.clear()
@@ -284,7 +284,7 @@ def test_evaluation_calls_the_batchs_policy_at_every_step_of_the_recorded_episod
 
 
 def test_loading_reads_what_was_written():
-    rates = throughput_loading.loading_rates(3000)
+    rates = loading.loading_rates(3000)
     (_, written), (seconds, size) = next(rates), next(rates)
     rates.close()
     assert seconds > 0

@@ -10,13 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
-from plas_jax.commands import datasets_validate
-from plas_jax.commands.datasets_validate import findings, report
-from plas_jax.datasets import d4rl_files, duplicates, episode_checks, score_checks, validation
+from plas_jax.commands.datasets_validate import report
+from plas_jax.datasets import d4rl_files
 from plas_jax.datasets.catalogue import ENVIRONMENTS, Dataset, parse
 from plas_jax.datasets.recordings import Recording
-from plas_jax.environments import alignment
 from plas_jax.recipes import collect, manifests
+from plas_jax.verification.data import alignment, duplicates, episode_checks, score_checks, validation
+from plas_jax.verification.data import findings as checks
+from plas_jax.verification.data.findings import findings
 
 ROWS = 3000
 HOPPER, WALKER, CHEETAH = "hopper-medium-r1", "walker2d-random-r1", "halfcheetah-random-r1"
@@ -329,7 +330,7 @@ def test_of_a_mixture_each_file_is_checked_as_its_own_part(made, tmp_path):
 
 def test_minari_s_data_are_read_where_its_package_keeps_them(made, monkeypatch):
     recording = d4rl_files.read(made[HOPPER][0], ENVIRONMENTS["hopper"])
-    monkeypatch.setattr(datasets_validate.minari_files, "read", lambda identifier, environment: recording)
+    monkeypatch.setattr(checks.minari_files, "read", lambda identifier, environment: recording)
     dataset = Dataset("minari:some/set-v0", ENVIRONMENTS["hopper"], version="minari", source="some/set-v0")
     status, text = printed(dataset, [])
     assert status == 0

@@ -8,12 +8,11 @@ from by_subprocess import command, interrupt_at
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from plas_jax.algorithms.presets import PRESETS, plas_method, protocol
-from plas_jax.commands import sweep_waves
-from plas_jax.commands.sweep_groups import groups, memory
-from plas_jax.commands.sweep_manifest import progress
-from plas_jax.commands.sweep_waves import available, told, waves
 from plas_jax.environments.own_data import find
+from plas_jax.methods.presets import PRESETS, plas_method, protocol
+from plas_jax.sweeps.groups import groups, memory
+from plas_jax.sweeps.manifest import progress
+from plas_jax.sweeps.waves import VARIABLE, available, told, waves
 
 NAMES = [f"{robot}-{level}-r1" for robot in ("hopper", "walker2d", "halfcheetah") for level in ("random", "medium")]
 
@@ -70,19 +69,19 @@ def test_a_resumed_sweep_stays_as_it_was_cut():
 
 @pytest.mark.parametrize(("text", "amount"), [("12GB", 12 * 10**9), ("1.5 MB", 1_500_000), ("2048", 2048)])
 def test_what_may_be_used_can_be_said(monkeypatch, text, amount):
-    monkeypatch.setenv(sweep_waves.VARIABLE, text)
+    monkeypatch.setenv(VARIABLE, text)
     assert available() == amount
 
 
 @pytest.mark.parametrize("text", ["much", "-1GB", "0", "1 PB", "1e9"])
 def test_what_is_no_amount_is_refused(monkeypatch, text):
-    monkeypatch.setenv(sweep_waves.VARIABLE, text)
+    monkeypatch.setenv(VARIABLE, text)
     with pytest.raises(ValueError, match="PLAS_JAX_MEMORY takes an amount such as 12GB"):
         available()
 
 
 def test_what_is_free_is_less_than_what_the_machine_has(monkeypatch):
-    monkeypatch.delenv(sweep_waves.VARIABLE, raising=False)
+    monkeypatch.delenv(VARIABLE, raising=False)
     assert 10**8 < available() < os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 

@@ -13,8 +13,8 @@ import numpy as np
 from flax import struct
 
 from plas_jax.algorithms import plas
-from plas_jax.commands.throughput_cases import method_of, random_rows
-from plas_jax.training import sweep
+from plas_jax.performance.throughput.cases import method_of, random_rows
+from plas_jax.training import phases
 from plas_jax.training.chunk import HEALTHY, Batch, chunk_program, run_chunk
 from plas_jax.training.hosts import connect, is_first, on_host
 from plas_jax.training.layout import data_on, on_runs, use_every_core
@@ -29,13 +29,13 @@ def main(widths, file):
     method = method_of("plas", widths)._replace(grid=(("perturbation_limit", LIMITS),))
     # Two data sets of unequal length: those of the first one's runs start elsewhere than those of the second's.
     rows = random_rows(next_actions=False)._replace(start=np.array([0, 30_000]), size=np.array([30_000, 70_000]))
-    pairs = [sweep.Pair(seed % 2, f"data-{seed % 2}", seed) for seed in SEEDS]
-    sizes = sweep.stacked_sizes([Sizes.of(17, 6)] * len(pairs))
-    untrained, _ = sweep.first_batch(sweep.part(method, sweep.FIRST_PHASE, pairs), rows, pairs, (sizes,))
-    part = sweep.part(method, sweep.LAST_PHASE, pairs)
+    pairs = [phases.Pair(seed % 2, f"data-{seed % 2}", seed) for seed in SEEDS]
+    sizes = phases.stacked_sizes([Sizes.of(17, 6)] * len(pairs))
+    untrained, _ = phases.first_batch(phases.part(method, phases.FIRST_PHASE, pairs), rows, pairs, (sizes,))
+    part = phases.part(method, phases.LAST_PHASE, pairs)
     inputs = on_host(method.inputs(sizes, untrained.state, None))
-    batch, runs = sweep.first_batch(part, rows, pairs, inputs)
-    data = data_on(part.mesh, rows, sweep.datasets_of(part, pairs))
+    batch, runs = phases.first_batch(part, rows, pairs, inputs)
+    data = data_on(part.mesh, rows, phases.datasets_of(part, pairs))
     arguments = (part.phase.algorithm, part.mesh, batch, runs, data)
     text = chunk_program(part.mesh, batch.state).lower(*arguments, 0, UPDATES).compile().as_text()
     batch, metrics = run_chunk(*arguments, 0, UPDATES)
@@ -70,7 +70,7 @@ RECORDER = Algorithm(
 def draws(part, runs, data):
     """The rewards of each run's last minibatch and its noise, as the chunk drew them."""
     architecture, count = part.phase.architecture, len(part.cells)
-    sizes = sweep.stacked_sizes([Sizes.of(17, 6)] * count)
+    sizes = phases.stacked_sizes([Sizes.of(17, 6)] * count)
     state = Drawn(
         sizes, np.zeros((count, architecture.batch_size), np.float32), np.zeros((count, 3), np.float32), architecture
     )

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 from flax import struct
 
 from plas_jax.algorithms import bellman, descent
-from plas_jax.algorithms.methods import Method, Phase
+from plas_jax.methods.method import Method, Phase
 from plas_jax.models.deterministic_policy import DeterministicPolicy
 from plas_jax.models.twin_critics import TwinCritics
 from plas_jax.types import Algorithm, Sizes

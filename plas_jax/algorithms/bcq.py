@@ -15,8 +15,7 @@ from plas_jax.algorithms.bellman import bellman_target, polyak_average, squared_
 from plas_jax.algorithms.candidates import best_action, best_value, candidate_normal, repeated
 from plas_jax.algorithms.descent import Network, descend, network
 from plas_jax.algorithms.draws import padded_normal
-from plas_jax.algorithms.evidence import cvae_loss
-from plas_jax.models.cvae import CVAE
+from plas_jax.models.cvae import CVAE, cvae_loss
 from plas_jax.models.perturbation import Perturbation
 from plas_jax.models.twin_critics import TwinCritics
 from plas_jax.types import Algorithm, Array, Metrics, Sizes, Transition

@@ -17,8 +17,7 @@ from plas_jax.algorithms.candidates import best_action, best_value, candidate_no
 from plas_jax.algorithms.descent import Network, descend, network
 from plas_jax.algorithms.divergences import chosen_kernel, maximum_mean_discrepancy
 from plas_jax.algorithms.draws import padded_normal
-from plas_jax.algorithms.evidence import cvae_loss
-from plas_jax.models.cvae import CVAE
+from plas_jax.models.cvae import CVAE, cvae_loss
 from plas_jax.models.gaussian_policy import GaussianPolicy
 from plas_jax.models.perceptron import rlkit_hidden, uniform_within
 from plas_jax.models.twin_critics import TwinCritics

@@ -8,8 +8,7 @@ from flax import struct
 
 from plas_jax.algorithms.descent import Network, descend, network
 from plas_jax.algorithms.draws import padded_normal
-from plas_jax.algorithms.evidence import cvae_loss
-from plas_jax.models.cvae import CVAE
+from plas_jax.models.cvae import CVAE, cvae_loss
 from plas_jax.types import Algorithm, Array, Metrics, Sizes, Transition
 
 

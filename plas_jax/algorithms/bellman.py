@@ -6,6 +6,7 @@ import chex
 import jax
 import jax.numpy as jnp
 
+from plas_jax.models.cvae import MAX_ACTION
 from plas_jax.types import Array
 
 
@@ -30,3 +31,12 @@ def squared_error(q_values: Array, target: Array) -> Array:
 def polyak_average(target: Any, online: Any, polyak: Array | float) -> Any:
     """τ·online + (1 - τ)·target, leaf by leaf."""
     return jax.tree.map(lambda t, o: polyak * o + (1 - polyak) * t, target, online)
+
+
+def smoothed(action: Array, draw: Array, noise_std: Array | float, noise_limit: Array | float) -> Array:
+    """clip(a + clip(σ·ε, -c, c), ±1) of the target policy's action, for ε ~ N(0, 1) (`TD3_BC.py:109-115`).
+
+    `[..., action]`. σ and c are in units of the largest action, which is 1 here. The padding stays zero with `draw`'s.
+    """
+    noise = jnp.clip(noise_std * draw, -noise_limit, noise_limit)
+    return jnp.clip(action + noise, -MAX_ACTION, MAX_ACTION)

@@ -16,9 +16,9 @@ from flax import struct
 
 from plas_jax.algorithms.bellman import bellman_target, polyak_average, squared_error
 from plas_jax.algorithms.descent import Network, descend, network
+from plas_jax.algorithms.divergences import temperature_loss
 from plas_jax.algorithms.draws import padded_normal
 from plas_jax.algorithms.normalisation import normalised
-from plas_jax.algorithms.temperature import temperature_loss
 from plas_jax.models.affine_std_policy import AffineStdPolicy
 from plas_jax.models.gaussian_policy import squashed_sample
 from plas_jax.models.orthogonal_critics import OrthogonalCritics

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import optax
 from flax import struct
 
@@ -33,3 +34,13 @@ def descend(
     (value, auxiliary), gradient = jax.value_and_grad(loss, has_aux=True)(trained.parameters)
     step, moments = optax.adam(learning_rate).update(gradient, trained.moments)
     return Network(optax.apply_updates(trained.parameters, step), moments), value, auxiliary
+
+
+def is_due(count: Array, delay: Array | float) -> Array:
+    """Whether `count` is a multiple of the delay d."""
+    return jnp.mod(count, delay) == 0
+
+
+def taken(due: Array, after: Any, before: Any) -> Any:
+    """`after` where the delayed half is due, `before` where it is not; both hold the same leaves."""
+    return jax.tree.map(lambda new, old: jnp.where(due, new, old), after, before)

@@ -65,3 +65,8 @@ def gaussian_kl(mean: Array, log_std: Array, other_mean: Array, other_log_std: A
     distance = jnp.square((mean - other_mean) * jnp.exp(-other_log_std))
     divergence = other_log_std - log_std + 0.5 * (ratio + distance - 1)
     return (divergence * axis.mask()).sum(axis=-1)
+
+
+def temperature_loss(log_temperature: Array, log_density: Array, action_size: Array | int) -> tuple[Array, None]:
+    """-log α · mean(log π - dim(A)): raises α while the entropy is below -dim(A)."""
+    return -log_temperature * (log_density - action_size).mean(), None

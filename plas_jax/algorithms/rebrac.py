@@ -13,11 +13,9 @@ import jax
 import jax.numpy as jnp
 from flax import struct
 
-from plas_jax.algorithms.bellman import bellman_target, polyak_average, squared_error
-from plas_jax.algorithms.delay import is_due, taken
-from plas_jax.algorithms.descent import Network, descend, network
+from plas_jax.algorithms.bellman import bellman_target, polyak_average, smoothed, squared_error
+from plas_jax.algorithms.descent import Network, descend, is_due, network, taken
 from plas_jax.algorithms.draws import padded_normal
-from plas_jax.algorithms.target_smoothing import smoothed
 from plas_jax.models.deterministic_policy import DeterministicPolicy
 from plas_jax.models.layer_normalised_critics import LayerNormalisedCritics, edac_hidden
 from plas_jax.models.perceptron import Perceptron, uniform_within

@@ -14,8 +14,8 @@ from flax import struct
 
 from plas_jax.algorithms.bellman import bellman_target, polyak_average, squared_error
 from plas_jax.algorithms.descent import Network, descend, network
+from plas_jax.algorithms.divergences import temperature_loss
 from plas_jax.algorithms.draws import padded_normal
-from plas_jax.algorithms.temperature import temperature_loss
 from plas_jax.models.gaussian_policy import GaussianPolicy, squashed_sample
 from plas_jax.models.perceptron import rlkit_hidden, uniform_within
 from plas_jax.models.twin_critics import TwinCritics

@@ -7,23 +7,23 @@ from typing import Any
 
 from absl import flags
 
-from plas_jax.algorithms.methods import Method
-from plas_jax.algorithms.published_methods import METHODS
-from plas_jax.algorithms.score_presets import SCORE_PRESETS
-from plas_jax.commands import sweep_data
-from plas_jax.commands.interruption import Interrupted
 from plas_jax.commands.invocation import invoke
-from plas_jax.commands.output_folder import OutputFolder, asked_folder
-from plas_jax.commands.progress import Watch, clock
-from plas_jax.commands.scores_manifest import added, is_complete, scores_manifest
-from plas_jax.commands.scores_request import Request, request
-from plas_jax.commands.sweep import run_groups
-from plas_jax.commands.sweep_groups import Group, groups
-from plas_jax.commands.sweep_manifest import same_data
-from plas_jax.commands.sweep_waves import planned
-from plas_jax.datasets.folders import whole_file
 from plas_jax.environments.lockstep import DYNAMICS
-from plas_jax.evaluation.rows import read_rows
+from plas_jax.files.whole_files import whole_file
+from plas_jax.methods.method import Method
+from plas_jax.methods.published import METHODS
+from plas_jax.methods.scales import SCORE_PRESETS
+from plas_jax.results.folder import OutputFolder, asked_folder
+from plas_jax.results.rows import read_rows
+from plas_jax.sweeps import data
+from plas_jax.sweeps.groups import Group, groups
+from plas_jax.sweeps.interruption import Interrupted
+from plas_jax.sweeps.manifest import same_data
+from plas_jax.sweeps.progress import Watch, clock
+from plas_jax.sweeps.scores_manifest import added, is_complete, scores_manifest
+from plas_jax.sweeps.scores_request import Request, request
+from plas_jax.sweeps.sweep import run_groups
+from plas_jax.sweeps.waves import planned
 from plas_jax.training.hosts import connect, is_first
 from plas_jax.training.kept_programs import keep_programs
 from plas_jax.training.layout import use_every_core
@@ -60,7 +60,7 @@ def run(words: list[str]) -> int:
     asked = _request()
     folder = OutputFolder(asked.output)
     # Refuses what is nowhere before the folder is made.
-    sweep_data.expected_rows(asked.datasets, asked.preset.rows, asked.data_dir)
+    data.expected_rows(asked.datasets, asked.preset.rows, asked.data_dir)
     earlier = folder.claim(asked)
     keep_programs()
     with Watch(quiet=not is_first()) as watch:
@@ -122,16 +122,16 @@ def _groups(asked: Request, method: Method) -> list[Group]:
 
 def _planned(asked: Request, method: Method, earlier: dict[str, Any]) -> list[Group]:
     """A method's groups in waves that fit into memory; what is going to be done is printed."""
-    rows = partial(sweep_data.expected_rows, rows=asked.preset.rows, data_dir=asked.data_dir)
+    rows = partial(data.expected_rows, rows=asked.preset.rows, data_dir=asked.data_dir)
     parts, said = planned(_groups(asked, method), rows, earlier.get("methods", {}).get(method.name))
     if is_first():
         print(*said[1:], sep="\n", flush=True)
     return parts
 
 
-def _shelf(asked: Request, watch: Watch) -> sweep_data.Shelf:
-    files = sweep_data.find(asked.datasets, asked.preset.rows, asked.data_dir, watch.rows_made)
-    return sweep_data.Shelf(files, sweep_data.Needs.of(asked.methods))
+def _shelf(asked: Request, watch: Watch) -> data.Shelf:
+    files = data.find(asked.datasets, asked.preset.rows, asked.data_dir, watch.rows_made)
+    return data.Shelf(files, data.Needs.of(asked.methods))
 
 
 def _titled(method: str, groups_in_all: int, group: str, phase: str) -> str:
@@ -142,9 +142,9 @@ def _titled(method: str, groups_in_all: int, group: str, phase: str) -> str:
 def report(folder: OutputFolder, manifest: dict[str, Any]) -> str:
     """Write tables, figure and CSV of the rows so far; returns the tables."""
     # Not at the top: matplotlib takes a second to load and writes a cache, which a refused request should not.
-    from plas_jax.reports.score_csv import score_csv  # noqa: PLC0415
-    from plas_jax.reports.score_figures import score_figure  # noqa: PLC0415
-    from plas_jax.reports.score_tables import score_tables  # noqa: PLC0415
+    from plas_jax.reports.figures.scores import score_figure  # noqa: PLC0415
+    from plas_jax.reports.tables.scores import score_tables  # noqa: PLC0415
+    from plas_jax.reports.tables.scores_csv import score_csv  # noqa: PLC0415
 
     rows = read_rows(folder.rows)
     with folder.named():

@@ -12,12 +12,12 @@ import numpy as np
 from absl import flags
 
 from plas_jax.commands.invocation import invoke
-from plas_jax.commands.progress import Watch
 from plas_jax.datasets.catalogue import normalised_score
 from plas_jax.datasets.loading import load
 from plas_jax.environments.own_data import find
 from plas_jax.recipes.collect import data_files
 from plas_jax.reports import markdown
+from plas_jax.sweeps.progress import Watch
 
 FLAGS = flags.FlagValues()
 flags.DEFINE_list("datasets", [], "Names with commas between them.", flag_values=FLAGS)
@@ -34,7 +34,7 @@ def run(words: list[str]) -> int:
     if words or not FLAGS.datasets:
         raise ValueError("data_returns takes --datasets=NAME,NAME and flags only, see --help")
     # Not at the top: matplotlib takes a second to load and writes a cache, which a refused request should not.
-    from plas_jax.reports.histograms import return_histograms  # noqa: PLC0415
+    from plas_jax.reports.figures.histograms import return_histograms  # noqa: PLC0415
 
     datasets = [find(name) for name in FLAGS.datasets]
     returns, body = {}, []

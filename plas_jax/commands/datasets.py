@@ -20,13 +20,13 @@ from absl import flags
 from plas_jax.commands.datasets_list import show
 from plas_jax.commands.datasets_validate import report
 from plas_jax.commands.invocation import invoke
-from plas_jax.commands.progress import Watch, screen
 from plas_jax.datasets import download
 from plas_jax.datasets.catalogue import D4RL_SERVER, Dataset, parse, parts, url
 from plas_jax.datasets.folders import locate, writable_folder
 from plas_jax.environments.own_data import find
 from plas_jax.recipes import manifests
 from plas_jax.recipes.collect import data_files, make, parse_recipe
+from plas_jax.sweeps.progress import Watch, screen
 
 # Values of its own and not absl's global ones, where another command's `seed` may be defined already.
 FLAGS = flags.FlagValues()

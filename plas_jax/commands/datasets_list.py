@@ -5,11 +5,11 @@ from typing import NamedTuple
 
 from rich.table import Table
 
-from plas_jax.commands.progress import Watch, screen
 from plas_jax.datasets.catalogue import Dataset, names, normalised_score, parse, parts
 from plas_jax.datasets.folders import locate, search_path
 from plas_jax.datasets.loading import describe_files, fingerprint
 from plas_jax.recipes import manifests
+from plas_jax.sweeps.progress import Watch, screen
 
 NUMBERS = ("rows", "seed", "episodes", "terminals", "timeouts", "mean return", "score", "fingerprint")
 

@@ -1,23 +1,18 @@
 """`python -m plas_jax.datasets validate NAME`: every check of a data set's files on one screen."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from itertools import chain
 from pathlib import Path
 
-import numpy as np
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from plas_jax.datasets import d4rl_files, duplicates, episode_checks, minari_files, score_checks, validation
 from plas_jax.datasets.catalogue import Dataset, parts
-from plas_jax.datasets.recordings import BadDatasetError, Recording
-from plas_jax.datasets.transitions import describe
-from plas_jax.datasets.validation import Finding
-from plas_jax.environments import alignment, stored_states
+from plas_jax.verification.data.findings import MINARI, findings
+from plas_jax.verification.data.validation import Finding
 
-MINARI = "minari"  # a version
 STYLES = {"ok": "green", "warning": "yellow", "wrong": "bold red", "skipped": "dim"}
 PLAIN_WIDTH = 240  # columns of a table that goes into a file or a pipe
 ALWAYS = ("score",)  # told of each of several files even when it is ok
@@ -46,61 +41,6 @@ def report(
     verdict, status = _verdict(dataset.name, list(chain.from_iterable(found)))
     console.print(Text(verdict), soft_wrap=True)
     return status
-
-
-def findings(dataset: Dataset, path: Path, manifest_sha256: str | None = None, dynamics: str = "d4rl") -> list[Finding]:
-    """What every check says of one file; one that cannot be read ends the list with "readable: wrong"."""
-    found: list[Finding] = []
-    try:
-        found.append(validation.contents(path, dataset, manifest_sha256))
-        recording = _read(dataset, path)
-        found.append(Finding("readable", "ok", f"{len(recording.rewards):,} rows, every number finite"))
-        found += _of_the_rows(dataset, recording)
-        found += _of_the_extras(dataset, recording, path, dynamics)
-    except BadDatasetError as error:
-        found.append(Finding("readable", "wrong", str(error).removeprefix(f"{path}: ")))
-    except OSError as error:
-        found.append(Finding("readable", "wrong", error.strerror or str(error)))
-    return found
-
-
-def _read(dataset: Dataset, path: Path) -> Recording:
-    if dataset.version == MINARI:
-        return minari_files.read(dataset.source, dataset.environment)
-    return d4rl_files.read(path, dataset.environment)
-
-
-def _extras(dataset: Dataset, path: Path, keys: Sequence[str]) -> dict[str, np.ndarray]:
-    """What the file has of these keys; Minari's data have none."""
-    return {} if dataset.version == MINARI else d4rl_files.read_extras(path, keys)
-
-
-def _of_the_rows(dataset: Dataset, recording: Recording) -> Iterable[Finding]:
-    """The checks of what every file has."""
-    environment, horizon = dataset.environment, dataset.environment.horizon
-    episodes = episode_checks.episodes(recording, horizon)
-    returns = describe(recording, horizon).returns
-    hashes = duplicates.row_hashes(recording)
-    return (
-        episode_checks.lengths(episodes, horizon),
-        episode_checks.time_limits(recording, episodes, horizon),
-        episode_checks.terminals(recording, episodes, environment),
-        episode_checks.both_flags(recording),
-        validation.observations(recording),
-        validation.actions(recording),
-        score_checks.score(returns, environment),
-        score_checks.level(returns, dataset),
-        duplicates.repeated_rows(hashes),
-        duplicates.repeated_episodes(hashes, episodes),
-    )
-
-
-def _of_the_extras(dataset: Dataset, recording: Recording, path: Path, dynamics: str) -> Iterable[Finding]:
-    """The checks of what only some files have; one after the other, for these arrays are the largest."""
-    episodes = episode_checks.episodes(recording, dataset.environment.horizon)
-    yield validation.following(recording, _extras(dataset, path, ["next_observations"]), episodes.ends)
-    states = _extras(dataset, path, stored_states.STATE)
-    yield from alignment.findings(dataset.environment.name, recording, states, episodes, dynamics)
 
 
 def _notable(found: Sequence[Finding]) -> list[Finding]:

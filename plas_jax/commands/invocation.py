@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from absl import flags
 
-from plas_jax.commands.interruption import Terminated, terminable
+from plas_jax.sweeps.interruption import Terminated, terminable
 
 LONGEST = 2000  # characters of a line; the names of all data sets are 1,500
 

@@ -10,8 +10,8 @@ from pathlib import Path
 from absl import flags
 
 from plas_jax.commands.invocation import invoke
-from plas_jax.training.golden import read
-from plas_jax.training.parity import TOLERANCE, replay
+from plas_jax.verification.parity.golden import read
+from plas_jax.verification.parity.updates import TOLERANCE, replay
 
 FLAGS = flags.FlagValues()
 

@@ -9,16 +9,16 @@ from importlib.metadata import PackageNotFoundError, version
 
 from absl import flags
 
-from plas_jax.algorithms.presets import PRESETS
 from plas_jax.commands.invocation import invoke
-from plas_jax.commands.plan_compiler import compiled_elsewhere, works_of
-from plas_jax.commands.plan_evaluation import evaluation
-from plas_jax.commands.plan_figures import Plan, Planned, as_json, title
-from plas_jax.commands.plan_report import kernel_lines, lines
-from plas_jax.commands.plan_request import PlanRequest
-from plas_jax.commands.plan_targets import TARGETS, asked_target
-from plas_jax.commands.progress import Watch
-from plas_jax.commands.roofline import Peaks
+from plas_jax.methods.presets import PRESETS
+from plas_jax.performance.planning.compiler import compiled_elsewhere, works_of
+from plas_jax.performance.planning.evaluation import evaluation
+from plas_jax.performance.planning.figures import Plan, Planned, as_json, title
+from plas_jax.performance.planning.report import kernel_lines, lines
+from plas_jax.performance.planning.request import PlanRequest
+from plas_jax.performance.planning.roofline import Peaks
+from plas_jax.performance.planning.targets import TARGETS, asked_target
+from plas_jax.sweeps.progress import Watch
 
 USAGE = """usage: plas-jax plan --target=h100|v5e-2x2|… [flags]
 

@@ -13,13 +13,6 @@ usage: plas-jax COMMAND [ARGUMENTS]      plas-jax COMMAND --help
   throughput           updates per second, share of the machine's matrix-product rate
   evaluation_speed     control steps per second beside Gymnasium
   dynamics_shift       scores of one policy in both dynamics
-  train_behaviours     train the policies behind the recipes
-  ship_behaviours      choose and ship one of them
-  interval_coverage    simulate how often the intervals of the tables cover
-  planted_faults       plant mistakes, and see whether the gate finds them
-  fuzz_readers         hostile files for every reader, for hours
-  gate_false_alarms    count the gate's alarms on an unchanged program
-  kill_and_resume      kill sweeps, resume them and compare their rows
 """
 
 import importlib

@@ -7,19 +7,19 @@ from typing import Any
 
 from absl import flags
 
-from plas_jax.commands.gate_comparison import comparable, compare, replaceable
-from plas_jax.commands.gate_measurement import measure
-from plas_jax.commands.gate_request import ALGORITHMS, DATASETS, PRESETS, Request, request
-from plas_jax.commands.interruption import Interrupted
 from plas_jax.commands.invocation import invoke
-from plas_jax.commands.output_folder import asked_folder
-from plas_jax.commands.progress import Watch, clock
-from plas_jax.datasets.folders import whole_file
-from plas_jax.evaluation.accepted import Accepted, read_accepted, write_accepted
-from plas_jax.reports.junit import junit
-from plas_jax.reports.regression import UNDECIDED, Finding, regression_report
+from plas_jax.files.whole_files import whole_file
+from plas_jax.results.folder import asked_folder
+from plas_jax.sweeps.interruption import Interrupted
+from plas_jax.sweeps.progress import Watch, clock
 from plas_jax.training.kept_programs import keep_programs
 from plas_jax.training.layout import use_every_core
+from plas_jax.verification.gate.accepted import Accepted, read_accepted, write_accepted
+from plas_jax.verification.gate.comparison import comparable, compare, replaceable
+from plas_jax.verification.gate.junit import junit
+from plas_jax.verification.gate.measurement import measure
+from plas_jax.verification.gate.report import UNDECIDED, Finding, regression_report
+from plas_jax.verification.gate.request import ALGORITHMS, DATASETS, PRESETS, Request, request
 
 USAGE = f"""usage: score_regression.py [flags]
        score_regression.py --accept --reason="why"

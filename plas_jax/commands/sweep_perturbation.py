@@ -7,20 +7,20 @@ from typing import Any
 
 from absl import flags
 
-from plas_jax.algorithms.presets import PRESETS
-from plas_jax.commands import sweep_data
-from plas_jax.commands.interruption import Interrupted
 from plas_jax.commands.invocation import invoke
-from plas_jax.commands.output_folder import OutputFolder, asked_folder
-from plas_jax.commands.progress import Watch, clock
-from plas_jax.commands.sweep import run_groups
-from plas_jax.commands.sweep_manifest import first_manifest, same_data, same_groups
-from plas_jax.commands.sweep_request import Request, asked_groups, request
-from plas_jax.commands.sweep_waves import planned
-from plas_jax.datasets.folders import whole_file
 from plas_jax.environments.lockstep import DYNAMICS
-from plas_jax.evaluation.rows import read_rows
-from plas_jax.reports.tables import table_1
+from plas_jax.files.whole_files import whole_file
+from plas_jax.methods.presets import PRESETS
+from plas_jax.reports.tables.perturbation import table_1
+from plas_jax.results.folder import OutputFolder, asked_folder
+from plas_jax.results.rows import read_rows
+from plas_jax.sweeps import data
+from plas_jax.sweeps.interruption import Interrupted
+from plas_jax.sweeps.manifest import first_manifest, same_data, same_groups
+from plas_jax.sweeps.progress import Watch, clock
+from plas_jax.sweeps.request import Request, asked_groups, request
+from plas_jax.sweeps.sweep import run_groups
+from plas_jax.sweeps.waves import planned
 from plas_jax.training.hosts import connect, is_first
 from plas_jax.training.kept_programs import keep_programs
 from plas_jax.training.layout import use_every_core
@@ -52,7 +52,7 @@ def run(words: list[str]) -> int:
     asked = _request()
     folder = OutputFolder(asked.output)
     # Refuses what is nowhere before the folder is made.
-    sweep_data.expected_rows(asked.datasets, asked.preset.rows, asked.data_dir)
+    data.expected_rows(asked.datasets, asked.preset.rows, asked.data_dir)
     earlier = folder.claim(asked)
     if earlier is not None and earlier.get("complete"):
         # Made again, for the sweep may have been killed between its last row and its reports.
@@ -84,13 +84,11 @@ def _request() -> Request:
 def _sweep(asked: Request, folder: OutputFolder, earlier: dict[str, Any] | None, watch: Watch) -> int:
     started = time.monotonic()
     preset = asked.preset
-    rows = partial(sweep_data.expected_rows, rows=preset.rows, data_dir=asked.data_dir)
+    rows = partial(data.expected_rows, rows=preset.rows, data_dir=asked.data_dir)
     of, said = planned(asked_groups(asked), rows, earlier)
     if is_first():
         print(*said, sep="\n", flush=True)
-    shelf = sweep_data.Shelf(
-        sweep_data.find(asked.datasets, preset.rows, asked.data_dir, watch.rows_made), sweep_data.Needs()
-    )
+    shelf = data.Shelf(data.find(asked.datasets, preset.rows, asked.data_dir, watch.rows_made), data.Needs())
     described = shelf.described([group.datasets for group in of])
     manifest = earlier or first_manifest(asked, of, described)
     same_data(manifest, described)
@@ -121,7 +119,7 @@ def _titled(groups_in_all: int, group: str, phase: str) -> str:
 def report(folder: OutputFolder, manifest: dict[str, Any]) -> str:
     """Write the table and both figures of the rows so far; returns the table."""
     # Not at the top: matplotlib takes a second to load and writes a cache, which a refused request should not.
-    from plas_jax.reports.figures import perturbation_panel, score_curves  # noqa: PLC0415
+    from plas_jax.reports.figures.perturbation import perturbation_panel, score_curves  # noqa: PLC0415
 
     rows = read_rows(folder.rows)
     with folder.named():

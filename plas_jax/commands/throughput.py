@@ -10,15 +10,15 @@ from importlib.metadata import version
 
 import jax
 
-from plas_jax.commands import throughput_compile, throughput_evaluation, throughput_loading, throughput_rows
 from plas_jax.commands.invocation import invoke
-from plas_jax.commands.peer_environment import peer_python
-from plas_jax.commands.peer_training import D3RLPY, has_counterpart
-from plas_jax.commands.sweep_manifest import device
-from plas_jax.commands.throughput_cases import Case
-from plas_jax.commands.throughput_processes import measured
-from plas_jax.commands.throughput_request import FLAGS, USAGE, asked, asked_runs, check_flags, cores, groups
-from plas_jax.commands.throughput_rows import Row, rows_of
+from plas_jax.performance.throughput import compilation, evaluation, loading, rows
+from plas_jax.performance.throughput.cases import Case
+from plas_jax.performance.throughput.peer_environment import peer_python
+from plas_jax.performance.throughput.peer_training import D3RLPY, has_counterpart
+from plas_jax.performance.throughput.processes import measured
+from plas_jax.performance.throughput.request import FLAGS, USAGE, asked, asked_runs, check_flags, cores, groups
+from plas_jax.performance.throughput.rows import Row, rows_of
+from plas_jax.sweeps.manifest import device
 from plas_jax.training.layout import use_every_core
 
 # What every row of `--json` has: null where it says nothing.
@@ -35,26 +35,26 @@ def compile_rows() -> Iterator[Row]:
     """What was measured of starting."""
     for algorithm, widths in asked():
         for runs in asked_runs():
-            yield throughput_compile.row_of(Case(algorithm, widths, runs, cores()))
+            yield compilation.row_of(Case(algorithm, widths, runs, cores()))
 
 
 def evaluation_rows() -> Iterator[Row]:
     """What was measured of evaluating."""
     for algorithm, widths in asked():
         for runs in asked_runs():
-            yield from throughput_evaluation.rows(Case(algorithm, widths, runs, cores()), FLAGS.seconds, FLAGS.rounds)
+            yield from evaluation.rows(Case(algorithm, widths, runs, cores()), FLAGS.seconds, FLAGS.rounds)
 
 
 def loading_rows() -> Iterator[Row]:
     """What was measured of loading."""
-    yield throughput_loading.row_of(FLAGS.rounds)
+    yield loading.row_of(FLAGS.rounds)
 
 
 PRINTED: dict[str, tuple[str, Callable[[], Iterator[Row]], Callable[[Row], str]]] = {
-    "training": (throughput_rows.HEADING, training_rows, throughput_rows.line),
-    "compile": (throughput_compile.HEADING, compile_rows, throughput_compile.line),
-    "evaluation": (throughput_evaluation.HEADING, evaluation_rows, throughput_evaluation.line),
-    "loading": (throughput_loading.HEADING, loading_rows, throughput_loading.line),
+    "training": (rows.HEADING, training_rows, rows.line),
+    "compile": (compilation.HEADING, compile_rows, compilation.line),
+    "evaluation": (evaluation.HEADING, evaluation_rows, evaluation.line),
+    "loading": (loading.HEADING, loading_rows, loading.line),
 }
 
 

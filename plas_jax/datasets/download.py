@@ -12,7 +12,7 @@ from typing import BinaryIO, NamedTuple
 import requests
 from urllib3.exceptions import HTTPError, ReadTimeoutError
 
-from plas_jax.datasets import folders
+from plas_jax.files import whole_files
 
 PIECE = 1 << 18  # bytes taken from the connection at once, at most
 REPORT_EVERY = 0.25  # seconds
@@ -57,7 +57,8 @@ class _Wanted(NamedTuple):
         """Whether the whole file is in place; `DownloadError` when something else is."""
         if not os.path.lexists(self.path):
             return False
-        if self.path.is_file() and self.path.stat().st_size == self.size and folders.sha256(self.path) == self.sha256:
+        is_file = self.path.is_file() and self.path.stat().st_size == self.size
+        if is_file and whole_files.sha256(self.path) == self.sha256:
             return True
         raise self.fault(f"{self.path} is another file, which is left as it is: move it away first")
 
@@ -124,7 +125,7 @@ def _complete(wanted: _Wanted, file: BinaryIO) -> None:
     for last in (False, True):
         whole = _fetch(wanted, file)
         os.fsync(file.fileno())
-        if folders.sha256(wanted.partial) == wanted.sha256:
+        if whole_files.sha256(wanted.partial) == wanted.sha256:
             wanted.is_there()  # refuses a file that was put there in the meantime
             wanted.partial.replace(wanted.path)
             return

@@ -15,8 +15,8 @@ from typing import Any
 import h5py
 import numpy as np
 
-from plas_jax.datasets.folders import refuse_devices
 from plas_jax.datasets.recordings import BadDatasetError, memory_of_the_machine
+from plas_jax.files.whole_files import refuse_devices
 
 # Deflate makes at most 1032 bytes of one. HDF5 inflates a chunk to wherever that leads, whatever size it should have.
 EXPANSION = 1100

@@ -9,9 +9,10 @@ import numpy as np
 
 from plas_jax.datasets import d4rl_files, minari_files
 from plas_jax.datasets.catalogue import Dataset, parts
-from plas_jax.datasets.folders import require, sha256
+from plas_jax.datasets.folders import require
 from plas_jax.datasets.recordings import Recording
 from plas_jax.datasets.transitions import Description, describe, qlearning_transitions
+from plas_jax.files.whole_files import sha256
 from plas_jax.types import Transition
 
 

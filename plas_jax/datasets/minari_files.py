@@ -12,8 +12,8 @@ import numpy as np
 
 from plas_jax.datasets.catalogue import Environment
 from plas_jax.datasets.hdf5_files import EXPANSION, check_all, line_of
-from plas_jax.datasets.json_files import NUMBER, check, parsed, read_object
 from plas_jax.datasets.recordings import BadDatasetError, Recording, memory_of_the_machine, recording
+from plas_jax.files.json_files import NUMBER, check, parsed, read_object
 
 METADATA = "metadata.json"
 FOLDER = "$MINARI_DATASETS_PATH or else ~/.minari/datasets"

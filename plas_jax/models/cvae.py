@@ -3,13 +3,13 @@
 Widths, ranges and the order of concatenation are those of `VAEModule` (`algos.py:96-167` of the official code).
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 from flax import linen as nn
 
 from plas_jax.models.perceptron import Linear, Perceptron
-from plas_jax.types import Array, Axis, Sizes
+from plas_jax.types import Array, Axis, Metrics, Sizes, Transition
 
 LOG_STD_RANGE = (-4.0, 15.0)  # algos.py:116
 MAX_ACTION = 1.0  # every environment here has actions in [-1, 1]
@@ -66,3 +66,14 @@ def kl_from_standard_normal(posterior: Posterior, axis: Axis) -> Array:
 def evidence_loss(reconstruction_error: Array, divergence: Array) -> Array:
     """Eq. 4 as the official code weighs it: reconstruction + KL/2 (`algos.py:166`)."""
     return reconstruction_error + 0.5 * divergence
+
+
+def cvae_loss(cvae: Any, module: CVAE, batch: Transition, noise: Array) -> tuple[Array, Metrics]:
+    """Reconstruction error + KL/2 with the posterior noise `[batch, latent]`: the loss of PLAS's first phase.
+
+    BCQ's and BEAR's code have the same, letter by letter (`BCQ.py`, `bear.py` of d4rl_evaluations).
+    """
+    reconstruction, posterior = module.apply(cvae, batch.observation, batch.action, noise)
+    error = reconstruction_error(reconstruction, batch.action, module.sizes.action).mean()
+    divergence = kl_from_standard_normal(posterior, module.sizes.latent).mean()
+    return evidence_loss(error, divergence), {"reconstruction_error": error, "kl": divergence}

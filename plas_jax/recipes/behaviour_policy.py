@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from plas_jax.datasets.folders import whole_file
-from plas_jax.datasets.json_files import check, parsed
-from plas_jax.datasets.npz_files import read_arrays
+from plas_jax.files.json_files import check, parsed
+from plas_jax.files.npz_files import read_arrays
+from plas_jax.files.whole_files import whole_file
 from plas_jax.models.gaussian_policy import LOG_STD_RANGE
 
 WEIGHTS = Path(str(files("plas_jax.recipes") / "weights"))

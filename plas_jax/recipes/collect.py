@@ -15,9 +15,10 @@ from typing import Any
 
 from plas_jax.datasets import d4rl_files
 from plas_jax.datasets.catalogue import Dataset, parse, parts
-from plas_jax.datasets.folders import appears_whole, sha256, writable_folder
+from plas_jax.datasets.folders import writable_folder
 from plas_jax.datasets.loading import files
 from plas_jax.datasets.transitions import describe
+from plas_jax.files.whole_files import appears_whole, sha256
 from plas_jax.recipes.behaviour_policy import WEIGHTS, load_policies
 from plas_jax.recipes.manifests import beside, reusable
 from plas_jax.recipes.replay_buffer import constants, replay_buffer

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from plas_jax.datasets.json_files import NUMBER, read_object
+from plas_jax.files.json_files import NUMBER, read_object
 
 # What is read of it, wherever.
 SHAPE = {

@@ -11,9 +11,9 @@ import numpy as np
 
 from plas_jax.algorithms import sac
 from plas_jax.algorithms.descent import network
-from plas_jax.datasets.folders import whole_file
-from plas_jax.datasets.json_files import check, parsed
-from plas_jax.datasets.npz_files import read_arrays
+from plas_jax.files.json_files import check, parsed
+from plas_jax.files.npz_files import read_arrays
+from plas_jax.files.whole_files import whole_file
 from plas_jax.recipes.behaviours import Checkpoint, first_checkpoint
 
 RECORD = {"environment": str, "step": int, "seams": [int]}  # what a run goes on from

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from math import isfinite
 
-from plas_jax.evaluation.intervals import BOOTSTRAP_SEEDS, Interval
-from plas_jax.reports.statistics import Spread
+from plas_jax.results.intervals import BOOTSTRAP_SEEDS, Interval
+from plas_jax.results.runs import Spread
 
 DASH = "—"  # no such number
 DIVERGED, FEWER_SEEDS, NOTED = "†", "‡", "§"

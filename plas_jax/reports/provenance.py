@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from plas_jax.reports import published
-from plas_jax.reports.statistics import Evaluation, Results, Run, policies
+from plas_jax.results.runs import Evaluation, Results, Run, policies
 
 DEFAULT_EVALUATIONS_IN_MEAN = 10  # the paper does not say which evaluations its scores are; quick sweeps use 3
 UNKNOWN = "not recorded"

@@ -3,7 +3,11 @@
 The data behind it are D4RL's v0, which are neither its v2 nor this project's recipes.
 """
 
+import csv
 import re
+from functools import cache
+from importlib.resources import files
+from typing import NamedTuple
 
 SOURCE = "Zhou, Bajracharya and Held, CoRL 2020, section 5.5, Table 1: normalised scores, D4RL v0, mean of 3 seeds"
 VERSION = "v0"
@@ -35,3 +39,32 @@ def table_1_score(dataset: str, perturbation_limit: float) -> float | None:
     """The score Table 1 prints for this task and ε, or None where it prints none."""
     # six digits, so that an ε that went through float32 still finds its column
     return TABLE_1.get(unversioned(dataset), {}).get(round(perturbation_limit, 6))
+
+
+class Published(NamedTuple):
+    """A published score; its fields are the columns of the file."""
+
+    dataset: str  # with D4RL's version; form (a) of hopper-medium-expert, the file that v0 shipped, has its own name
+    algorithm: str  # as in results.csv
+    collection: str  # whose: paper, d3rlpy, official code, CORL
+    score: float  # normalised
+    std: float | None  # over seeds; None where no spread is given, here and below
+    seeds: int | None
+    statistic: str  # which evaluations a score is made of
+    episode_return: float | None  # undiscounted, where it is printed
+    setting: str  # as name=value, where it is not the same on all data sets of the collection
+    source: str
+    note: str  # what is known to be wrong
+
+
+@cache
+def published_scores() -> tuple[Published, ...]:
+    """Every published score, in the file's order."""
+    lines = (files("plas_jax.reports") / "published_scores.csv").read_text(encoding="utf-8").splitlines()
+    return tuple(map(_published, csv.DictReader(lines)))
+
+
+def _published(line: dict[str, str]) -> Published:
+    numbers = {name: float(line[name]) if line[name] else None for name in ("std", "episode_return")}
+    seeds = int(line["seeds"]) if line["seeds"] else None
+    return Published(**line | numbers | {"score": float(line["score"]), "seeds": seeds})  # type: ignore[arg-type]

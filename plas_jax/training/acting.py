@@ -11,7 +11,7 @@ from jax.sharding import Mesh
 
 from plas_jax.training.chunk import ON_RUNS, Batch, Runs
 from plas_jax.training.layout import on_runs
-from plas_jax.training.sweep import Part
+from plas_jax.training.phases import Part
 from plas_jax.types import Algorithm, Array
 
 

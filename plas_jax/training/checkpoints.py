@@ -20,9 +20,15 @@ import numpy as np
 import orbax.checkpoint as ocp
 from jax.experimental.multihost_utils import sync_global_devices
 
-from plas_jax.training.checkpoint_facts import About, Damaged, refuse_strange_files
+from plas_jax.training.checkpoint_facts import (
+    About,
+    Damaged,
+    checksums,
+    first_mismatch,
+    laid_out_checksums,
+    refuse_strange_files,
+)
 from plas_jax.training.checkpoint_troubles import line, refuse_disk_errors, said_of_damaged, silence
-from plas_jax.training.checksums import checksums, first_mismatch, laid_out_checksums
 from plas_jax.training.hosts import is_first
 from plas_jax.types import Array
 

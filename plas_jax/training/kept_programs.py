@@ -48,3 +48,20 @@ def _processor() -> str:
         lines = information.read_text(encoding="utf-8").splitlines()
         facts = "".join(line for line in lines if line.startswith(("model name", "flags", "Features")))
     return f"{platform.machine()}-{hashlib.sha256(facts.encode()).hexdigest()[:12]}"
+
+
+COMPILED = "/jax/core/compile/backend_compile_duration"
+
+
+class Executables:
+    """How many executables of a jitted function have been compiled since this was made, and in how many seconds."""
+
+    def __init__(self, function: str):
+        self.count, self.seconds = 0, 0.0
+        self._name = f"jit({function})"
+        jax.monitoring.register_event_duration_secs_listener(self._listen)
+
+    def _listen(self, event: str, duration_secs: float, **facts: str | int) -> None:
+        if event == COMPILED and facts.get("fun_name") == self._name:
+            self.count += 1
+            self.seconds += duration_secs

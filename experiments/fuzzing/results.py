@@ -1,0 +1,143 @@
+"""Fuzzing the readers of results: rows, manifests, accepted values."""
+
+import contextlib
+import json
+from collections.abc import Callable
+from functools import partial
+from itertools import count
+from pathlib import Path
+from random import Random
+from typing import Any, NamedTuple
+
+from fuzzing.mutations import damaged, damaged_csv
+from fuzzing.target import ROOT, Target, each, json_writer
+
+RESULTS = ROOT / "docs" / "tables_2_and_3"
+GATE = ROOT / "benchmarks" / "accepted" / "gate.json"
+
+
+def rows() -> Target:
+    """results.csv: read, then every table and, of a few, every figure."""
+    from plas_jax.results.folder import OutputFolder  # noqa: PLC0415
+    from plas_jax.results.rows import read_rows  # noqa: PLC0415
+
+    head, *lines = (RESULTS / "results.csv").read_text().splitlines(keepends=True)
+    kept = "".join([head, *[line for line in lines if line.startswith("hopper-medium-r1")][::17]])
+    manifest = json.loads((RESULTS / "manifest.json").read_text())
+    several = count()
+
+    def write(random: Random, path: Path) -> None:
+        text = damaged_csv(random, kept) if random.random() < 0.6 else None
+        data = kept.encode() if text is None else text.encode("utf-8", "surrogatepass")
+        path.write_bytes(data if text is not None and random.random() < 0.8 else damaged(random, data))
+
+    def read(path: Path) -> None:
+        found = read_rows(path)
+        with OutputFolder(path.parent).named():
+            _report(found, manifest if next(several) % 2 else {}, path.parent, next(several) % 40 == 0)
+
+    return Target(write, read)
+
+
+def _report(found: list[Any], manifest: dict[str, Any], folder: Path, figures: bool) -> None:
+    """Everything that reports make of rows and a manifest."""
+    from plas_jax.reports.figures.perturbation import perturbation_panel, score_curves  # noqa: PLC0415
+    from plas_jax.reports.figures.scores import score_figure  # noqa: PLC0415
+    from plas_jax.reports.tables.perturbation import table_1  # noqa: PLC0415
+    from plas_jax.reports.tables.scores import score_tables  # noqa: PLC0415
+    from plas_jax.reports.tables.scores_csv import score_csv  # noqa: PLC0415
+
+    steps: list[Callable[[], Any]] = [
+        lambda: (folder / "table").write_text(table_1(found, manifest), encoding="utf-8"),
+        lambda: (folder / "table").write_text(score_tables(found, manifest), encoding="utf-8"),
+        lambda: score_csv(found, manifest, folder / "scores"),
+    ]
+    if figures:
+        figure = folder / "figure.png"
+        steps += [partial(draw, found, manifest, figure) for draw in (perturbation_panel, score_curves, score_figure)]
+    each(steps)
+
+
+def manifests() -> Target:
+    """manifest.json of a sweep's folder: claimed to be resumed, and behind the reports."""
+    from plas_jax.results.folder import OutputFolder  # noqa: PLC0415
+    from plas_jax.results.rows import read_rows  # noqa: PLC0415
+    from plas_jax.sweeps.manifest import same_data  # noqa: PLC0415
+
+    kept = (RESULTS / "manifest.json").read_text()
+    sound = json.loads(kept)
+    found = [row for row in read_rows(RESULTS / "results.csv") if row.dataset == "hopper-medium-r1"][::17]
+
+    class Asked(NamedTuple):
+        resume: bool = True
+        holds: str = "methods"
+
+        def arguments(self) -> dict[str, Any]:
+            return sound["arguments"]
+
+    def read(path: Path) -> None:
+        folder = OutputFolder(path.parent)
+        folder.manifest = path
+        manifest = folder.claim(Asked())
+        assert manifest is not None
+        same_data(manifest, {})
+        folder.write_manifest(manifest)
+        with folder.named():
+            _report(found, manifest, path.parent, False)
+
+    return Target(json_writer([kept]), read)
+
+
+def accepted() -> Target:
+    """The gate's values: read, and compared with sound ones in both directions."""
+    from plas_jax.commands.score_regression import _entry  # noqa: PLC0415
+    from plas_jax.verification.gate.accepted import read_accepted, write_accepted  # noqa: PLC0415
+    from plas_jax.verification.gate.comparison import comparable, compare  # noqa: PLC0415
+    from plas_jax.verification.gate.junit import junit  # noqa: PLC0415
+    from plas_jax.verification.gate.report import regression_report  # noqa: PLC0415
+    from plas_jax.verification.gate.request import request  # noqa: PLC0415
+
+    kept = json.loads(GATE.read_text())
+    for methods in kept["values"].values():
+        for name, measures in methods.items():
+            methods[name] = dict(list(measures.items())[:3])
+    sound = read_accepted(GATE)
+    asked = request(
+        preset="gate", algorithms="", datasets="", seeds=None, first_seed=None, accepted="", accept=False, reason="",
+        data_dir=None, output=Path("nowhere"),
+    )  # fmt: skip
+
+    def read(path: Path) -> None:
+        known = read_accepted(path)
+        with contextlib.suppress(ValueError):
+            comparable(asked._replace(accepted=path), known)
+        seen = compare(known, sound, divisions=20)
+        regression_report(seen), junit(seen, 1.0), _entry(known)
+        [*known.circumstances.get("history", []), _entry(known)]
+        write_accepted(path.parent / "again", known)
+
+    return Target(json_writer([json.dumps(kept)]), read)
+
+
+def recipes() -> Target:
+    """The manifest beside a recipe's file, as `list`, `make` and `validate` read it."""
+    from plas_jax.commands.datasets_list import _made  # noqa: PLC0415
+    from plas_jax.datasets.catalogue import parse  # noqa: PLC0415
+    from plas_jax.recipes import manifests  # noqa: PLC0415
+
+    file = "hopper-medium-r1-9.hdf5"
+    sound = {
+        "name": "hopper-medium-r1", "rows": 9, "seed": 0, "fingerprint": "00", "bytes": 4, "sha256": "11",
+        "rows_made": 9, "episodes": 2, "terminals": 1, "timeouts": 1, "return_mean": 1.5, "return_std": None,
+    }  # fmt: skip
+
+    def read(path: Path) -> None:
+        recipe = path.with_name(file)
+        recipe.write_bytes(b"rows")
+        path.replace(manifests.beside(recipe))
+        for made, manifest in manifests.made(recipe.parent, "hopper-medium-r1"):
+            "".join(_made(made, manifest).cells(parse("hopper-medium-r1"))).encode()
+            manifests.reusable(made, "00"), manifest["sha256"].lower()
+        manifests.beside(recipe).unlink()
+
+    return Target(json_writer([json.dumps(sound)]), read)

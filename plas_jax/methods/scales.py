@@ -1,0 +1,115 @@
+"""The sizes at which Tables 2 and 3 are made: as published, or scaled down by one rule for every method alike."""
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any, NamedTuple
+
+from plas_jax.methods.method import Method, Phase, Protocol, with_fields
+from plas_jax.methods.presets import every
+
+# Knobs that count updates: they keep their share of a training that is made shorter.
+SCHEDULES = ("warm_up", "warm_start", "policy_updates")
+
+
+class Scale(NamedTuple):
+    """What a training is scaled down to. Depths, sampled counts and every other constant stay as published."""
+
+    width: int  # of every layer of policies, critics and values
+    cvae_width: int
+    batch_size: int
+    updates: int  # of each phase
+    lowest_learning_rate: float
+    lowest_polyak: float
+
+
+class ScorePreset(NamedTuple):
+    """How long and how wide, on how many rows, evaluated how."""
+
+    name: str
+    scale: Scale | None  # None: as published
+    evaluations: Callable[[int], tuple[int, ...]]  # the updates at which, of a training of so many
+    episodes: int
+    evaluations_in_mean: int
+    rows: int | None  # of a recipe data set, None for those of D4RL's file; files are taken whole
+    horizon: int | None = None
+
+    def method(self, published: Method) -> Method:
+        """A method at this size."""
+        if self.scale is None:
+            return published
+        scale = self.scale
+        # With one width for every CVAE there are no data sets of other shapes.
+        return published.changed(lambda phase: scaled(phase, scale))._replace(shapes_of=lambda dataset: {})
+
+    def protocol(self, method: Method) -> Protocol:
+        """How a method of this size is evaluated."""
+        evaluations = self.evaluations(method.phase.updates)
+        return Protocol(evaluations, self.episodes, self.evaluations_in_mean, self.horizon)
+
+
+def scaled(phase: Phase, scale: Scale) -> Phase:
+    """A training scaled down."""
+    return phase._replace(
+        architecture=_narrow(phase.architecture, scale),
+        knobs=_hastened(phase.knobs, scale, scale.updates / phase.updates),
+        updates=scale.updates,
+    )
+
+
+def _narrow(architecture: Any, scale: Scale) -> Any:
+    widths = {name: (scale.width,) * len(of) for name, of in architecture._asdict().items() if name.endswith("_widths")}
+    return with_fields(architecture, widths | {"cvae_width": scale.cvae_width, "batch_size": scale.batch_size})
+
+
+def _hastened(knobs: Any, scale: Scale, share: float) -> Any:
+    values: Mapping[str, Any] = knobs._asdict()
+    rates = {name: max(value, scale.lowest_learning_rate) for name, value in values.items() if name in _rates(values)}
+    schedules = {name: value * share for name, value in values.items() if name in SCHEDULES}
+    polyak = {"polyak": max(values["polyak"], scale.lowest_polyak)} if "polyak" in values else {}
+    return knobs._replace(**rates, **schedules, **polyak)
+
+
+def _rates(values: Mapping[str, Any]) -> list[str]:
+    return [name for name in values if name.endswith("learning_rate")]
+
+
+# Section 5 of the paper: every 1000 updates, ten episodes; we report the mean over the last ten evaluations.
+PAPER = ScorePreset("paper", None, partial(every, 1000), episodes=10, evaluations_in_mean=10, rows=None)
+
+# This project's own: fourteen methods on nine data sets with three seeds in hours on two cores. A training has a sixth
+# to a twentieth of the published updates, so what is slow is hastened, for every method by the same rule:
+# - no learning rate is below 3e-4, which the paper itself takes for its short robot training (appendix A) and which
+#   changes BRAC's and CQL's policy (3e-5), BEAR's and PLAS's policy and PLAS's CVAE (1e-4);
+# - τ is 0.01: with the usual 0.005 values travel about five control steps in a thousand updates.
+LAPTOP = ScorePreset(
+    "laptop",
+    Scale(width=64, cvae_width=128, batch_size=64, updates=50_000, lowest_learning_rate=3e-4, lowest_polyak=0.01),
+    lambda updates: (10_000, 20_000, 30_000, 40_000, 45_000, updates),
+    episodes=10,
+    evaluations_in_mean=3,
+    rows=None,
+)
+
+# This project's own: every part of the program in seconds, for tests. Its scores mean nothing.
+SMOKE = ScorePreset(
+    "smoke",
+    Scale(width=16, cvae_width=16, batch_size=32, updates=40, lowest_learning_rate=1e-3, lowest_polyak=0.005),
+    partial(every, 20),
+    episodes=1,
+    evaluations_in_mean=2,
+    rows=1_000,
+    horizon=100,
+)
+
+# This project's own: four methods on three data sets with ten seeds in about a minute on two cores, for the gate. Rates
+# are large, so that as much as possible of what a training can do wrong shows in so few updates.
+GATE = ScorePreset(
+    "gate",
+    Scale(width=64, cvae_width=64, batch_size=64, updates=1_500, lowest_learning_rate=1e-3, lowest_polyak=0.02),
+    lambda updates: (updates,),
+    episodes=3,
+    evaluations_in_mean=1,
+    rows=20_000,
+)
+
+SCORE_PRESETS = {preset.name: preset for preset in (SMOKE, LAPTOP, PAPER)}

@@ -1,0 +1,38 @@
+"""How long the policies of a planned sweep are evaluated: its control steps at a measured rate."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from plas_jax.sweeps.groups import Group, longest_episode
+
+# BUILD.md, "Measured": control steps/s of the d4rl dynamics with a policy of 400-300, on two cores of an AMD EPYC.
+_MEASURED_CORES = 2
+STEPS_PER_SECOND = {"hopper": 21_978, "walker2d": 17_555, "halfcheetah": 44_260}
+
+
+class Evaluation(NamedTuple):
+    """What a sweep plays, and how long that takes."""
+
+    episodes: int
+    steps: int  # if every episode lasts as long as it may
+    seconds: float
+
+
+def rate(environment: str) -> float:
+    """Control steps/s of one core; of an environment of one's own, which nobody measured, the slowest of the three."""
+    return STEPS_PER_SECOND.get(environment, min(STEPS_PER_SECOND.values())) / _MEASURED_CORES
+
+
+def evaluation(groups: Sequence[Group], cores: int) -> Evaluation:
+    """Every episode of these groups on so many cores, at the measured rate of one core times their number."""
+    episodes, steps, seconds = 0, 0, 0.0
+    for group in groups:
+        method, protocol = group.method, group.protocol
+        # The first phase's own policy is evaluated once.
+        of_pair = group.runs // group.pairs * len(protocol.evaluations) + bool(method.first and method.first_name)
+        for dataset in group.datasets:
+            played = len(group.seeds) * of_pair * protocol.episodes
+            walked = played * longest_episode([dataset], protocol.horizon)
+            episodes, steps = episodes + played, steps + walked
+            seconds += walked / (rate(dataset.environment.name) * cores)
+    return Evaluation(episodes, steps, seconds)

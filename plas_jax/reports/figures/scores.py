@@ -1,0 +1,120 @@
+"""Scores of every method as PNG: what a table of fourteen columns says, at a glance."""
+
+from collections.abc import Iterable
+from math import isfinite
+from pathlib import Path
+
+from matplotlib.axes import Axes
+
+from plas_jax.reports.figures.perturbation import (
+    COLUMNS,
+    DATA,
+    GRID,
+    HERE,
+    INK,
+    PAPER,
+    restrained,
+    save_with_legend,
+    titled,
+)
+from plas_jax.reports.heading import choosing_seeds, dynamics, score_marks, score_statistic
+from plas_jax.reports.lines import ROBOTS, Line, Scores, robot_and_level, scores
+from plas_jax.reports.provenance import Manifest, here
+from plas_jax.results.rows import Row
+from plas_jax.results.runs import RunStatistics, across_seeds
+
+LINE_HEIGHT = 0.19  # inches that a method takes in a panel
+SEEDS_BELOW = 0.24  # of a line: how far the seeds' dots lie below their mean
+
+
+def score_figure(rows: Iterable[Row], manifest: Manifest, path: Path | str) -> None:
+    """A panel for each data set, a line in it for each method: mean ± standard deviation over seeds, and every seed.
+
+    Robots stand side by side and levels below each other, in the order of the paper's Tables 2 and 3. Raises
+    `ValueError` where there is nothing to draw, and as `score_tables` does.
+    """
+    of = scores(rows, manifest)
+    columns = of.columns()
+    if not of.datasets or not columns:
+        raise ValueError("there is nothing to draw: rows and manifest name no data set or no method")
+    grid = grid_of(of.datasets)
+    title = f"Normalised score by method: {score_statistic(of, manifest)}"
+    chosen = f"; settings chosen on seeds {choosing_seeds(of)}" if choosing_seeds(of) else ""
+    where = f"{here(of.of, manifest)}; dynamics {dynamics(of, manifest)}{chosen}"
+    height = len(grid) * (LINE_HEIGHT * len(columns) + 0.55) + 1.3
+    figure = titled(3.1 * max(len(grid[0]), 2), height, [title, where, *score_marks(of, manifest)])
+    for row, names in enumerate(grid):
+        for place in filter(names.__getitem__, range(len(names))):
+            axes = figure.add_subplot(len(grid), len(names), row * len(names) + place + 1)
+            restrained(axes, names[place])
+            named = list(columns) if not any(names[:place]) else [""] * len(columns)
+            axes.set_yticks(range(len(columns)), named)
+            lines = [column.get(names[place]) for column in columns.values()]
+            _scores(axes, of, lines)
+            _references(axes, of, manifest, names[place])
+            lowest = not any(below[place] for below in grid[row + 1 :])
+            axes.set_xlabel("normalised score" if lowest else "", fontsize=8.5, color=INK)
+    save_with_legend(figure, Path(path))
+
+
+def grid_of(names: list[str]) -> list[list[str]]:
+    """Data sets in rows of equal length, empty names for gaps: a row for each level that several robots have.
+
+    Those that stand alone, form (a) of hopper-medium-expert among them, follow in rows of their own.
+    """
+    levels: dict[tuple[str, str], dict[str, str]] = {}
+    for name in names:
+        robot, level = robot_and_level(name)
+        levels.setdefault((level, name.rpartition("-")[2]), {})[robot] = name
+    shared = [of for of in levels.values() if len(of) > 1]
+    robots = [robot for robot in ROBOTS if any(robot in of for of in shared)]
+    rows = [[of.get(robot, "") for robot in robots] for of in shared]
+    alone = [name for of in levels.values() if len(of) == 1 for name in of.values()]
+    columns = len(robots) or min(COLUMNS, len(alone))
+    rows += [alone[place : place + columns] for place in range(0, len(alone), columns)]
+    return [row + [""] * (columns - len(row)) for row in rows]
+
+
+def _scores(axes: Axes, of: Scores, lines: list[Line | None]) -> None:
+    spreads = across_seeds(of.reported)
+    axes.set_ylim(len(lines) - 0.4, -0.6)
+    axes.grid(color=GRID, linewidth=0.6)
+    axes.set_axisbelow(True)
+    axes.tick_params(axis="y", length=0)
+    for place, line in enumerate(lines):
+        spread = spreads.get(line.cell) if line else None
+        if line is None or spread is None:
+            _remark(axes, place, "no run")
+            continue
+        bar, label = (spread.std, "here, mean ± std") if isfinite(spread.std) else (None, "here, one seed")
+        if isfinite(spread.mean):
+            axes.errorbar(spread.mean, place, xerr=bar, fmt="o", ms=5, color=HERE, capsize=2.5, label=label, zorder=4)
+        elif not spread.diverged:
+            _remark(axes, place, "no score")
+        _seeds(axes, place + SEEDS_BELOW, [numbers for run, numbers in of.reported.items() if run.cell == line.cell])
+
+
+def _seeds(axes: Axes, place: float, seeds: list[RunStatistics]) -> None:
+    for numbers in seeds:
+        score, diverged = numbers.mean_last, numbers.diverged_at is not None
+        if diverged:
+            # a score that is no number has no place on the axis: its cross stands at the edge
+            at, where = (score, axes.transData) if isfinite(score) else (0.02, axes.get_yaxis_transform())
+            axes.plot(at, place, "x", color=INK, ms=5, mew=1.4, transform=where, label="a seed diverged", zorder=5)
+        elif len(seeds) > 1 and isfinite(score):
+            axes.plot(score, place, ".", color=HERE, alpha=0.55, ms=5, mew=0, label="each seed", zorder=3)
+
+
+def _remark(axes: Axes, place: int, text: str) -> None:
+    at_the_edge = axes.get_yaxis_transform()
+    axes.text(0.02, place, text, transform=at_the_edge, fontsize=7, color=PAPER, va="center", style="italic")
+
+
+def _references(axes: Axes, of: Scores, manifest: Manifest, name: str) -> None:
+    data = manifest.get("datasets", {}).get(name, {}).get("score")
+    if data is not None:
+        axes.axvline(data, color=DATA, linestyle="--", linewidth=1.1, label="data, mean", zorder=1)
+    for header, lines in of.priors().items():
+        prior = across_seeds(of.reported).get(lines[name].cell) if name in lines else None
+        if prior is not None and isfinite(prior.mean):
+            axes.axvline(prior.mean, color=INK, linestyle=":", linewidth=1.3, label=header, zorder=1)

@@ -1,0 +1,146 @@
+"""The lines of a table of scores: a method with a setting on a data set, told from rows and manifest."""
+
+from collections.abc import Iterable
+from itertools import product
+from typing import NamedTuple
+
+from plas_jax.reports.provenance import Manifest, datasets, evaluations_in_mean
+from plas_jax.reports.published import unversioned
+from plas_jax.results.choices import Runs, best_setting, magnitude
+from plas_jax.results.rows import Row
+from plas_jax.results.runs import PRIOR, Cell, Results, results, run_statistics
+
+# Why a setting is reported, or is not: it is the method's only one, was chosen on seeds that are not reported, lost
+# there, or stands beside the others because no seeds were there to choose on.
+ONLY, CHOSEN, REJECTED, BESIDE = "only", "chosen", "rejected", "beside others"
+
+# The paper's order within Tables 2 and 3; form (a) of hopper-medium-expert stands before (b).
+LEVELS = ("medium", "medium-replay", "medium-expert")
+ROBOTS = ("walker2d", "hopper", "halfcheetah")
+
+
+class Line(NamedTuple):
+    """One method with one setting on one data set."""
+
+    cell: Cell
+    label: str  # the method's name, and its setting where it stands beside others or was rejected
+    choice: str
+    setting: str  # as name=value; empty for a method with nothing to set
+
+
+class Scores(NamedTuple):
+    """What tables, figures and files of scores are read from."""
+
+    of: Results
+    datasets: list[str]
+    algorithms: list[str]  # without the CVAE's prior
+    lines: list[Line]  # also of rejected settings, and of the prior
+    reported: Runs
+    choosing: Runs  # the runs on the seeds that settings are chosen on
+    left_out: list[int]  # seeds of the rows that the manifest has in neither place
+    dynamics: dict[str, str]  # of each data set
+
+    def shown(self, dataset: str, algorithm: str) -> list[Line]:
+        """The lines of one method on one data set that belong in a table."""
+        found = (line for line in self.lines if line.cell[:2] == (dataset, algorithm))
+        return [line for line in found if line.choice != REJECTED]
+
+    def columns(self) -> dict[str, dict[str, Line]]:
+        """The columns of a table: by label the line of each data set. A method without any run keeps its column."""
+        found: dict[str, dict[str, Line]] = {}
+        for algorithm in self.algorithms:
+            lines = [line for dataset in self.datasets for line in self.shown(dataset, algorithm)]
+            lines.sort(key=lambda line: (line.label != algorithm, magnitude(line.cell)))
+            for label in [line.label for line in lines] or [algorithm]:
+                found[label] = {line.cell.dataset: line for line in lines if line.label == label}
+        return found
+
+    def priors(self) -> dict[str, dict[str, Line]]:
+        """The column of the CVAE's own policy, by its header; nothing where it was not evaluated."""
+        lines = {line.cell.dataset: line for line in self.lines if line.cell.algorithm == PRIOR}
+        return {"CVAE prior": lines} if lines else {}
+
+
+def scores(rows: Iterable[Row], manifest: Manifest) -> Scores:
+    """Rows as lines of a table; a ValueError where a seed both chooses and is reported, or dynamics are mixed."""
+    rows = list(rows)
+    dynamics = _dynamics(rows)
+    of = results(rows)
+    runs = run_statistics(of, evaluations_in_mean(manifest))
+    reported_seeds, choosing_seeds = planned_seeds(manifest)
+    if both := reported_seeds & choosing_seeds:
+        raise ValueError(f"seeds {sorted(both)} both choose settings and are reported: a choice needs seeds of its own")
+    choosing = {run: numbers for run, numbers in runs.items() if run.seed in choosing_seeds}
+    reported = {run: numbers for run, numbers in runs.items() if run.seed not in choosing_seeds}
+    left_out = sorted({run.seed for run in reported} - reported_seeds) if reported_seeds else []
+    reported = {run: numbers for run, numbers in reported.items() if run.seed not in left_out}
+    names = in_order(datasets(of, manifest))
+    planned = dict.fromkeys([*manifest.get("methods", {}), *sorted({run.cell.algorithm for run in runs})])
+    algorithms = [name for name in planned if name != PRIOR]
+    pairs = product(names, [PRIOR, *algorithms])
+    lines = [line for pair in pairs for line in _lines(_of(reported, *pair), _of(choosing, *pair))]
+    return Scores(of, names, algorithms, lines, reported, choosing, left_out, dynamics)
+
+
+def planned_seeds(manifest: Manifest) -> tuple[set[int], set[int]]:
+    """The seeds that are reported, none where the manifest does not list them, and those that choose settings."""
+    reported, choosing = manifest.get("seeds", ()), manifest.get("selection_seeds") or ()
+    return set() if isinstance(reported, int) else set(reported), set(choosing)
+
+
+def in_order(names: Iterable[str]) -> list[str]:
+    """Data sets in the paper's order: medium, medium-replay, medium-expert, other levels, then data of one's own."""
+    return sorted(names, key=_place)
+
+
+def robot_and_level(dataset: str) -> tuple[str, str]:
+    """hopper and medium of hopper-medium-r1; no robot, and the name as level, for data of one's own."""
+    robot, _, level = unversioned(dataset).partition("-")
+    return (robot, level) if robot in ROBOTS else ("", dataset)
+
+
+def setting(cell: Cell, named: bool | None = None) -> str:
+    """A setting as name=value with blanks between, with its perturbation limit where `named`, or else if above 0."""
+    named = cell.perturbation_limit > 0 if named is None else named
+    return " ".join([f"perturbation_limit={cell.perturbation_limit:g}"] * named + cell.knobs.split())
+
+
+def in_symbols(text: str, algorithm: str) -> str:
+    """A setting as tables show it: BCQ's perturbation limit is Φ in its paper, PLAS's is ε."""
+    return text.replace("perturbation_limit=", "Φ=" if algorithm == "bcq" else "ε=")
+
+
+def _place(name: str) -> tuple:
+    robot, level = robot_and_level(name)
+    plain = level.removesuffix("-a")
+    known = LEVELS.index(plain) if plain in LEVELS else len(LEVELS)
+    robots = ROBOTS.index(robot) if robot else len(ROBOTS)
+    return not robot, known, "" if plain in LEVELS else level, robots, level == plain, name
+
+
+def _of(runs: Runs, dataset: str, algorithm: str) -> Runs:
+    return {run: numbers for run, numbers in runs.items() if run.cell[:2] == (dataset, algorithm)}
+
+
+def _lines(reported: Runs, choosing: Runs) -> list[Line]:
+    cells = sorted({run.cell for run in (*reported, *choosing)}, key=magnitude)
+    if len(cells) < 2:
+        return [Line(cell, cell.algorithm, ONLY, setting(cell)) for cell in cells]
+    limits_differ = len({cell.perturbation_limit for cell in cells}) > 1
+    best = best_setting(choosing) if choosing else None
+    found = []
+    for cell in cells:
+        label = f"{cell.algorithm} {in_symbols(setting(cell, limits_differ), cell.algorithm)}"
+        of = setting(cell, limits_differ or None)
+        other = Line(cell, label, BESIDE if best is None else REJECTED, of)
+        found.append(Line(cell, cell.algorithm, CHOSEN, of) if cell == best else other)
+    return found
+
+
+def _dynamics(rows: list[Row]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for row in rows:
+        if found.setdefault(row.dataset, row.dynamics) != row.dynamics:
+            names = " and ".join(sorted({row.dynamics, found[row.dataset]}))
+            raise ValueError(f"{row.dataset} mixes dynamics, a table needs one: {names}")
+    return found

@@ -1,0 +1,117 @@
+"""Published scores in sections of their own, and as columns beside ours where the data are the same files."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from plas_jax.reports import markdown
+from plas_jax.reports.lines import in_order, in_symbols
+from plas_jax.reports.published import Published, published_scores, unversioned
+
+
+class Section(NamedTuple):
+    """Published numbers under one header: whose, on which version of D4RL, and how they were made."""
+
+    title: str
+    version: str
+    collections: tuple[str, ...]
+    protocol: str
+
+
+SECTIONS = (
+    Section(
+        "paper, v0",
+        "v0",
+        ("paper",),
+        "Which evaluations a score is made of is not stated; means of 3 seeds, no spread printed. BEAR, BRAC-v and BCQ"
+        " are the D4RL paper's numbers, but for hopper-medium-expert (b), here hopper-medium-expert-v0; its (a) is"
+        " hopper-medium-expert-a-v0. PLAS+P is the best of several perturbation limits, chosen by what it reports.",
+    ),
+    Section(
+        "logged runs of others, v0",
+        "v0",
+        ("d3rlpy", "official code"),
+        "Mean of the last 10 evaluations; ±: standard deviation over 10 seeds of d3rlpy and 3 of the official code"
+        " (n − 1). hopper-medium-expert-a-v0 is the file that v0 shipped as hopper-medium-expert.",
+    ),
+    Section(
+        "CORL, v2",
+        "v2",
+        ("CORL",),
+        "Last evaluation; ±: CORL's standard deviation over seeds, how many of them its README does not say."
+        " bc_regression is what CORL calls BC.",
+    ),
+)
+
+
+def published_sections(datasets: Sequence[str], algorithms: Sequence[str], versions: Sequence[str]) -> list[str]:
+    """Markdown of every section that has scores of these data sets, versions aside, and of these algorithms."""
+    parts = []
+    for section in SECTIONS:
+        found = _found(section, datasets, algorithms)
+        if found:
+            parts += [f"## {section.title}", *_section(section, found, algorithms, versions)]
+    return parts or ["No published scores of these data sets and algorithms are known here."]
+
+
+def columns_beside(
+    datasets: Sequence[str], algorithms: Sequence[str], versions: Sequence[str]
+) -> dict[str, dict[str, Published]]:
+    """Published scores by header and data set, where all data here are of the section's version; else nothing."""
+    columns: dict[str, dict[str, Published]] = {}
+    for section in SECTIONS:
+        for score in _found(section, datasets, algorithms) if list(versions) == [section.version] else ():
+            columns.setdefault(f"{score.algorithm} ({score.collection})", {})[score.dataset] = score
+    return columns
+
+
+def published_cell(of: Published | None) -> str:
+    """Mean ± standard deviation as far as they were published, and the setting where it differs among data sets."""
+    if of is None:
+        return markdown.DASH
+    spread = f" ± {markdown.number(of.std)}" if of.std is not None else ""
+    setting = f" ({in_symbols(of.setting, of.algorithm)})" if of.setting else ""
+    return f"{markdown.number(of.score)}{spread}{setting}"
+
+
+def _found(section: Section, datasets: Sequence[str], algorithms: Sequence[str]) -> list[Published]:
+    tasks = set(map(unversioned, datasets))
+    found = [
+        score
+        for score in published_scores()
+        if score.collection in section.collections
+        and score.algorithm in algorithms
+        and unversioned(score.dataset) in tasks
+    ]
+    return sorted(found, key=lambda score: algorithms.index(score.algorithm))
+
+
+def _section(section: Section, found: list[Published], algorithms: Sequence[str], versions: Sequence[str]) -> list[str]:
+    columns = list(dict.fromkeys((score.algorithm, score.collection) for score in found))
+    several = len(section.collections) > 1
+    header = ["data set", *(f"{name} ({whose})" if several else name for name, whose in columns)]
+    by_place = {(score.dataset, score.algorithm, score.collection): score for score in found}
+    names = in_order({score.dataset for score in found})
+    scores = [[name, *(published_cell(by_place.get((name, *column))) for column in columns)] for name in names]
+    sources = "; ".join(dict.fromkeys(score.source for score in found))
+    parts = [_comparable(section, versions), markdown.table(header, scores), f"{section.protocol} Source: {sources}."]
+    if any(score.episode_return is not None for score in found):
+        returns = [[name, *(_printed_return(by_place.get((name, *column))) for column in columns)] for name in names]
+        notes = [f"{score.dataset}, {score.algorithm}: {score.note}." for score in found if score.note]
+        marked = [f"{markdown.NOTED}: known to be wrong. {' '.join(notes)}"] if notes else []
+        parts += ["Mean returns, undiscounted:", markdown.table(header, returns), *marked]
+    return parts
+
+
+def _comparable(section: Section, versions: Sequence[str]) -> str:
+    if list(versions) == [section.version]:
+        return f"On D4RL's {section.version} data, as here."
+    return (
+        f"These were made on D4RL's {section.version} data, ours on {', '.join(versions)}: other data, so that no"
+        " number of this section can be compared with one of ours."
+    )
+
+
+def _printed_return(of: Published | None) -> str:
+    if of is None:
+        return markdown.DASH
+    return f"{markdown.number(of.episode_return)}{f' {markdown.NOTED}' if of.note else ''}"

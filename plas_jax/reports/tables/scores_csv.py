@@ -1,0 +1,87 @@
+"""Scores as a CSV file: a line for each data set, method and setting."""
+
+import csv
+import io
+from collections.abc import Iterable, Iterator
+from math import isfinite
+from pathlib import Path
+from typing import Any
+
+from plas_jax.files.whole_files import whole_file
+from plas_jax.reports.heading import score_statistic
+from plas_jax.reports.lines import CHOSEN, ONLY, Line, Scores, scores
+from plas_jax.reports.provenance import Manifest, version
+from plas_jax.results.rows import Row
+from plas_jax.results.runs import RunStatistics, Spread, across_seeds
+
+NONE = Spread(float("nan"), float("nan"), 0, 0)
+
+
+def score_csv(rows: Iterable[Row], manifest: Manifest, path: Path | str) -> None:
+    """Write numbers in full; an empty field where there is no such number.
+
+    `chosen` is "only" for a method's only setting and "yes" for the one chosen on other seeds; "no" stands for a
+    setting that lost there, and for each of several settings that no seeds were there to choose among. Written whole
+    or not at all; raises as `score_tables` does.
+    """
+    of = scores(rows, manifest)
+    lines = list(_lines(of, manifest))
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(lines[0] if lines else ())
+    writer.writerows(map(_field, line.values()) for line in lines)
+    with whole_file(Path(path)) as partial:
+        partial.write_text(text.getvalue(), encoding="utf-8", newline="")
+
+
+def _lines(of: Scores, manifest: Manifest) -> Iterator[dict[str, Any]]:
+    measures = (name for name in RunStatistics._fields if name != "diverged_at")
+    reported = {measure: across_seeds(of.reported, measure) for measure in measures}
+    choosing = across_seeds(of.choosing)
+    for line in of.lines:
+        numbers = {measure: spreads.get(line.cell, NONE) for measure, spreads in reported.items()}
+        yield (
+            _settings(line, manifest)
+            | _numbers(numbers, choosing.get(line.cell, NONE))
+            | {
+                "data_score": manifest.get("datasets", {}).get(line.cell.dataset, {}).get("score"),
+                "updates": manifest.get("methods", {}).get(line.cell.algorithm, {}).get("updates"),
+                "preset": manifest.get("preset"),
+                "dynamics": of.dynamics[line.cell.dataset],
+                "statistic": score_statistic(of, manifest),
+            }
+        )
+
+
+def _settings(line: Line, manifest: Manifest) -> dict[str, Any]:
+    return {
+        "dataset": line.cell.dataset,
+        "version": version(manifest, line.cell.dataset),
+        "algorithm": line.cell.algorithm,
+        "setting": line.setting,
+        "chosen": {ONLY: "only", CHOSEN: "yes"}.get(line.choice, "no"),
+    }
+
+
+def _numbers(of: dict[str, Spread], choosing: Spread) -> dict[str, Any]:
+    score = of["mean_last"]
+    low, high = score.interval
+    return {
+        "selection_seeds": choosing.seeds,
+        "selection_score_mean": choosing.mean,
+        "seeds": score.seeds,
+        "score_mean": score.mean,
+        "score_std": score.std,
+        "score_low": low,
+        "score_high": high,
+        "last": of["last"].mean,
+        "best": of["best"].mean,
+        "mean_return": of["mean_return"].mean,
+        "diverged": score.diverged,
+    }
+
+
+def _field(value: Any) -> str:
+    if isinstance(value, float):
+        return repr(float(value)) if isfinite(value) else ""  # NumPy's own repr is `np.float64(…)`
+    return "" if value is None else str(value)

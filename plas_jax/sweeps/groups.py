@@ -1,0 +1,162 @@
+"""Shape groups: the runs of a sweep that share one program, and the memory that each group needs."""
+
+import math
+from collections.abc import Sequence
+from functools import cache
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from plas_jax.datasets.catalogue import ENVIRONMENTS, Dataset
+from plas_jax.methods.method import Method, Protocol
+from plas_jax.training.layout import run_mesh
+from plas_jax.types import Sizes, Statistics
+
+FLOAT = 4  # bytes
+
+
+class Group(NamedTuple):
+    """Data sets on which a method's networks have the same padded shapes, and what else its runs share."""
+
+    name: str
+    method: Method  # with the shapes of this group
+    protocol: Protocol
+    datasets: tuple[Dataset, ...]
+    seeds: tuple[int, ...]
+    dynamics: str
+    horizon: int  # of the longest episode that an evaluation may have
+    whole: str = ""  # of a wave: the group that it is a part of
+    cut: tuple[int, int] = (1, 1)  # into how many parts that group's data sets and seeds were
+
+    @property
+    def pairs(self) -> int:
+        """How many (data set, seed) there are."""
+        return len(self.datasets) * len(self.seeds)
+
+    @property
+    def runs(self) -> int:
+        """How many runs the last phase has."""
+        return self.pairs * math.prod(len(values) for _, values in self.method.grid)
+
+
+class Memory(NamedTuple):
+    """What a group needs at its peak, bytes on each device; a CPU's cores share the data."""
+
+    data: int
+    states: int
+
+
+def groups(
+    method: Method, protocol: Protocol, datasets: Sequence[Dataset], seeds: tuple[int, ...], dynamics: str
+) -> list[Group]:
+    """The groups in the order in which their first data sets are asked for.
+
+    The three robots are padded to one shape. Data of another environment get a group of their own, so that a large
+    one does not make every network wide.
+    """
+    members: dict[tuple, list[Dataset]] = {}
+    for dataset in datasets:
+        facts = dataset.environment
+        shape = () if facts.name in ENVIRONMENTS else (facts.observation_size, facts.action_size)
+        members.setdefault((_shapes(method.with_shapes_of(dataset.name)), shape), []).append(dataset)
+    names = [_name(method, found[0].name, shape) for (_, shape), found in members.items()]
+    return [
+        # What differs may be neither the CVAE's width nor the environment.
+        Group(
+            name if names.count(name) == 1 else f"{name}-{place}",
+            method.with_shapes_of(found[0].name),  # its data sets may differ in knobs
+            protocol,
+            tuple(found),
+            seeds,
+            dynamics,
+            longest_episode(found, protocol.horizon),
+        )
+        for place, (name, found) in enumerate(zip(names, members.values(), strict=True))
+    ]
+
+
+def longest_episode(datasets: Sequence[Dataset], horizon: int | None) -> int:
+    """How long an episode of these data sets' environments may last, at most `horizon`."""
+    horizons = [dataset.environment.horizon for dataset in datasets]
+    return max(min(each, horizon or each) for each in horizons)
+
+
+def _shapes(method: Method) -> tuple:
+    return method.phase.architecture, method.first and method.first.architecture
+
+
+def _name(method: Method, dataset: str, shape: tuple) -> str:
+    width = getattr(method.with_shapes_of(dataset).phase.architecture, "cvae_width", None)
+    return "-".join(map(str, (method.name, *([] if width is None else [width]), *shape)))
+
+
+def true_sizes(dataset: Dataset) -> Sizes:
+    """The unpadded dimensions of a data set."""
+    return Sizes.of(dataset.environment.observation_size, dataset.environment.action_size)
+
+
+def widest(datasets: Sequence[Dataset]) -> Sizes:
+    """The padded dimensions that all of these data sets fit in."""
+    sizes = [true_sizes(dataset) for dataset in datasets]
+    return Sizes.of(
+        *(max(getattr(size, axis).padded for size in sizes) for axis in ("observation", "action", "latent"))
+    )
+
+
+def memory(group: Group, rows: int) -> Memory:
+    """What a group needs with `rows` rows of data in all.
+
+    A run's state appears twice, as it is laid out over the devices and again while a chunk turns one into the next. On
+    a CPU it appears once more, while a checkpoint of it is written beside training.
+    """
+    sizes, next_action = widest(group.datasets), group.method.uses_next_actions
+    first, last = _state_bytes(group.method, sizes)
+    width = 2 * sizes.observation.padded + (1 + next_action) * sizes.action.padded + 2
+    copies = 3 if jax.default_backend() == "cpu" else 2
+    return Memory(FLOAT * width * rows, (group.pairs * first + copies * group.runs * last) // _devices(group.runs))
+
+
+@cache  # all waves of a group ask for the same
+def _state_bytes(method: Method, sizes: Sizes) -> tuple[int, int]:
+    """Bytes of one run's state in the first phase, 0 where there is none, and in the last."""
+    key, first_bytes, state = jax.random.key(0), 0, None
+    if method.first is not None:
+        first = method.first
+        state = jax.eval_shape(lambda: first.algorithm.init(key, first.architecture, sizes))
+        first_bytes = _bytes(state)
+    of_observations = jax.ShapeDtypeStruct((sizes.observation.padded,), jnp.float32)
+    known = Statistics(of_observations, of_observations, jax.ShapeDtypeStruct((), jnp.float32))
+    phase, (_, *inputs) = method.phase, method.inputs(sizes, state, known)
+    last = jax.eval_shape(lambda *given: phase.algorithm.init(key, phase.architecture, sizes, *given), *inputs)
+    return first_bytes, _bytes(last)
+
+
+def _bytes(tree: Any) -> int:
+    return sum(math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in jax.tree.leaves(tree))
+
+
+def _devices(runs: int) -> int:
+    """Between how many memories the runs are split: a CPU's devices are cores of one memory."""
+    return 1 if jax.default_backend() == "cpu" else run_mesh(runs).size
+
+
+def lines(of: Sequence[Group], rows: Sequence[int]) -> list[str]:
+    """What a user reads before the sweep starts: the groups, their runs, their memory."""
+    count = len(of)
+    said = [f"{count} shape group{'s' if count > 1 else ''}, one program for each phase of each"]
+    for group, total in zip(of, rows, strict=True):
+        needed, first = memory(group, total), group.method.first
+        width = getattr(group.method.phase.architecture, "cvae_width", None)
+        wide = f" {width} wide" if width is not None else ""
+        over = f" over {group.pairs} {first.trains}{wide}" if first is not None else ""
+        said.append(
+            f"{group.name}: {group.runs} runs{over}, {total:,} rows; memory {gigabytes(needed.data)} data"
+            f" + {gigabytes(needed.states)} states; {', '.join(dataset.name for dataset in group.datasets)}"
+        )
+    return said
+
+
+def gigabytes(count: int) -> str:
+    """Bytes as GB (10⁹), three significant digits."""
+    return f"{count / 1e9:.3g} GB"

@@ -1,0 +1,70 @@
+"""Every check of one data set's file, one after the other."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from plas_jax.datasets import d4rl_files, minari_files
+from plas_jax.datasets.catalogue import Dataset
+from plas_jax.datasets.recordings import BadDatasetError, Recording
+from plas_jax.datasets.transitions import describe
+from plas_jax.verification.data import alignment, duplicates, episode_checks, score_checks, stored_states, validation
+from plas_jax.verification.data.validation import Finding
+
+MINARI = "minari"  # a version
+
+
+def findings(dataset: Dataset, path: Path, manifest_sha256: str | None = None, dynamics: str = "d4rl") -> list[Finding]:
+    """What every check says of one file; one that cannot be read ends the list with "readable: wrong"."""
+    found: list[Finding] = []
+    try:
+        found.append(validation.contents(path, dataset, manifest_sha256))
+        recording = _read(dataset, path)
+        found.append(Finding("readable", "ok", f"{len(recording.rewards):,} rows, every number finite"))
+        found += _of_the_rows(dataset, recording)
+        found += _of_the_extras(dataset, recording, path, dynamics)
+    except BadDatasetError as error:
+        found.append(Finding("readable", "wrong", str(error).removeprefix(f"{path}: ")))
+    except OSError as error:
+        found.append(Finding("readable", "wrong", error.strerror or str(error)))
+    return found
+
+
+def _read(dataset: Dataset, path: Path) -> Recording:
+    if dataset.version == MINARI:
+        return minari_files.read(dataset.source, dataset.environment)
+    return d4rl_files.read(path, dataset.environment)
+
+
+def _extras(dataset: Dataset, path: Path, keys: Sequence[str]) -> dict[str, np.ndarray]:
+    """What the file has of these keys; Minari's data have none."""
+    return {} if dataset.version == MINARI else d4rl_files.read_extras(path, keys)
+
+
+def _of_the_rows(dataset: Dataset, recording: Recording) -> Iterable[Finding]:
+    """The checks of what every file has."""
+    environment, horizon = dataset.environment, dataset.environment.horizon
+    episodes = episode_checks.episodes(recording, horizon)
+    returns = describe(recording, horizon).returns
+    hashes = duplicates.row_hashes(recording)
+    return (
+        episode_checks.lengths(episodes, horizon),
+        episode_checks.time_limits(recording, episodes, horizon),
+        episode_checks.terminals(recording, episodes, environment),
+        episode_checks.both_flags(recording),
+        validation.observations(recording),
+        validation.actions(recording),
+        score_checks.score(returns, environment),
+        score_checks.level(returns, dataset),
+        duplicates.repeated_rows(hashes),
+        duplicates.repeated_episodes(hashes, episodes),
+    )
+
+
+def _of_the_extras(dataset: Dataset, recording: Recording, path: Path, dynamics: str) -> Iterable[Finding]:
+    """The checks of what only some files have; one after the other, for these arrays are the largest."""
+    episodes = episode_checks.episodes(recording, dataset.environment.horizon)
+    yield validation.following(recording, _extras(dataset, path, ["next_observations"]), episodes.ends)
+    states = _extras(dataset, path, stored_states.STATE)
+    yield from alignment.findings(dataset.environment.name, recording, states, episodes, dynamics)

@@ -1,0 +1,93 @@
+"""What a gate holds scores against: the values of many seeds in one JSON file, with where they came from and why."""
+
+import json
+import math
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from plas_jax.files.json_files import ANY, NUMBER, OBJECT, check, read_object, shown
+from plas_jax.files.whole_files import whole_file
+from plas_jax.verification.gate.movement import Place, Values
+
+FORMAT = 1
+LARGEST = 1e50  # of a value; float32 ends at 3e38, and sums of squares must not overflow
+SHAPE = {
+    "seeds": [int],
+    "values": {ANY: {ANY: {ANY: [(*NUMBER, None)]}}},
+    "suite": OBJECT,
+    "contents?": {ANY: str},
+    "history?": [OBJECT],
+}
+
+
+class Accepted(NamedTuple):
+    """Values of every measure by seed, and what is said of them.
+
+    `suite` decides the values and must be the same for two to be compared; `circumstances` (command, versions,
+    machine, reasons, …) does not.
+    """
+
+    seeds: tuple[int, ...]
+    values: Values  # float64 [seeds] each, NaN where a run has none
+    suite: Mapping[str, Any]
+    circumstances: Mapping[str, Any]
+
+
+def write_accepted(path: Path, of: Accepted) -> None:
+    """Write the file whole or not at all; values keep nine digits, as many as float32 has."""
+    tree: dict[str, dict[str, dict[str, list[float | None]]]] = {}
+    for place, values in of.values.items():
+        methods = tree.setdefault(place.dataset, {}).setdefault(place.algorithm, {})
+        methods[place.measure] = [float(f"{value:.9g}") if math.isfinite(value) else None for value in values]
+    head = {"format": FORMAT, **of.circumstances, "suite": of.suite, "seeds": list(of.seeds)}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with whole_file(path) as partial:
+        partial.write_text(_text(head, tree), encoding="utf-8")
+
+
+def _text(head: Mapping[str, Any], tree: Mapping[str, Any]) -> str:
+    """JSON with one line for each measure, so that a change of the file can be read."""
+    sets = []
+    for dataset, methods in tree.items():
+        lines = [
+            f"   {json.dumps(algorithm)}: {{\n"
+            + ",\n".join(f"    {json.dumps(measure)}: {json.dumps(values)}" for measure, values in of.items())
+            + "\n   }"
+            for algorithm, of in methods.items()
+        ]
+        sets.append(f"  {json.dumps(dataset)}: {{\n" + ",\n".join(lines) + "\n  }")
+    return json.dumps(head, indent=1, default=str)[:-2] + ',\n "values": {\n' + ",\n".join(sets) + "\n }\n}\n"
+
+
+def read_accepted(path: Path) -> Accepted:
+    """The file of `write_accepted`. Raises `ValueError` or `OSError`, one line that says what is wrong with it."""
+    try:
+        found = read_object(path, {"format": int})
+    except FileNotFoundError as error:
+        raise FileNotFoundError(f"{path} does not exist: write it with --accept --reason=…") from error
+    if found["format"] != FORMAT:
+        raise ValueError(f"{path} is no file of accepted results of format {FORMAT}")
+    check(found, SHAPE, f"{path} is damaged")
+    seeds, suite = tuple(found.pop("seeds")), found.pop("suite")
+    if not seeds or len(set(seeds)) < len(seeds) or min(seeds) < 0:
+        raise ValueError(f"{path} is damaged: its seeds are not different whole numbers of at least 0")
+    values = dict(_values(found.pop("values"), len(seeds), path))
+    return Accepted(seeds, values, suite, {name: of for name, of in found.items() if name != "format"})
+
+
+def _values(tree: Any, seeds: int, path: Path) -> Iterator[tuple[Place, np.ndarray]]:
+    for dataset, methods in tree.items():
+        for algorithm, measures in methods.items():
+            for measure, values in measures.items():
+                if len(values) != seeds:
+                    place = shown(", ".join((dataset, algorithm, measure)))
+                    raise ValueError(f"{path} is damaged: {place} has {len(values)} values for {seeds} seeds")
+                if any(value is not None and abs(value) > LARGEST for value in values):
+                    raise ValueError(
+                        f"{path} is damaged: {shown(measure)} of {shown(dataset)} has a value above {LARGEST:g}"
+                    )
+                column = np.array([math.nan if value is None else float(value) for value in values])
+                yield Place(dataset, algorithm, measure), column

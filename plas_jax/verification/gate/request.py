@@ -1,0 +1,99 @@
+"""What the flags of score_regression ask for, checked before anything is trained."""
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from plas_jax.datasets.catalogue import Dataset
+from plas_jax.methods.method import Method
+from plas_jax.methods.scales import GATE, SMOKE, ScorePreset
+from plas_jax.sweeps.request import asked_datasets, asked_seeds, words
+from plas_jax.sweeps.scores_request import published
+from plas_jax.verification.gate.runs import VISIT_STEPS
+
+PRESETS = {preset.name: preset for preset in (SMOKE, GATE)}
+# One of each kind: short episodes, a mixture of policies, and episodes that only a time limit ends.
+DATASETS = ("hopper-medium-r1", "walker2d-medium-replay-r1", "halfcheetah-medium-expert-r1")
+ALGORITHMS = ("bc", "bcq", "plas", "plas+p")
+PERTURBATION_LIMIT = 0.1  # ε of plas+p
+# Accepted seeds and those of a check are apart, so that an unchanged program is compared with other runs of itself.
+ACCEPTED_SEEDS, FIRST_ACCEPTED_SEED = 40, 0
+CHECKED_SEEDS, FIRST_CHECKED_SEED = 10, 1000
+FOLDER = Path("benchmarks") / "accepted"
+
+
+class Request(NamedTuple):
+    """What is trained, and what is done with it."""
+
+    preset: ScorePreset
+    methods: tuple[Method, ...]  # at the preset's size
+    datasets: tuple[Dataset, ...]
+    seeds: tuple[int, ...]
+    accepted: Path
+    reason: str  # why the values are accepted; empty for a check
+    data_dir: str | None
+    output: Path
+    dynamics: str = "d4rl"
+
+    def suite(self) -> dict[str, Any]:
+        """What decides the values of every method, as it stands in an accepted file."""
+        preset = self.preset
+        return {
+            "preset": preset.name,
+            "scale": None if preset.scale is None else preset.scale._asdict(),
+            "rows": preset.rows,
+            "episodes": preset.episodes,
+            "horizon": preset.horizon,
+            "visit_steps": VISIT_STEPS,
+            "dynamics": self.dynamics,
+        }
+
+
+def request(
+    *,
+    preset: str,
+    algorithms: str,
+    datasets: str,
+    seeds: int | None,
+    first_seed: int | None,
+    accepted: str,
+    accept: bool,
+    reason: str,
+    data_dir: str | None,
+    output: Path,
+) -> Request:
+    """The request of these flags. Raises `ValueError` or `OSError`, one line that says what is wrong."""
+    reason = reason.strip()
+    if accept and not reason:
+        raise ValueError("--accept needs a --reason: why the scores may be other than they were")
+    if reason and not accept:
+        raise ValueError("--reason says why results are accepted: it needs --accept")
+    size = PRESETS[preset]
+    names = words("--algorithms", algorithms, ",".join(ALGORITHMS))
+    defaults = (ACCEPTED_SEEDS, FIRST_ACCEPTED_SEED) if accept else (CHECKED_SEEDS, FIRST_CHECKED_SEED)
+    asked = [default if given is None else given for given, default in zip((seeds, first_seed), defaults, strict=True)]
+    return Request(
+        preset=size,
+        methods=tuple(size.method(method) for method in _methods(names)),
+        datasets=asked_datasets(datasets, list(DATASETS)),
+        seeds=asked_seeds(*asked),
+        accepted=Path(accepted) if accepted else FOLDER / f"{preset}.json",
+        reason=reason,
+        data_dir=data_dir,
+        output=output,
+    )
+
+
+def _methods(names: list[str]) -> list[Method]:
+    """The methods of these names. PLAS and PLAS+P are one, so that they share a CVAE as in every table."""
+    limits = {"plas": 0.0, "plas+p": PERTURBATION_LIMIT}
+    asked = tuple(limits[name] for name in limits if name in names)
+    found = []
+    for name in names:
+        method = published(name)
+        if name not in limits:
+            found.append(method)
+        elif not any(each.name == "plas" for each in found):
+            # The prior's own evaluation is left out: what it would say, the CVAE's measures say.
+            method = published("plas")._replace(grid=(("perturbation_limit", asked),), first_name="")
+            found.append(method)
+    return found
