@@ -1,8 +1,7 @@
 """The nouns every room shares: sizes with their padding, transitions, and what an algorithm is."""
 
-from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 import chex
 import jax
@@ -11,6 +10,10 @@ from flax import struct
 
 Array = jax.Array
 Metrics = dict[str, jax.Array]
+# What Flax's `init` returns: dictionaries of dictionaries of arrays, as deep and of such names as the network has
+# layers, or one array where a number is trained. A recursive type of it would refuse `parameters["params"]["decoder"]`.
+Parameters = Any
+Tree = TypeVar("Tree")  # a tree of arrays, of a function that gives back another of the same structure
 
 
 @struct.dataclass
@@ -21,11 +24,11 @@ class Axis:
     padded: int = struct.field(pytree_node=False)
 
     def mask(self) -> Array:
-        """float32 `[padded]`: 1 in the true part, 0 in the padding."""
+        """Return float32 `[padded]`: 1 in the true part, 0 in the padding."""
         return (jnp.arange(self.padded) < self.true).astype(jnp.float32)
 
     def mean(self, values: Array) -> Array:
-        """The mean over the true part of the last axis; the padded part must hold zeros."""
+        """Return the mean over the true part of the last axis; the padded part must hold zeros."""
         return values.sum(-1) / self.true
 
 
@@ -39,12 +42,12 @@ class Sizes:
 
     @classmethod
     def of(cls, observation: int, action: int, latent: int | None = None) -> "Sizes":
-        """Unpadded sizes; the latent has twice the action's dimension unless told (`main.py:106` of PLAS)."""
+        """Return unpadded sizes; the latent has twice the action's dimension by default (`main.py:106` of PLAS)."""
         latent = 2 * action if latent is None else latent
         return cls(Axis(observation, observation), Axis(action, action), Axis(latent, latent))
 
     def padded_to(self, other: "Sizes") -> "Sizes":
-        """The same true sizes in the padding of `other`."""
+        """Return the same true sizes in the padding of `other`."""
         return jax.tree.map(
             lambda axis, wide: replace(axis, padded=max(axis.padded, wide.padded)),
             self,
@@ -72,14 +75,80 @@ class Statistics(NamedTuple):
     return_range: chex.Array  # scalar: the largest minus the smallest return of an episode, undiscounted
 
 
-class Algorithm(NamedTuple):
+class Architecture(Protocol):
+    """What changes shapes: a NamedTuple of each method's own, hashable."""
+
+    @property
+    def batch_size(self) -> int:
+        """The transitions of one update's minibatch."""
+
+
+class State(Protocol):
+    """One run, a dataclass of each method's own: its networks, and the sizes and architecture they are made for."""
+
+    @property
+    def sizes(self) -> Sizes:
+        """The run's dimensions."""
+
+    @property
+    def architecture(self) -> Architecture:
+        """The shapes, which are no part of the tree of arrays."""
+
+
+MethodArchitecture = TypeVar("MethodArchitecture", bound=Architecture)
+MethodState = TypeVar("MethodState", bound=State)
+MethodNoise = TypeVar("MethodNoise")
+MethodKnobs = TypeVar("MethodKnobs", bound=NamedTuple)
+MethodDraws = TypeVar("MethodDraws")
+
+
+class Init(Protocol[MethodArchitecture, MethodState]):
+    """How a run begins. Behind the sizes comes what the method inherits and what it asks of the data."""
+
+    def __call__(
+        self, key: Array, architecture: MethodArchitecture, sizes: Sizes, /, *inputs: Any, **named_inputs: Any
+    ) -> MethodState:
+        """Return the state before the first update."""
+
+
+class Noise(Protocol[MethodArchitecture, MethodNoise]):
+    """What an update draws; None where it draws nothing."""
+
+    def __call__(self, key: Array, architecture: MethodArchitecture, sizes: Sizes, /) -> MethodNoise:
+        """Return every random array of one update, whose key it is."""
+
+
+class Update(Protocol[MethodState, MethodNoise, MethodKnobs]):
+    """How a run goes on."""
+
+    def __call__(
+        self, state: MethodState, batch: Transition, noise: MethodNoise, knobs: MethodKnobs, /
+    ) -> tuple[MethodState, Metrics]:
+        """Return the state after one update on one minibatch, and the update's metrics, a scalar each."""
+
+
+class Act(Protocol[MethodState, MethodDraws, MethodKnobs]):
+    """The policy that is evaluated."""
+
+    def __call__(self, state: MethodState, observation: Array, noise: MethodDraws, knobs: MethodKnobs, /) -> Array:
+        """Return the actions `[states, action]` at observations `[states, observation]`."""
+
+
+class ActingNoise(Protocol[MethodArchitecture, MethodDraws]):
+    """What acting draws."""
+
+    def __call__(self, key: Array, architecture: MethodArchitecture, sizes: Sizes, states: int, /) -> MethodDraws:
+        """Return the random arrays that `act` needs for so many states."""
+
+
+class Algorithm(NamedTuple, Generic[MethodArchitecture, MethodState, MethodNoise, MethodKnobs, MethodDraws]):
     """A method, as pure functions. The state knows its sizes and its architecture; noise is always an argument.
 
     A deterministic method draws nothing when it acts: its `acting_noise` is None, and `act` ignores the argument.
     """
 
-    init: Callable[..., Any]  # (key, architecture, sizes, …) -> state
-    noise: Callable[..., Any]  # (key, architecture, sizes) -> every random array of one update
-    update: Callable[..., Any]  # (state, batch, noise, knobs) -> (state, metrics)
-    act: Callable[..., Any]  # (state, observation [states, observation], noise, knobs) -> action [states, action]
-    acting_noise: Callable[..., Any] | None = None  # (key, architecture, sizes, states) -> the arrays that `act` needs
+    init: Init[MethodArchitecture, MethodState]
+    noise: Noise[MethodArchitecture, MethodNoise]
+    update: Update[MethodState, MethodNoise, MethodKnobs]
+    act: Act[MethodState, MethodDraws, MethodKnobs]
+    acting_noise: ActingNoise[MethodArchitecture, MethodDraws] | None = None

@@ -98,7 +98,7 @@ CASES = {
         bear.Knobs(warm_up=25.0, policy_learning_rate=1e-3),
     ),
     "brac_v": Case(brac.BRAC, around_a_clone, BRAC_KNOBS),
-    "brac_p, greedy": Case(brac.BRAC_MAX_Q, around_a_clone, BRAC_KNOBS._replace(value_penalty=0.0)),
+    "brac_p": Case(brac.BRAC, around_a_clone, BRAC_KNOBS._replace(value_penalty=0.0)),
     "td3+bc": informed(td3_bc.TD3_BC, td3_bc.Architecture(POLICY, CRITICS, BATCH), td3_bc.Knobs()),
     "cql": informed(cql.CQL, cql.Architecture(POLICY, CRITICS, 3, BATCH), cql.Knobs(policy_learning_rate=3e-4)),
     "iql": informed(iql.IQL, iql.Architecture(POLICY, CRITICS, CRITICS, BATCH), iql.Knobs(policy_updates=100)),
@@ -108,7 +108,7 @@ CONSTANTS = ("observation_mean", "observation_std")
 FROZEN = {
     "plas": ("cvae",),
     "brac_v": ("behaviour",),
-    "brac_p, greedy": ("behaviour",),
+    "brac_p": ("behaviour",),
     "bc_regression": CONSTANTS,
     "td3+bc": CONSTANTS,
     "cql": CONSTANTS,

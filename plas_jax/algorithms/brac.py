@@ -36,7 +36,6 @@ class Architecture(NamedTuple):
     critic_widths: tuple[int, ...] = (300, 300)
     batch_size: int = 256
     divergence_samples: int = 4
-    acting_candidates: int = 10  # of BRAC_MAX_Q
 
 
 class Knobs(NamedTuple):
@@ -110,11 +109,6 @@ def noise(key: Array, architecture: Architecture, sizes: Sizes) -> Noise:
     )
 
 
-def acting_noise(key: Array, architecture: Architecture, sizes: Sizes, states: int) -> Array:
-    """The candidates of BRAC_MAX_Q for so many states, `[states, candidates, action]`."""
-    return _samples(key, states, architecture.acting_candidates, sizes)
-
-
 def _samples(key: Array, states: int, samples: int, sizes: Sizes) -> Array:
     return padded_normal(key, states * samples, sizes.action).reshape(states, samples, -1)
 
@@ -185,19 +179,11 @@ def update(state: State, batch: Transition, noise: Noise, knobs: Knobs) -> tuple
 
 
 def act(state: State, observation: Array, noise: None, knobs: Knobs) -> Array:
-    """The deterministic policy tanh(mean), `[states, action]`: the source's test policy "main"."""
+    """Return the deterministic policy tanh(mean), `[states, action]`: the source's test policy "main".
+
+    Its other one, "max_q", takes the best of ten samples by Q1. Which of the two D4RL reports is nowhere said.
+    """
     return jnp.tanh(gaussian(state, state.policy.parameters, observation)[0])
 
 
-def act_max_q(state: State, observation: Array, noise: Array, knobs: Knobs) -> Array:
-    """Of the policy's samples the one that Q1 likes best, `[states, action]`: the source's test policy "max_q"."""
-    mean, log_std = gaussian(state, state.policy.parameters, observation)
-    candidates, _ = squashed_sample(mean[:, None], log_std[:, None], noise, state.sizes.action)
-    repeated = jnp.repeat(observation[:, None], noise.shape[1], axis=1)
-    q = _critics(state).apply(state.critics.parameters, repeated, candidates, method=TwinCritics.first)
-    return jnp.take_along_axis(candidates, q.argmax(axis=1)[:, None, None], axis=1)[:, 0]
-
-
 BRAC = Algorithm(init, noise, update, act)
-# Which of its two test policies D4RL reports is nowhere said.
-BRAC_MAX_Q = BRAC._replace(act=act_max_q, acting_noise=acting_noise)

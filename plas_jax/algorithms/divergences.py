@@ -6,7 +6,7 @@ import chex
 import jax
 import jax.numpy as jnp
 
-from plas_jax.types import Array, Axis
+from plas_jax.types import Array
 
 Kernel = Callable[[Array, Array], Array]  # two samples `[dimension]` to a scalar
 
@@ -51,20 +51,6 @@ def maximum_mean_discrepancy(kernel: Kernel, samples: Array, others: Array) -> A
     # 1e-6 keeps the slope of the root finite where the samples are the same.
     within = mean_kernel(samples, samples) + mean_kernel(others, others)
     return jnp.sqrt(within - 2 * mean_kernel(samples, others) + 1e-6)
-
-
-# Kullback-Leibler divergence, which BRAC estimates from samples
-
-
-def gaussian_kl(mean: Array, log_std: Array, other_mean: Array, other_log_std: Array, axis: Axis) -> Array:
-    """KL(N ‖ N') of diagonal Gaussians in closed form, `[..., action]` to `[...]`; padded dimensions count for nothing.
-
-    It is that of the Gaussians squashed by tanh too, since a divergence does not change under a bijection.
-    """
-    ratio = jnp.exp(2 * (log_std - other_log_std))
-    distance = jnp.square((mean - other_mean) * jnp.exp(-other_log_std))
-    divergence = other_log_std - log_std + 0.5 * (ratio + distance - 1)
-    return (divergence * axis.mask()).sum(axis=-1)
 
 
 def temperature_loss(log_temperature: Array, log_density: Array, action_size: Array | int) -> tuple[Array, None]:
