@@ -62,7 +62,7 @@ def model_bytes(model):
 @pytest.mark.parametrize("environment", simulator.ENVIRONMENTS)
 def test_recorded_transitions_come_back(environment):
     with Lockstep(environment.lower(), 16) as lockstep:
-        errors = simulator.replay(simulator.load(RECORDED)[environment], lockstep)
+        errors = simulator.replay_steps(simulator.load(RECORDED)[environment], lockstep)
     assert len(errors["state"]) == 100
     assert not errors["terminated"].any()
     assert max(errors[name].max() for name in ("state", "observation", "reward")) < 1e-11
@@ -70,7 +70,9 @@ def test_recorded_transitions_come_back(environment):
 
 @pytest.mark.parametrize("environment", simulator.ENVIRONMENTS)
 def test_recorded_transitions_tell_the_dynamics_apart(environment):
-    errors = simulator.replay(simulator.load(RECORDED)[environment], Lockstep(environment.lower(), 16, "gymnasium"))
+    errors = simulator.replay_steps(
+        simulator.load(RECORDED)[environment], Lockstep(environment.lower(), 16, "gymnasium")
+    )
     # Hopper's contact margin differs only where margins are summed; before, its inertia alone tells.
     assert errors["state"].max() > (0.1 if mujoco_version() >= MARGINS_ARE_SUMMED_SINCE else 0.02)
     assert not simulator.row(environment, errors)[1]
@@ -299,7 +301,7 @@ def test_fidelity_fails_on_one_wrong_termination_or_reward(tmp_path):
     np.savez(tmp_path / "reward.npz", **_spoiled(Hopper__reward=reward))
     for name in ("terminated", "reward"):
         recording = simulator.load(tmp_path / f"{name}.npz")["Hopper"]
-        assert not simulator.row("Hopper", simulator.replay(recording, Lockstep("hopper", 32)))[1]
+        assert not simulator.row("Hopper", simulator.replay_steps(recording, Lockstep("hopper", 32)))[1]
 
 
 @pytest.mark.parametrize("arguments", [[], ["nothing.npz"], [ROOT / "setup.py"], ["--dynamics=v5", RECORDED]])

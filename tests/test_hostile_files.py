@@ -21,12 +21,12 @@ from fuzzing.watched_reader import REFUSED, WatchedReader, outcome
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from plas_jax.commands.invocation import one_line
 from plas_jax.datasets import d4rl_files
 from plas_jax.datasets.catalogue import ENVIRONMENTS
 from plas_jax.datasets.recordings import BadDatasetError
 from plas_jax.environments.own_data import find
 from plas_jax.files.json_files import ANY, LARGEST, NUMBER, check, parsed, read_object
+from plas_jax.files.messages import one_line
 from plas_jax.files.npz_files import read_arrays
 from plas_jax.files.whole_files import appears_whole
 from plas_jax.methods.own import own_method

@@ -17,7 +17,7 @@ def test_programs_of_another_processor_are_not_taken(monkeypatch, tmp_path):
     here = kept_programs.folder()
     assert here.is_relative_to(tmp_path / "plas_jax")
     assert kept_programs.folder() == here
-    monkeypatch.setattr(kept_programs, "_processor", lambda: "another")
+    monkeypatch.setattr(kept_programs, "instruction_set", lambda: "another")
     assert kept_programs.folder() != here
     monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", str(tmp_path / "asked"))
     assert kept_programs.folder() == tmp_path / "asked"

@@ -16,7 +16,7 @@ from plas_jax.algorithms.bcq import proposed
 from plas_jax.models import cvae
 from plas_jax.models.twin_critics import TwinCritics
 from plas_jax.verification.parity.golden import BadGoldenFileError, read
-from plas_jax.verification.parity.updates import TOLERANCE, relative_error, replay
+from plas_jax.verification.parity.updates import TOLERANCE, relative_error, replay_updates
 
 ROOT = Path(__file__).parents[1]
 PLAS, PLAS_P, BCQ = (ROOT / "tests" / "golden" / f"{name}.npz" for name in ("plas_latent", "plas_perturbation", "bcq"))
@@ -26,7 +26,7 @@ GOLDEN = (PLAS, PLAS_P, BCQ)
 @pytest.mark.parametrize("path", GOLDEN, ids=lambda path: path.stem)
 def test_every_tensor_agrees(path):
     golden = read(path)
-    errors = replay(golden)
+    errors = replay_updates(golden)
     recorded = {name for name in golden.arrays if name.startswith("after_")}
     assert len(errors) == len(recorded) + (0 if path == BCQ else 3 + 2)
     # 4.4e-6 at most with vectors of 128, 256 and 512 bits, on one thread and on two: what float32 rounds
@@ -46,7 +46,7 @@ def broken(monkeypatch):
         monkeypatch.setattr(jax, "jit", quickly_compiled)
         # jit would answer for a broken update with the whole one that it has compiled already
         jax.clear_caches()
-        return max(replay(read(path)).values())
+        return max(replay_updates(read(path)).values())
 
     yield replay_broken
     jax.clear_caches()
@@ -128,7 +128,7 @@ SETTINGS = {
 )
 def test_every_setting_of_the_file_is_heeded(tmp_path, path, setting, value):
     path = rewritten(tmp_path, lambda arrays, config: config.update({setting: value}), path)
-    assert max(replay(read(path)).values()) > TOLERANCE
+    assert max(replay_updates(read(path)).values()) > TOLERANCE
 
 
 def test_a_bcq_file_of_fewer_updates_is_replayed(tmp_path):
@@ -138,7 +138,7 @@ def test_a_bcq_file_of_fewer_updates_is_replayed(tmp_path):
         for name in [name for name in arrays if name.startswith("after_10")]:
             del arrays[name]
 
-    assert max(replay(read(rewritten(tmp_path, shorten, BCQ))).values()) <= TOLERANCE
+    assert max(replay_updates(read(rewritten(tmp_path, shorten, BCQ))).values()) <= TOLERANCE
 
 
 def test_a_bcq_file_of_fewer_candidates_is_replayed_with_them(tmp_path):
@@ -146,7 +146,7 @@ def test_a_bcq_file_of_fewer_candidates_is_replayed_with_them(tmp_path):
         arrays["noise/target"] = arrays["noise/target"].reshape(10, 16, 10, 6)[:, :, :3].reshape(10, 48, 6)
         config["sampled_actions"] = 3
 
-    errors = replay(read(rewritten(tmp_path, leave_out, BCQ)))
+    errors = replay_updates(read(rewritten(tmp_path, leave_out, BCQ)))
     assert max(error for name, error in errors.items() if "/vae/" in name) <= TOLERANCE
     assert max(error for name, error in errors.items() if "/critic/" in name) > TOLERANCE
 
@@ -197,7 +197,7 @@ def drop_parameters(arrays, config):
 )
 def test_a_file_that_cannot_be_replayed_is_refused(tmp_path, path, change, says):
     with pytest.raises(BadGoldenFileError, match=says) as refusal:
-        replay(read(rewritten(tmp_path, change, path)))
+        replay_updates(read(rewritten(tmp_path, change, path)))
     assert "changed.npz" in str(refusal.value)
 
 

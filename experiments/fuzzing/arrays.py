@@ -29,7 +29,7 @@ def npz() -> Target:
         # A replay takes seconds to compile, and a run's first networks to draw: only of some files.
         at = next(several)
         steps: list[Callable[[], Any]] = [lambda: _fidelity(path, locksteps), lambda: load_policies(path)]
-        steps += [lambda: updates.replay(golden.read(path)) if at % 10 == 0 else golden.read(path).moments()]
+        steps += [lambda: updates.replay_updates(golden.read(path)) if at % 10 == 0 else golden.read(path).moments()]
         steps += [lambda: restart(path, "hopper", 0, 1000)] if at % 10 == 5 else []
         each(steps)
 

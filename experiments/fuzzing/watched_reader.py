@@ -21,7 +21,7 @@ from pathlib import Path
 from random import Random
 from typing import Any, NamedTuple
 
-from plas_jax.commands.invocation import one_line
+from plas_jax.files.messages import one_line
 
 ROOM = 8 * 2**30  # bytes of address space that reading one file may take
 GROWTH = 2**30  # bytes of memory after which a reader has taken absurdly much

@@ -15,13 +15,13 @@ from plas_jax.verification.data.validation import Finding
 
 STYLES = {"ok": "green", "warning": "yellow", "wrong": "bold red", "skipped": "dim"}
 PLAIN_WIDTH = 240  # columns of a table that goes into a file or a pipe
-ALWAYS = ("score",)  # told of each of several files even when it is ok
+ALWAYS = ("score",)  # shown of each of several files even when it is ok
 
 
 def report(
     dataset: Dataset, paths: Sequence[Path], manifest_sha256: str | None = None, console: Console | None = None
 ) -> int:
-    """Check each file of a data set and print what was found, a line for each check, then a verdict.
+    """Check each file of a data set and print the findings, a line for each check, then a verdict.
 
     Of several files (a mixture of D4RL's), checks that are ok are only counted. `manifest_sha256` is that in a recipe's
     manifest. Minari's data lie where its package keeps them, whatever `paths` says. Returns the exit status: 0 when
@@ -32,38 +32,38 @@ def report(
         console = Console()
         console = console if console.is_terminal else Console(width=PLAIN_WIDTH)
     paths = [Path(f"minari:{dataset.source}")] if dataset.version == MINARI else paths
-    several = parts(dataset)
-    of = several if len(several) == len(paths) else (dataset,) * len(paths)
-    found = [findings(part, path, manifest_sha256) for part, path in zip(of, paths, strict=True)]
-    for path, of_path in zip(paths, found, strict=True):
+    members = parts(dataset)
+    datasets = members if len(members) == len(paths) else (dataset,) * len(paths)
+    by_file = [findings(member, path, manifest_sha256) for member, path in zip(datasets, paths, strict=True)]
+    for path, file_findings in zip(paths, by_file, strict=True):
         console.print(Text(str(path)), soft_wrap=True)
-        console.print(_table(of_path if len(paths) == 1 else _notable(of_path)))
-    verdict, status = _verdict(dataset.name, list(chain.from_iterable(found)))
+        console.print(_table(file_findings if len(paths) == 1 else _notable(file_findings)))
+    verdict, status = _verdict(dataset.name, list(chain.from_iterable(by_file)))
     console.print(Text(verdict), soft_wrap=True)
     return status
 
 
-def _notable(found: Sequence[Finding]) -> list[Finding]:
-    """The findings that a screen with several files has room for, and how many others are ok."""
-    shown = [one for one in found if one.status in ("warning", "wrong") or one.check in ALWAYS]
-    others = Counter(one.status for one in found) - Counter(one.status for one in shown)
-    told = ", ".join(f"{count} {status}" for status, count in others.items())
-    return [*shown, Finding("other checks", "ok", told)] if told else shown
+def _notable(file_findings: Sequence[Finding]) -> list[Finding]:
+    """Return the findings that a screen with several files has room for, and how many others are ok."""
+    notable = [each for each in file_findings if each.status in ("warning", "wrong") or each.check in ALWAYS]
+    others = Counter(each.status for each in file_findings) - Counter(each.status for each in notable)
+    counts = ", ".join(f"{count} {status}" for status, count in others.items())
+    return [*notable, Finding("other checks", "ok", counts)] if counts else notable
 
 
-def _table(found: Sequence[Finding]) -> Table:
+def _table(rows: Sequence[Finding]) -> Table:
     table = Table()
     table.add_column("check", no_wrap=True)
     table.add_column("status", no_wrap=True)
     table.add_column("detail", overflow="fold")
-    for one in found:
-        table.add_row(one.check, Text(one.status, STYLES[one.status]), Text(one.detail))
+    for row in rows:
+        table.add_row(row.check, Text(row.status, STYLES[row.status]), Text(row.detail))
     return table
 
 
-def _verdict(name: str, found: Sequence[Finding]) -> tuple[str, int]:
-    """The last line, and the exit status."""
-    wrong = list(dict.fromkeys(one.check for one in found if one.status == "wrong"))
-    counts: Counter[str] = Counter(one.status for one in found)
-    told = ", ".join(f"{counts[status]} {status}" for status in STYLES if counts[status])
-    return (f"{name}: WRONG ({', '.join(wrong)}); {told}", 1) if wrong else (f"{name}: nothing is wrong; {told}", 0)
+def _verdict(name: str, everything: Sequence[Finding]) -> tuple[str, int]:
+    """Return the last line, and the exit status."""
+    wrong = list(dict.fromkeys(each.check for each in everything if each.status == "wrong"))
+    numbers: Counter[str] = Counter(each.status for each in everything)
+    counts = ", ".join(f"{numbers[status]} {status}" for status in STYLES if numbers[status])
+    return (f"{name}: WRONG ({', '.join(wrong)}); {counts}", 1) if wrong else (f"{name}: nothing is wrong; {counts}", 0)

@@ -40,5 +40,5 @@ def run(_: list[str]) -> int:
 
 
 def main() -> int:
-    """The console entry point."""
+    """Call the command."""
     return invoke(run, FLAGS, __doc__ or "")

@@ -6,9 +6,8 @@ from collections.abc import Callable, Sequence
 
 from absl import flags
 
+from plas_jax.files.messages import one_line
 from plas_jax.sweeps.interruption import Terminated, terminable
-
-LONGEST = 2000  # characters of a line; the names of all data sets are 1,500
 
 
 def invoke(
@@ -53,12 +52,3 @@ def complain(error: object, status: int) -> int:
     """One line on stderr; returns the status."""
     print(f"error: {one_line(error)}", file=sys.stderr)
     return status
-
-
-def one_line(error: object) -> str:
-    """What an error says, without what would move a terminal's cursor, and cut where nobody reads on."""
-    if isinstance(error, OSError) and error.filename is not None:
-        error = f"{error.filename}: {error.strerror}"
-    line = " ".join(str(error).split()) or type(error).__name__
-    shown = "".join(char if char.isprintable() else ascii(char)[1:-1] for char in line[:LONGEST])
-    return shown if len(line) <= LONGEST else f"{shown}…"

@@ -11,18 +11,18 @@ from absl import flags
 
 from plas_jax.commands.invocation import invoke
 from plas_jax.verification.parity.golden import read
-from plas_jax.verification.parity.updates import TOLERANCE, replay
+from plas_jax.verification.parity.updates import TOLERANCE, replay_updates
 
 FLAGS = flags.FlagValues()
 
 
 def run(words: list[str]) -> int:
-    """Replay every file; 0 if all agree."""
+    """Replay every file; return 0 if all agree."""
     if not words:
         raise ValueError("no file given; usage: parity.py FILE.npz …")
     worst = 0.0
     for golden in [read(Path(word)) for word in words]:
-        errors = replay(golden)
+        errors = replay_updates(golden)
         print(f"{golden.path}: {golden.config['algorithm']}, {len(errors)} tensors")
         for name, error in errors.items():
             print(f"  {error:9.2e}  {name}{'' if error <= TOLERANCE else '   <-- differs'}")
@@ -33,5 +33,5 @@ def run(words: list[str]) -> int:
 
 
 def main() -> int:
-    """The console entry point."""
+    """Call the command."""
     return invoke(run, FLAGS, __doc__ or "")

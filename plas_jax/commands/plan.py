@@ -80,5 +80,5 @@ def _version(package: str) -> str:
 
 
 def main() -> int:
-    """The console entry point."""
+    """Call the command."""
     return invoke(run, FLAGS, USAGE)

@@ -107,5 +107,5 @@ def write_reports(folder: Path, found: Finding, measured: Accepted, seconds: flo
 
 
 def main() -> int:
-    """The console entry point; an error is no regression."""
+    """Call the command; an error is no regression."""
     return invoke(run, FLAGS, USAGE, error_status=UNDECIDED)

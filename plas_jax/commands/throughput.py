@@ -111,5 +111,5 @@ def run(words: list[str]) -> int:
 
 
 def main() -> int:
-    """The console entry point."""
+    """Call the command."""
     return invoke(run, FLAGS, USAGE)

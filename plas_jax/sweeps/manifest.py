@@ -14,6 +14,7 @@ from plas_jax.methods.presets import latent_limit
 from plas_jax.sweeps.data import Described
 from plas_jax.sweeps.groups import Group, longest_episode
 from plas_jax.sweeps.request import Request
+from plas_jax.training.processor import processor_name
 
 PACKAGES = ("plas_jax", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "mujoco", "gymnasium", "h5py", "numpy")
 
@@ -101,16 +102,7 @@ def device() -> str:
 def _kind(devices: list[jax.Device]) -> str:
     if devices[0].platform != "cpu":
         return f"{len(devices)} × {devices[0].device_kind}"
-    return f"{len(devices)} core{'s' if len(devices) > 1 else ''} of {_processor()}"
-
-
-def _processor() -> str:
-    information = Path("/proc/cpuinfo")
-    if information.exists():
-        for line in information.read_text(encoding="utf-8").splitlines():
-            if line.startswith("model name"):
-                return line.split(":", 1)[1].strip()
-    return platform.processor() or platform.machine()
+    return f"{len(devices)} core{'s' if len(devices) > 1 else ''} of {processor_name()}"
 
 
 def git_commit() -> str:

@@ -1,11 +1,11 @@
 """Compiled programs kept between processes, so that a second start does not compile again: JAX's persistent cache."""
 
-import hashlib
 import os
-import platform
 from pathlib import Path
 
 import jax
+
+from plas_jax.training.processor import instruction_set
 
 SECONDS = 0.5  # what takes less to compile is not worth a file
 
@@ -25,7 +25,7 @@ def folder() -> Path:
     asked = os.environ.get("JAX_COMPILATION_CACHE_DIR")
     if asked:
         return Path(asked)
-    return cache_folder() / "programs" / _processor()
+    return cache_folder() / "programs" / instruction_set()
 
 
 def keep_programs() -> None:
@@ -38,16 +38,6 @@ def keep_programs() -> None:
     jax.config.update("jax_compilation_cache_dir", str(kept))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", SECONDS)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", 0)
-
-
-def _processor() -> str:
-    """A name for the processor's instruction set."""
-    information = Path("/proc/cpuinfo")
-    facts = platform.processor()
-    if information.exists():
-        lines = information.read_text(encoding="utf-8").splitlines()
-        facts = "".join(line for line in lines if line.startswith(("model name", "flags", "Features")))
-    return f"{platform.machine()}-{hashlib.sha256(facts.encode()).hexdigest()[:12]}"
 
 
 COMPILED = "/jax/core/compile/backend_compile_duration"

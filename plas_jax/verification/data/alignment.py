@@ -1,6 +1,5 @@
 """Whether a recording follows from the simulator, where the file holds the state before each step."""
 
-from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -8,7 +7,7 @@ import numpy as np
 from plas_jax.datasets.recordings import Recording
 from plas_jax.environments.lockstep import DYNAMICS, Lockstep
 from plas_jax.verification.data.episode_checks import Episodes
-from plas_jax.verification.data.stored_states import STATE, holds_single, observed, relative, rewarded
+from plas_jax.verification.data.stored_states import STATE, Extras, holds_single, observed, relative, rewarded
 from plas_jax.verification.data.validation import Finding
 
 SAMPLED = (1500, 500)  # rows stepped: spread evenly over all of them, and over those flagged terminal, which are few
@@ -32,7 +31,7 @@ DOUBLE = Precision(1e-5, 0.0, 0.0)
 SINGLE = Precision(1e-3, 0.001, 0.01)
 
 
-class Replay(NamedTuple):
+class StepErrors(NamedTuple):
     """What single steps gave beside what the file says; errors are relative to the larger of 1 and the number."""
 
     state: np.ndarray  # [rows whose episode goes on]: of the next observation and of x, the worst number
@@ -42,60 +41,60 @@ class Replay(NamedTuple):
 
 
 def findings(
-    name: str, recording: Recording, extras: Mapping[str, np.ndarray], found: Episodes, dynamics: str = "d4rl"
+    name: str, recording: Recording, extras: Extras, episodes: Episodes, dynamics: str = "d4rl"
 ) -> list[Finding]:
-    """What the stored states say of every row, then what single steps from some of them do; `name` is the robot's."""
+    """Check every row against the stored states, then some by single steps; `name` is the robot's."""
     states = observed(name, recording, extras)
     if states.status != "ok":
         why = states.detail if states.status == "skipped" else "the stored states are not those observed"
         return [states, Finding("rewards", "skipped", why), Finding("single steps", "skipped", why)]
     return [
         states,
-        rewarded(name, recording, extras, found),
-        single_steps(name, recording, extras, found, dynamics),
+        rewarded(name, recording, extras, episodes),
+        single_steps(name, recording, extras, episodes, dynamics),
     ]
 
 
 def single_steps(
-    name: str, recording: Recording, extras: Mapping[str, np.ndarray], found: Episodes, dynamics: str = "d4rl"
+    name: str, recording: Recording, extras: Extras, episodes: Episodes, dynamics: str = "d4rl"
 ) -> Finding:
-    """Whether one step of the simulator from each of some rows gives the next row, the reward and the terminal."""
+    """Check that a step of the simulator from each of some rows gives the next row, the reward and the terminal."""
     check, accuracy = "single steps", SINGLE if holds_single(extras) else DOUBLE
-    played = replay(name, recording, extras, found, dynamics, accuracy.tolerance)
-    told = _told(played)
-    share = np.mean(played.disagrees)
+    errors = replay_steps(name, recording, extras, episodes, dynamics, accuracy.tolerance)
+    detail = _in_words(errors)
+    share = np.mean(errors.disagrees)
     if share <= accuracy.doubtful:
-        return Finding(check, "ok" if share <= accuracy.chance else "warning", told)
+        return Finding(check, "ok" if share <= accuracy.chance else "warning", detail)
     for other in sorted(set(DYNAMICS) - {dynamics}):
-        again = replay(name, recording, extras, found, other, accuracy.tolerance)
+        again = replay_steps(name, recording, extras, episodes, other, accuracy.tolerance)
         if np.mean(again.disagrees) <= accuracy.doubtful:
-            return Finding(check, "warning", f"recorded with {other}'s dynamics, not {dynamics}'s: {told}")
-    return Finding(check, "wrong", told)
+            return Finding(check, "warning", f"recorded with {other}'s dynamics, not {dynamics}'s: {detail}")
+    return Finding(check, "wrong", detail)
 
 
-def _told(played: Replay) -> str:
-    """How many rows disagree, with median and worst errors."""
-    count, rows = int(np.count_nonzero(played.disagrees)), len(played.disagrees)
-    who = f"{count:,} of {rows:,} disagree, {int(played.terminal.sum()):,} on terminals" if count else f"{rows:,} agree"
-    return f"{who}; state {_span(played.state)}; reward {_span(played.reward)}"
+def _in_words(errors: StepErrors) -> str:
+    """Say how many rows disagree, with median and worst errors."""
+    count, rows = int(np.count_nonzero(errors.disagrees)), len(errors.disagrees)
+    who = f"{count:,} of {rows:,} disagree, {int(errors.terminal.sum()):,} on terminals" if count else f"{rows:,} agree"
+    return f"{who}; state {_span(errors.state)}; reward {_span(errors.reward)}"
 
 
-def replay(
+def replay_steps(
     name: str,
     recording: Recording,
-    extras: Mapping[str, np.ndarray],
-    found: Episodes,
+    extras: Extras,
+    episodes: Episodes,
     dynamics: str,
     tolerance: float,
-) -> Replay:
-    """One control step from each of at most 2,000 rows, the same ones every time, compared with the file.
+) -> StepErrors:
+    """Compare one control step from each of at most 2,000 rows, the same ones every time, with the file.
 
     Where the file says timeout, the terminal is not compared: D4RL never sets both.
     """
     among = np.arange(len(recording.rewards)), np.flatnonzero(recording.terminals)
     rows = np.unique(np.concatenate([_spread(*pair) for pair in zip(among, SAMPLED, strict=True)]))
     after, reward, terminated, unsure = _stepped(name, recording, extras, rows, dynamics, tolerance)
-    on = ~found.ends[rows]
+    on = ~episodes.ends[rows]
     following = np.column_stack([extras[STATE[0]][rows[on] + 1, 0], recording.observations[rows[on] + 1]])
     state = relative(after[on], following).max(axis=1)
     reward_error = relative(reward, recording.rewards[rows])
@@ -103,18 +102,18 @@ def replay(
     terminal = (terminated != recording.terminals[rows]) & ~unsure & ~ended
     disagrees = terminal | (reward_error > tolerance)
     disagrees[on] |= state > tolerance
-    return Replay(state, reward_error, terminal, disagrees)
+    return StepErrors(state, reward_error, terminal, disagrees)
 
 
 def _stepped(
     name: str,
     recording: Recording,
-    extras: Mapping[str, np.ndarray],
+    extras: Extras,
     rows: np.ndarray,
     dynamics: str,
     tolerance: float,
 ) -> tuple[np.ndarray, ...]:
-    """x with the observation after the step, reward, termination, and whether rounding could turn the last."""
+    """Return x and observation after the step, reward, termination, and whether rounding could turn the last."""
     position, velocity = (extras[key] for key in STATE)
     blocks = []
     with Lockstep(name, min(SLOTS, len(rows)), dynamics) as lockstep:
@@ -132,7 +131,7 @@ def _stepped(
 
 
 def _spread(rows: np.ndarray, count: int) -> np.ndarray:
-    """At most `count` of these rows, the first and the last among them."""
+    """Return at most `count` of these rows, the first and the last among them."""
     return rows[np.linspace(0, max(0, len(rows) - 1), min(count, len(rows))).astype(int)]
 
 

@@ -15,7 +15,7 @@ HALF = np.uint64(32)
 
 
 def row_hashes(recording: Recording) -> np.ndarray:
-    """uint64 `[rows]`, equal for rows of equal observation and action."""
+    """Return uint64 `[rows]`, equal for rows of equal observation and action."""
     hashes = np.full(len(recording.observations), ODD)
     for array in (recording.observations, recording.actions):
         for column in range(array.shape[1]):
@@ -31,7 +31,7 @@ def _mixed(hashes: np.ndarray) -> np.ndarray:
 
 
 def repeated_rows(hashes: np.ndarray) -> Finding:
-    """Whether no row's observation and action stand in an earlier row; it warns, for a few lines can be chance."""
+    """Check that no row's observation and action stand in an earlier one; warn, for a few lines can be chance."""
     again = _repeats(hashes)
     if len(again):
         detail = f"{len(again):,} have an earlier row's observation and action, first {int(again.min()):,}"
@@ -39,20 +39,20 @@ def repeated_rows(hashes: np.ndarray) -> Finding:
     return Finding("repeated rows", "ok", f"{len(hashes):,} rows, no two of the same observation and action")
 
 
-def repeated_episodes(hashes: np.ndarray, found: Episodes) -> Finding:
-    """Whether no episode is an earlier one, row by row; it warns."""
-    place = np.arange(len(hashes), dtype=np.uint64) - np.repeat(found.starts, found.lengths).astype(np.uint64)
+def repeated_episodes(hashes: np.ndarray, episodes: Episodes) -> Finding:
+    """Check that no episode is an earlier one, row by row; warn if one is."""
+    place = np.arange(len(hashes), dtype=np.uint64) - np.repeat(episodes.starts, episodes.lengths).astype(np.uint64)
     # The place is mixed in: a sum alone would not tell rows in another order apart.
-    again = _repeats(np.add.reduceat(_mixed(hashes ^ _mixed(place + ODD)), found.starts))
+    again = _repeats(np.add.reduceat(_mixed(hashes ^ _mixed(place + ODD)), episodes.starts))
     if len(again):
         first = int(again.min())
-        detail = f"{len(again):,} are an earlier one row by row, first the one from row {int(found.starts[first]):,}"
+        detail = f"{len(again):,} are an earlier one row by row, first the one from row {int(episodes.starts[first]):,}"
         return Finding("repeated episodes", "warning", detail)
-    return Finding("repeated episodes", "ok", f"{len(found.starts):,} episodes, no two the same")
+    return Finding("repeated episodes", "ok", f"{len(episodes.starts):,} episodes, no two the same")
 
 
 def _repeats(hashes: np.ndarray) -> np.ndarray:
-    """The places of those that stand at an earlier place already."""
+    """Return the places of those that stand at an earlier place already."""
     order = np.argsort(hashes, kind="stable")
     ranked = hashes[order]
     return order[1:][ranked[1:] == ranked[:-1]]

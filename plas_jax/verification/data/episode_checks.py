@@ -24,7 +24,7 @@ class Episodes(NamedTuple):
 
 
 def episodes(recording: Recording, horizon: int) -> Episodes:
-    """The episodes between the flags; without `timeouts`, cut after every `horizon` rows as well."""
+    """Return the episodes between the flags; without `timeouts`, cut after every `horizon` rows as well."""
     flags = recording.terminals | (_counted(recording, horizon) if recording.timeouts is None else recording.timeouts)
     ends = flags.copy()
     ends[-1] = True
@@ -34,30 +34,30 @@ def episodes(recording: Recording, horizon: int) -> Episodes:
 
 
 def _counted(recording: Recording, horizon: int) -> np.ndarray:
-    """Bool `[rows]`: every `horizon`-th row after a terminal."""
+    """Return bool `[rows]`: every `horizon`-th row after a terminal."""
     starts = np.concatenate([[0], np.flatnonzero(recording.terminals[:-1]) + 1])
     step = np.arange(len(recording.terminals)) - np.repeat(starts, np.diff([*starts, len(recording.terminals)]))
     return step % horizon == horizon - 1
 
 
-def lengths(found: Episodes, horizon: int) -> Finding:
-    """Whether no episode goes on beyond the horizon."""
-    long = np.flatnonzero(found.lengths > horizon)
+def lengths(episodes: Episodes, horizon: int) -> Finding:
+    """Check that no episode goes on beyond the horizon."""
+    long = np.flatnonzero(episodes.lengths > horizon)
     if len(long):
         first = int(long[0])
-        detail = f"{len(long):,} are longer than {horizon} rows, first from row {int(found.starts[first]):,}"
-        return Finding("episodes", "wrong", f"{detail}: {int(found.lengths[first]):,} rows")
-    ending = "" if found.finished else f", the last one cut after {int(found.lengths[-1])}"
-    shortest, longest = int(found.lengths.min()), int(found.lengths.max())
-    return Finding("episodes", "ok", f"{len(found.starts):,} of {shortest} to {longest} rows{ending}")
+        detail = f"{len(long):,} are longer than {horizon} rows, first from row {int(episodes.starts[first]):,}"
+        return Finding("episodes", "wrong", f"{detail}: {int(episodes.lengths[first]):,} rows")
+    ending = "" if episodes.finished else f", the last one cut after {int(episodes.lengths[-1])}"
+    shortest, longest = int(episodes.lengths.min()), int(episodes.lengths.max())
+    return Finding("episodes", "ok", f"{len(episodes.starts):,} of {shortest} to {longest} rows{ending}")
 
 
-def time_limits(recording: Recording, found: Episodes, horizon: int) -> Finding:
-    """Whether a timeout stands where an episode reaches the horizon and nowhere else."""
+def time_limits(recording: Recording, episodes: Episodes, horizon: int) -> Finding:
+    """Check that a timeout stands where an episode reaches the horizon and nowhere else."""
     if recording.timeouts is None:
         return Finding("time limits", "skipped", f"the file has no timeouts: counted, every {horizon} rows")
-    flagged = recording.timeouts[found.starts + found.lengths - 1]
-    early = int(np.count_nonzero(flagged & (found.lengths < horizon)))
+    flagged = recording.timeouts[episodes.starts + episodes.lengths - 1]
+    early = int(np.count_nonzero(flagged & (episodes.lengths < horizon)))
     total = int(np.count_nonzero(flagged))
     if early:
         detail = f"{early:,} of {total:,} cut an episode before row {horizon}, as a replay buffer's do"
@@ -66,7 +66,7 @@ def time_limits(recording: Recording, found: Episodes, horizon: int) -> Finding:
 
 
 def both_flags(recording: Recording) -> Finding:
-    """Whether no row is both terminal and timeout; such a row is not trained on, and a fall on it is lost."""
+    """Check that no row is both terminal and timeout; such a row is not trained on, and a fall on it is lost."""
     timeouts = recording.timeouts
     both = 0 if timeouts is None else int(np.count_nonzero(recording.terminals & timeouts))
     if both:
@@ -74,14 +74,14 @@ def both_flags(recording: Recording) -> Finding:
     return Finding("both flags", "ok", "no row is terminal and timeout at once")
 
 
-def terminals(recording: Recording, found: Episodes, environment: Environment) -> Finding:
-    """Whether terminals are falls and not time limits, as far as their places show."""
+def terminals(recording: Recording, episodes: Episodes, environment: Environment) -> Finding:
+    """Check that terminals are falls and not time limits, as far as their places show."""
     total = int(np.count_nonzero(recording.terminals))
     if total and environment.name in NEVER_TERMINATES:
         first = int(recording.terminals.argmax())
         detail = f"{total:,} terminals, first in row {first:,}, but {environment.name} never terminates"
         return Finding("terminals", "wrong", detail)
-    whole = found.starts[found.lengths == environment.horizon] + environment.horizon - 1
+    whole = episodes.starts[episodes.lengths == environment.horizon] + environment.horizon - 1
     fallen = (
         recording.terminals[whole] if recording.timeouts is None else (recording.terminals & ~recording.timeouts)[whole]
     )

@@ -10,25 +10,27 @@ from plas_jax.datasets.catalogue import Dataset
 from plas_jax.datasets.recordings import BadDatasetError, Recording
 from plas_jax.datasets.transitions import describe
 from plas_jax.verification.data import alignment, duplicates, episode_checks, score_checks, stored_states, validation
+from plas_jax.verification.data.episode_checks import Episodes
 from plas_jax.verification.data.validation import Finding
 
 MINARI = "minari"  # a version
 
 
 def findings(dataset: Dataset, path: Path, manifest_sha256: str | None = None, dynamics: str = "d4rl") -> list[Finding]:
-    """What every check says of one file; one that cannot be read ends the list with "readable: wrong"."""
-    found: list[Finding] = []
+    """Return what every check says of one file; one that cannot be read ends the list with "readable: wrong"."""
+    results: list[Finding] = []
     try:
-        found.append(validation.contents(path, dataset, manifest_sha256))
+        results.append(validation.contents(path, dataset, manifest_sha256))
         recording = _read(dataset, path)
-        found.append(Finding("readable", "ok", f"{len(recording.rewards):,} rows, every number finite"))
-        found += _of_the_rows(dataset, recording)
-        found += _of_the_extras(dataset, recording, path, dynamics)
+        results.append(Finding("readable", "ok", f"{len(recording.rewards):,} rows, every number finite"))
+        episodes = episode_checks.episodes(recording, dataset.environment.horizon)
+        results += _row_checks(dataset, recording, episodes)
+        results += _extra_checks(dataset, recording, episodes, path, dynamics)
     except BadDatasetError as error:
-        found.append(Finding("readable", "wrong", str(error).removeprefix(f"{path}: ")))
+        results.append(Finding("readable", "wrong", str(error).removeprefix(f"{path}: ")))
     except OSError as error:
-        found.append(Finding("readable", "wrong", error.strerror or str(error)))
-    return found
+        results.append(Finding("readable", "wrong", error.strerror or str(error)))
+    return results
 
 
 def _read(dataset: Dataset, path: Path) -> Recording:
@@ -38,14 +40,13 @@ def _read(dataset: Dataset, path: Path) -> Recording:
 
 
 def _extras(dataset: Dataset, path: Path, keys: Sequence[str]) -> dict[str, np.ndarray]:
-    """What the file has of these keys; Minari's data have none."""
+    """Return what the file has of these keys; Minari's data have none."""
     return {} if dataset.version == MINARI else d4rl_files.read_extras(path, keys)
 
 
-def _of_the_rows(dataset: Dataset, recording: Recording) -> Iterable[Finding]:
-    """The checks of what every file has."""
+def _row_checks(dataset: Dataset, recording: Recording, episodes: Episodes) -> Iterable[Finding]:
+    """Check what every file has."""
     environment, horizon = dataset.environment, dataset.environment.horizon
-    episodes = episode_checks.episodes(recording, horizon)
     returns = describe(recording, horizon).returns
     hashes = duplicates.row_hashes(recording)
     return (
@@ -62,9 +63,10 @@ def _of_the_rows(dataset: Dataset, recording: Recording) -> Iterable[Finding]:
     )
 
 
-def _of_the_extras(dataset: Dataset, recording: Recording, path: Path, dynamics: str) -> Iterable[Finding]:
-    """The checks of what only some files have; one after the other, for these arrays are the largest."""
-    episodes = episode_checks.episodes(recording, dataset.environment.horizon)
+def _extra_checks(
+    dataset: Dataset, recording: Recording, episodes: Episodes, path: Path, dynamics: str
+) -> Iterable[Finding]:
+    """Check what only some files have; one after the other, for these arrays are the largest."""
     yield validation.following(recording, _extras(dataset, path, ["next_observations"]), episodes.ends)
     states = _extras(dataset, path, stored_states.STATE)
     yield from alignment.findings(dataset.environment.name, recording, states, episodes, dynamics)

@@ -14,7 +14,7 @@ LOWEST, HIGHEST = -20.0, 130.0  # D4RL's own files have means from −0.1 to 111
 
 
 def score(returns: np.ndarray, environment: Environment) -> Finding:
-    """The mean score, wrong when no data of this environment could have it; `returns` is `[episodes]`."""
+    """Check that data of this environment could have the mean score; `returns` is `[episodes]`."""
     if not len(returns):
         return Finding("score", "skipped", "no episode ends")
     if environment.minimum is None:
@@ -28,7 +28,7 @@ def score(returns: np.ndarray, environment: Environment) -> Finding:
 
 
 def level(returns: np.ndarray, dataset: Dataset) -> Finding:
-    """Whether a random, medium or expert file earns what D4RL's v2 file does; it warns, for levels are a choice.
+    """Check that a random, medium or expert file earns what D4RL's v2 file does; warn if not, for levels are a choice.
 
     The band is 15 % of D4RL's mean, for random half a point of the score, and three standard errors.
     """

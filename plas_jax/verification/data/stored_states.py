@@ -14,10 +14,11 @@ from plas_jax.verification.data.episode_checks import Episodes
 from plas_jax.verification.data.validation import BLOCK, ROUNDING, Finding
 
 STATE = ("infos/qpos", "infos/qvel")
+Extras = Mapping[str, np.ndarray]  # columns that only some files have, by their keys
 
 
-def observed(name: str, recording: Recording, extras: Mapping[str, np.ndarray]) -> Finding:
-    """Whether each row's observation is what its stored state shows, to float32's rounding."""
+def observed(name: str, recording: Recording, extras: Extras) -> Finding:
+    """Check that each row's observation is what its stored state shows, to float32's rounding."""
     check = "stored states"
     if name not in LOCOMOTION:
         return Finding(check, "skipped", f"{name} is not simulated by this check")
@@ -45,10 +46,10 @@ def observed(name: str, recording: Recording, extras: Mapping[str, np.ndarray]) 
     return Finding(check, "ok", f"all {rows:,} rows observe their state, to {worst:.0e}")
 
 
-def rewarded(name: str, recording: Recording, extras: Mapping[str, np.ndarray], found: Episodes) -> Finding:
-    """Whether each reward is that of the way from its row's x to the next row's, where the episode goes on."""
+def rewarded(name: str, recording: Recording, extras: Extras, episodes: Episodes) -> Finding:
+    """Check that each reward is that of the way from its row's x to the next row's, where the episode goes on."""
     robot, position = LOCOMOTION[name], extras[STATE[0]][:, 0].astype(float)
-    on = np.flatnonzero(~found.ends)
+    on = np.flatnonzero(~episodes.ends)
     expected = robot.reward(position[on], position[on + 1], recording.actions[on])
     stored = recording.rewards[on]
     # The file's reward was rounded to float32, and so was the cost of control before. A float32 x is off by 2⁻²⁴ of
@@ -65,12 +66,12 @@ def rewarded(name: str, recording: Recording, extras: Mapping[str, np.ndarray], 
     return Finding("rewards", "ok", f"{len(on):,} are those of the way along x, to {worst:.0e}")
 
 
-def holds_single(extras: Mapping[str, np.ndarray]) -> bool:
-    """Whether float32 holds every number of the stored states, whatever their type in the file."""
+def holds_single(extras: Extras) -> bool:
+    """Tell whether float32 holds every number of the stored states, whatever their type in the file."""
     with np.errstate(over="ignore"):
         return all(np.array_equal(extras[key], extras[key].astype(np.float32)) for key in STATE)
 
 
 def relative(values: np.ndarray, stored: np.ndarray) -> np.ndarray:
-    """The error relative to the larger of 1 and the number itself."""
+    """Return the error relative to the larger of 1 and the number itself."""
     return np.abs(values - stored) / np.maximum(1.0, np.abs(stored))

@@ -1,7 +1,7 @@
 """What a data file says of itself, without a simulator: whether it is the one published and its numbers plausible.
 
 Each check is a function that returns a `Finding` and raises nothing. Those of episodes are in `episode_checks.py`,
-of returns in `score_checks.py`, of repeated rows in `duplicates.py`; `environments/alignment.py` asks the simulator.
+of returns in `score_checks.py`, of repeated rows in `duplicates.py`; `alignment.py` asks the simulator.
 """
 
 from collections.abc import Mapping
@@ -30,21 +30,21 @@ class Finding(NamedTuple):
 
 
 def contents(path: Path, dataset: Dataset, manifest_sha256: str | None = None) -> Finding:
-    """Whether the file's bytes are those published, or, with a manifest's hash, those of the recipe."""
+    """Check that the file's bytes are those published, or, with a manifest's hash, those of the recipe."""
     expected, author = (manifest_sha256, "its manifest") if manifest_sha256 else (dataset.sha256, "the published file")
     if not expected:
         return Finding("contents", "skipped", "no published hash to compare with")
     size = path.stat().st_size
     if not manifest_sha256 and dataset.bytes not in (None, size):
         return Finding("contents", "wrong", f"{size:,} bytes, the published file has {dataset.bytes:,}")
-    found = sha256(path)
-    if found != expected.lower():
-        return Finding("contents", "wrong", f"sha256 {found[:12]}…, {author} has {expected[:12]}…")
-    return Finding("contents", "ok", f"{size:,} bytes, sha256 {found[:12]}… as {author} has")
+    actual = sha256(path)
+    if actual != expected.lower():
+        return Finding("contents", "wrong", f"sha256 {actual[:12]}…, {author} has {expected[:12]}…")
+    return Finding("contents", "ok", f"{size:,} bytes, sha256 {actual[:12]}… as {author} has")
 
 
 def actions(recording: Recording) -> Finding:
-    """The actions' range, and the share of numbers exactly on a bound; the reader has refused any beyond ±1."""
+    """Tell the actions' range, and the share of numbers exactly on a bound; the reader has refused any beyond ±1."""
     values = recording.actions
     low, high = float(values.min()), float(values.max())
     bound = (np.count_nonzero(values == 1) + np.count_nonzero(values == -1)) / values.size
@@ -54,7 +54,7 @@ def actions(recording: Recording) -> Finding:
 
 
 def observations(recording: Recording) -> Finding:
-    """The largest number observed, and a warning where a column never changes."""
+    """Tell the largest number observed, and warn where a column never changes."""
     low, high = recording.observations.min(axis=0), recording.observations.max(axis=0)
     constant = np.flatnonzero(low == high)
     if len(constant):
@@ -64,7 +64,7 @@ def observations(recording: Recording) -> Finding:
 
 
 def following(recording: Recording, extras: Mapping[str, np.ndarray], ends: np.ndarray) -> Finding:
-    """Whether the file's own `next_observations` are the next row's observations wherever an episode goes on.
+    """Check that the file's own `next_observations` are the next row's observations wherever an episode goes on.
 
     `ends` is bool `[rows]`, true on the last row of each episode. What is trained on is always the next row.
     """

@@ -2,17 +2,16 @@
 
 import itertools
 from collections.abc import Iterator
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 
 from plas_jax.algorithms import bcq
-from plas_jax.verification.parity.golden import Golden, Tensors, paired
+from plas_jax.verification.parity.golden import Golden, Parameters, Tensors, paired
 
 
 def replay_bcq(golden: Golden) -> Tensors:
-    """Every tensor of the file beside ours, which `bcq.update` made of the same batches and noise."""
+    """Return every tensor of the file beside ours, made by `bcq.update` of the same batches and noise."""
     state, knobs, moments, update = first_state(golden), knobs_of(golden), golden.moments(), jax.jit(bcq.update)
     tensors: Tensors = {}
     for step, (batch, noise) in enumerate(zip(golden.batches(), noises(golden), strict=True), 1):
@@ -29,7 +28,7 @@ def replay_bcq(golden: Golden) -> Tensors:
 
 
 def knobs_of(golden: Golden) -> bcq.Knobs:
-    """The run's knobs."""
+    """Return the run's knobs."""
     return bcq.Knobs(
         perturbation_limit=golden.setting("max_perturbation"),
         latent_limit=golden.setting("latent_clip"),
@@ -43,27 +42,27 @@ def knobs_of(golden: Golden) -> bcq.Knobs:
 
 
 def noises(golden: Golden) -> Iterator[bcq.Noise]:
-    """The noise of each update, in order. Row `candidates·i + j` of a target's is candidate j of state i."""
+    """Return the noise of each update, in order. Row `candidates·i + j` of a target's is candidate j of state i."""
     posterior, latent = golden.array("noise/posterior"), golden.array("noise/actor")
-    candidates = (golden.updates, golden.batch_size, golden.setting("sampled_actions"))
+    candidates = (golden.updates, golden.batch_size, golden.whole("sampled_actions"))
     next_latent = golden.array("noise/target").reshape(*candidates, -1)
     columns = (map(jnp.asarray, noise) for noise in (posterior, next_latent, latent))
     return itertools.starmap(bcq.Noise, zip(*columns, strict=True))
 
 
-def perturbation(golden: Golden, moment: str, net: str = "actor") -> dict[str, Any]:
-    """The parameters of `actor` or `actor_target`."""
+def perturbation(golden: Golden, moment: str, net: str = "actor") -> Parameters:
+    """Return the parameters of `actor` or `actor_target`."""
     return {"params": {"Perceptron_0": golden.perceptron(f"{moment}/{net}", ["l1", "l2", "l3"])}}
 
 
 def first_state(golden: Golden) -> bcq.State:
-    """The run before its first update."""
+    """Return the run before its first update."""
     architecture = bcq.Architecture(
         policy_widths=golden.widths("actor", ["l1", "l2"]),
         critic_widths=golden.widths("critic", ["l1", "l2"]),
         cvae_width=golden.widths("vae", ["e1"])[0],
         batch_size=golden.batch_size,
-        target_candidates=golden.setting("sampled_actions"),
+        target_candidates=golden.whole("sampled_actions"),
     )
-    given = golden.cvae("init"), perturbation(golden, "init"), golden.critics("init")
-    return bcq.around(architecture, golden.sizes(), *jax.tree.map(jnp.asarray, given))
+    networks = golden.cvae("init"), perturbation(golden, "init"), golden.critics("init")
+    return bcq.around(architecture, golden.sizes(), *jax.tree.map(jnp.asarray, networks))

@@ -1,18 +1,19 @@
 """Golden files: short runs of a reference implementation, opened as arrays, batches and parameters.
 
 The layout of a file is described in `tests/golden/README.md`; its layers are torch's, named as in the authors' code.
-What is particular to one method's files is in `golden_plas.py` and `golden_bcq.py`.
+What is particular to one method's files is in `plas.py` and `bcq.py`.
 """
 
 import itertools
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from numpy.typing import ArrayLike
 
 from plas_jax.files.json_files import NUMBER, check, parsed
 from plas_jax.files.npz_files import read_arrays
@@ -30,8 +31,9 @@ CONFIG = {
     **dict.fromkeys(("actor_lr?", "critic_lr?", "vae_lr?"), NUMBER),
 }
 
+Parameters = Mapping[str, "np.ndarray | Parameters"]  # of networks, as flax nests them
 # Of every tensor that a file has after some updates, by its name: what ours became, and what it says.
-Tensors = dict[str, tuple[Any, np.ndarray]]
+Tensors = dict[str, tuple[ArrayLike, np.ndarray]]
 
 
 class BadGoldenFileError(ValueError):
@@ -42,34 +44,40 @@ class Golden(NamedTuple):
     """An open golden file: its path, its configuration and its arrays."""
 
     path: Path
-    config: dict[str, Any]
+    config: Mapping[str, str | float]
     arrays: dict[str, np.ndarray]
 
     def array(self, name: str) -> np.ndarray:
-        """One array. Raises `BadGoldenFileError` where it is missing or not finite."""
+        """Return one array. Raises `BadGoldenFileError` where it is missing or not finite."""
         if name not in self.arrays:
             raise BadGoldenFileError(f"{self.path}: has no array {name!r}")
         if not np.isfinite(self.arrays[name]).all():
             raise BadGoldenFileError(f"{self.path}: {name!r} holds values that are not finite")
         return self.arrays[name]
 
-    def setting(self, name: str) -> Any:
-        """One entry of the configuration. Raises `BadGoldenFileError` where it is missing."""
-        if name not in self.config:
+    def setting(self, name: str) -> float:
+        """Return one number of the configuration. Raises `BadGoldenFileError` where it is missing."""
+        value = self.config.get(name)
+        if not isinstance(value, int | float):
             raise BadGoldenFileError(f"{self.path}: its config has no {name!r}")
-        return self.config[name]
+        return value
+
+    def whole(self, name: str) -> int:
+        """Return one whole number of the configuration. Raises as `setting` does."""
+        return int(self.setting(name))
 
     @property
     def updates(self) -> int:
         """How many updates the run had, of each phase."""
-        return self._of_rewards(0)
+        return self._length(0)
 
     @property
     def batch_size(self) -> int:
         """The rows of one batch."""
-        return self._of_rewards(1)
+        return self._length(1)
 
-    def _of_rewards(self, axis: int) -> int:
+    def _length(self, axis: int) -> int:
+        """Return how long an axis of the rewards is."""
         rewards = self.array("batch/rewards")
         if rewards.ndim != 2 or not rewards.size:
             raise BadGoldenFileError(
@@ -78,27 +86,27 @@ class Golden(NamedTuple):
         return rewards.shape[axis]
 
     def moments(self) -> list[int]:
-        """The numbers of updates after which the file holds parameters. Raises `BadGoldenFileError` if it has none."""
-        found = {int(name.split("/")[0][len("after_") :]) for name in self.arrays if MOMENT.match(name)}
-        if not found or max(found) > self.updates:
+        """Return after how many updates the file holds parameters. Raises `BadGoldenFileError` if it has none."""
+        counts = {int(name.split("/")[0][len("after_") :]) for name in self.arrays if MOMENT.match(name)}
+        if not counts or max(counts) > self.updates:
             raise BadGoldenFileError(f"{self.path}: has no parameters after one of its {self.updates} updates")
-        return sorted(found)
+        return sorted(counts)
 
     def batches(self) -> Iterator[Transition]:
-        """The batch of each update, `[batch, …]`, in order."""
+        """Return the batch of each update, `[batch, …]`, in order."""
         keys = ("observations", "actions", "rewards", "next_observations", "not_dones")
         columns = (map(jnp.asarray, self.array(f"batch/{key}")) for key in keys)
         return itertools.starmap(Transition, zip(*columns, strict=True))
 
     def sizes(self) -> Sizes:
-        """The run's dimensions. Raises `BadGoldenFileError` for impossible ones."""
-        sizes = [self.setting(name) for name in ("observation_dim", "action_dim", "latent_dim")]
+        """Return the run's dimensions. Raises `BadGoldenFileError` for impossible ones."""
+        sizes = [self.whole(name) for name in ("observation_dim", "action_dim", "latent_dim")]
         if not all(0 < size <= WIDEST for size in sizes):
             raise BadGoldenFileError(f"{self.path}: its config has dimensions {sizes}, not from 1 to {WIDEST}")
         return Sizes.of(*sizes)
 
-    def cvae(self, moment: str) -> dict[str, Any]:
-        """The CVAE's parameters at `init` or `after_K`."""
+    def cvae(self, moment: str) -> Parameters:
+        """Return the CVAE's parameters at `init` or `after_K`."""
         return {
             "params": {
                 "encoder": self.perceptron(f"{moment}/vae", ["e1", "e2"]),
@@ -108,26 +116,26 @@ class Golden(NamedTuple):
             }
         }
 
-    def critics(self, moment: str, net: str = "critic") -> dict[str, Any]:
-        """The parameters of `critic` or `critic_target`."""
+    def critics(self, moment: str, net: str = "critic") -> Parameters:
+        """Return the parameters of `critic` or `critic_target`."""
         parts = {"first_critic": ["l1", "l2", "l3"], "second_critic": ["l4", "l5", "l6"]}
         return {"params": {part: self.perceptron(f"{moment}/{net}", layers) for part, layers in parts.items()}}
 
     def widths(self, net: str, layers: Sequence[str]) -> tuple[int, ...]:
-        """How many units these layers of a network have."""
+        """Return how many units these layers of a network have."""
         return tuple(len(self.array(f"init/{net}/{layer}.bias")) for layer in layers)
 
     def layer(self, name: str) -> dict[str, np.ndarray]:
-        """The parameters of one layer."""
+        """Return the parameters of one layer."""
         return {"kernel": self.array(f"{name}.weight").T, "bias": self.array(f"{name}.bias")}
 
-    def perceptron(self, net: str, layers: Sequence[str]) -> dict[str, Any]:
-        """The parameters of these layers, as a perceptron's."""
+    def perceptron(self, net: str, layers: Sequence[str]) -> Parameters:
+        """Return the parameters of these layers, as a perceptron's."""
         return {f"Linear_{place}": self.layer(f"{net}/{layer}") for place, layer in enumerate(layers)}
 
 
-def paired(prefix: str, ours: Any, theirs: Any) -> Tensors:
-    """Every tensor of theirs beside ours, which may hold more: the perturbation layer that a run at ε = 0 has not."""
+def paired(prefix: str, ours: object, theirs: Parameters) -> Tensors:
+    """Pair every tensor of theirs with ours, which may hold more: the perturbation layer that a run at ε = 0 lacks."""
     mine = dict(jax.tree.leaves_with_path(ours))
     return {
         f"{prefix}/{jax.tree_util.keystr(path, simple=True, separator='/')}": (mine[path], tensor)

@@ -1,28 +1,26 @@
 """Golden files of PLAS: the CVAE is trained for all updates and frozen, then the policy is trained for as many."""
 
-from typing import Any
-
 import jax
 import jax.numpy as jnp
 
 from plas_jax.algorithms import behaviour, plas
 from plas_jax.models.twin_critics import TwinCritics
-from plas_jax.verification.parity.golden import Golden, Tensors, paired
+from plas_jax.verification.parity.golden import Golden, Parameters, Tensors, paired
 
 
 def replay_plas(golden: Golden) -> Tensors:
-    """Every tensor of the file beside ours, which `behaviour.update` and `plas.update` made on the same batches."""
+    """Return every tensor of the file beside ours, made by `behaviour.update` and `plas.update` of the same batches."""
     cvae, tensors = _replay_cvae(golden)
     return tensors | _replay_policy(golden, first_policy(golden, cvae))
 
 
 def has_perturbation(golden: Golden) -> bool:
-    """Whether the run had a perturbation layer."""
+    """Tell whether the run had a perturbation layer."""
     return golden.config["algorithm"] == "LatentPerturbation"
 
 
 def knobs_of(golden: Golden) -> plas.Knobs:
-    """The run's knobs; ε is 0 where it had no perturbation layer."""
+    """Return the run's knobs; ε is 0 where it had no perturbation layer."""
     return plas.Knobs(
         perturbation_limit=golden.setting("max_perturbation") if has_perturbation(golden) else 0.0,
         latent_limit=golden.setting("max_latent_action"),
@@ -34,8 +32,8 @@ def knobs_of(golden: Golden) -> plas.Knobs:
     )
 
 
-def policy(golden: Golden, moment: str, net: str = "actor") -> dict[str, Any]:
-    """The parameters of `actor` or `actor_target`: the latent policy and, if there is one, the perturbation."""
+def policy(golden: Golden, moment: str, net: str = "actor") -> Parameters:
+    """Return the parameters of `actor` or `actor_target`: the latent policy and, if there is one, the perturbation."""
     parts = {"latent_policy": ["l1", "l2", "l3"]}
     if has_perturbation(golden):
         parts["perturbation"] = ["l4", "l5", "l6"]
@@ -46,19 +44,19 @@ def policy(golden: Golden, moment: str, net: str = "actor") -> dict[str, Any]:
 
 
 def first_cvae(golden: Golden) -> behaviour.State:
-    """The CVAE before its first update."""
+    """Return the CVAE before its first update."""
     architecture = behaviour.Architecture(golden.widths("vae", ["e1"])[0], golden.batch_size)
     return behaviour.around(architecture, golden.sizes(), jax.tree.map(jnp.asarray, golden.cvae("init")))
 
 
 def first_policy(golden: Golden, cvae: behaviour.State) -> plas.State:
-    """The policy before its first update. A run without a perturbation layer gets one that ε = 0 silences."""
+    """Return the policy before its first update. A run without a perturbation layer gets one that ε = 0 silences."""
     policy_widths, critic_widths = golden.widths("actor", ["l1", "l2"]), golden.widths("critic", ["l1", "l2"])
     architecture = plas.Architecture(policy_widths, critic_widths, *cvae.architecture)
     shaped = jax.eval_shape(lambda: plas.init(jax.random.key(0), architecture, cvae.sizes, cvae.cvae.parameters))
     zeros = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape), shaped.policy.parameters)
-    given = jax.tree.map(jnp.asarray, (policy(golden, "init"), golden.critics("init")))
-    return plas.around(architecture, cvae.sizes, cvae.cvae.parameters, zeros | given[0], given[1])
+    actor, critics = jax.tree.map(jnp.asarray, (policy(golden, "init"), golden.critics("init")))
+    return plas.around(architecture, cvae.sizes, cvae.cvae.parameters, zeros | actor, critics)
 
 
 def _replay_cvae(golden: Golden) -> tuple[behaviour.State, Tensors]:

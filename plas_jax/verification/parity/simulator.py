@@ -7,17 +7,19 @@ from plas_jax.files.npz_files import read_arrays
 
 TOLERANCE = 1e-6
 ENVIRONMENTS = ("Hopper", "Walker2d", "HalfCheetah")
+HEADING = f"{'':24s}" + "".join(f"  {name:>19s}" for name in ("state", "observation", "reward")) + "  termination\n"
+HEADING += f"{'environment':12s}{'transitions':>12s}" + 3 * f"  {'median':>10s} {'worst':>8s}" + f"{'mismatches':>12s}"
 BLOCK = 64  # transitions replayed side by side; each costs the memory of one `MjData`
-Recording = dict[str, np.ndarray]
+Recorded = dict[str, np.ndarray]  # single steps of one environment, a column for each quantity
 
 
-def load(path: str) -> dict[str, Recording]:
-    """The recordings in a `.npz` file by environment, `{"Hopper": {"qpos": [n, 6], …}, …}`; never unpickles.
+def load(path: str) -> dict[str, Recorded]:
+    """Return the recordings in a `.npz` file by environment, `{"Hopper": {"qpos": [n, 6], …}, …}`; never unpickles.
 
     Raises `OSError` for a file that cannot be read and `ValueError` for one that is not such a recording.
     """
     arrays = {key: array for key, array in read_arrays(path).items() if "/model/" not in key}
-    recordings: dict[str, Recording] = {}
+    recordings: dict[str, Recorded] = {}
     for key, array in arrays.items():
         environment, _, column = key.partition("/")
         if environment not in ENVIRONMENTS:
@@ -28,20 +30,20 @@ def load(path: str) -> dict[str, Recording]:
     return recordings
 
 
-def check(recording: Recording, lockstep: Lockstep, where: str) -> None:
+def check(recorded: Recorded, lockstep: Lockstep, where: str) -> None:
     """Raise `ValueError` with one line that starts with `where` unless every column has its shape and is finite."""
     model, robot = lockstep.model, lockstep.locomotion
     widths: dict[str, tuple[int, ...]] = {"qpos": (model.nq,), "qvel": (model.nv,), "action": (model.nu,)}
     widths |= {"next_qpos": (model.nq,), "next_qvel": (model.nv,), "next_observation": (robot.observation_size,)}
     widths |= {"reward": (), "terminated": ()}
-    missing = [name for name in widths if name not in recording]
+    missing = [name for name in widths if name not in recorded]
     if missing:
         raise ValueError(f"{where}: missing {', '.join(missing)}")
-    rows = recording["qpos"].shape[:1]
+    rows = recorded["qpos"].shape[:1]
     if rows in ((), (0,)):
         raise ValueError(f"{where}: qpos holds no transitions")
     for name, width in widths.items():
-        column = recording[name]
+        column = recorded[name]
         if column.shape != rows + width:
             raise ValueError(f"{where}: {name} has shape {column.shape}, expected {rows + width}")
         if column.dtype.kind not in ("b" if name == "terminated" else "fiu"):
@@ -50,15 +52,15 @@ def check(recording: Recording, lockstep: Lockstep, where: str) -> None:
             raise ValueError(f"{where}: {name} has values that are not finite")
 
 
-def replay(recording: Recording, lockstep: Lockstep) -> dict[str, np.ndarray]:
+def replay_steps(recorded: Recorded, lockstep: Lockstep) -> dict[str, np.ndarray]:
     """Replay each transition from its recorded state, warm start cleared.
 
     Returns by "state", "observation" and "reward" the largest absolute error of each transition, float64 `[n]`,
     and by "terminated" whether the terminations differ, bool `[n]`.
     """
     blocks = []
-    for start in range(0, len(recording["qpos"]), lockstep.episodes):
-        rows = {name: column[start : start + lockstep.episodes] for name, column in recording.items()}
+    for start in range(0, len(recorded["qpos"]), lockstep.episodes):
+        rows = {name: column[start : start + lockstep.episodes] for name, column in recorded.items()}
         index = np.arange(len(rows["qpos"]))
         for episode in index.tolist():
             lockstep.set_state(episode, rows["qpos"][episode], rows["qvel"][episode])
@@ -76,7 +78,7 @@ def replay(recording: Recording, lockstep: Lockstep) -> dict[str, np.ndarray]:
 
 
 def row(environment: str, errors: dict[str, np.ndarray]) -> tuple[str, bool]:
-    """One line of the table, and whether the environment is faithful."""
+    """Return one line of the table, and whether the environment is faithful."""
     measures = [errors[name] for name in ("state", "observation", "reward")]
     cells = "".join(f"  {np.median(error):10.1e} {np.max(error):8.1e}" for error in measures)
     # A comparison that NaN fails.

@@ -1,0 +1,12 @@
+"""What is said of an error: one line, whatever another package or another program has to say."""
+
+LONGEST = 2000  # characters of a line; the names of all data sets are 1,500
+
+
+def one_line(error: object, longest: int = LONGEST) -> str:
+    """Say an error in one line, without what would move a terminal's cursor, and cut where nobody reads on."""
+    if isinstance(error, OSError) and error.filename is not None:
+        error = f"{error.filename}: {error.strerror}"
+    line = " ".join(str(error).split()) or type(error).__name__
+    shown = "".join(char if char.isprintable() else ascii(char)[1:-1] for char in line[:longest])
+    return shown if len(line) <= longest else f"{shown}…"
