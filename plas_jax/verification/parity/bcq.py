@@ -7,7 +7,8 @@ import jax
 import jax.numpy as jnp
 
 from plas_jax.algorithms import bcq
-from plas_jax.verification.parity.golden import Golden, Parameters, Tensors, paired
+from plas_jax.types import Parameters
+from plas_jax.verification.parity.golden import Golden, Tensors, paired
 
 
 def replay_bcq(golden: Golden) -> Tensors:

@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike
 
 from plas_jax.files.json_files import NUMBER, check, parsed
 from plas_jax.files.npz_files import read_arrays
-from plas_jax.types import Sizes, Transition
+from plas_jax.types import Parameters, Sizes, Transition
 
 ALGORITHMS = ("Latent", "LatentPerturbation", "BCQ")  # the authors' names: PLAS, PLAS+P, BCQ
 
@@ -31,7 +31,6 @@ CONFIG = {
     **dict.fromkeys(("actor_lr?", "critic_lr?", "vae_lr?"), NUMBER),
 }
 
-Parameters = Mapping[str, "np.ndarray | Parameters"]  # of networks, as flax nests them
 # Of every tensor that a file has after some updates, by its name: what ours became, and what it says.
 Tensors = dict[str, tuple[ArrayLike, np.ndarray]]
 

@@ -5,7 +5,8 @@ import jax.numpy as jnp
 
 from plas_jax.algorithms import behaviour, plas
 from plas_jax.models.twin_critics import TwinCritics
-from plas_jax.verification.parity.golden import Golden, Parameters, Tensors, paired
+from plas_jax.types import Parameters
+from plas_jax.verification.parity.golden import Golden, Tensors, paired
 
 
 def replay_plas(golden: Golden) -> Tensors:
