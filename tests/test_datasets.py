@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 import plas_jax
 from plas_jax.datasets import d4rl_files, folders
-from plas_jax.datasets.catalogue import ENVIRONMENTS, names, normalised_score, parse, parts, url
+from plas_jax.datasets.catalogue import ENVIRONMENTS, names, normalised_score, parse, parts, robot, task, url
 from plas_jax.datasets.d4rl_files import BadDatasetError, Recording
 from plas_jax.datasets.loading import count_rows, fingerprint, load
 from plas_jax.datasets.transitions import describe, qlearning_transitions
@@ -102,6 +102,59 @@ def test_v1_is_accepted_with_its_known_fault():
 )
 def test_addresses_are_those_of_d4rl(name, file):
     assert url(parse(name)) == f"http://rail.eecs.berkeley.edu/datasets/offline_rl/{file}"
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize("version", ["v0", "v1", "v2", "r1"])
+def test_a_task_is_robot_and_level_in_every_version(version):
+    for name in names():
+        dataset = parse(name)
+        level = dataset.level.removesuffix("-trained")
+        assert task(f"{dataset.environment.name}-{dataset.level}-{version}") == f"{dataset.environment.name}-{level}"
+        assert task(f"{name}@{dataset.environment.name}") == task(name)
+        assert robot(name) == dataset.environment.name
+
+
+@pytest.mark.parametrize(
+    ("name", "of_robot", "of_task"),
+    [
+        ("hopper-medium-replay-v2@hopper", "hopper", "hopper-medium-replay"),
+        ("hopper-medium-expert-v2@Hopper-v5", "hopper", "hopper-medium-expert"),
+        ("halfcheetah-medium-replay-trained-r1@HalfCheetah-v4", "halfcheetah", "halfcheetah-medium-replay"),
+        ("walker2d-full-replay-v2@Walker2d-v4", "walker2d", "walker2d-full-replay"),
+        ("walker2d-medium-v2@halfcheetah", "halfcheetah", "halfcheetah-medium"),  # the environment decides
+        ("hopper_medium-v2@hopper", "hopper", "hopper-medium"),  # D4RL's own files' names
+        ("walker_mixed@walker2d", "walker2d", "walker2d-medium-replay"),
+        ("hopper_medium_expert@hopper", "hopper", "hopper-medium-expert-a"),
+        ("hopper-medium-expert-a-r1", "hopper", "hopper-medium-expert-a"),
+        ("mine@hopper", "hopper", ""),
+        ("mine-medium-v2@hopper", "hopper", ""),
+        ("at@home@Hopper-v5", "hopper", ""),
+        ("mine@Pendulum-v1", "", ""),
+        ("hopper-medium-v2@Pendulum-v1", "", ""),
+        ("hopper-medium-v2@own/Hopper-v0", "", ""),  # whatever that is
+        ("minari:mujoco/halfcheetah/medium-expert-v0", "halfcheetah", "halfcheetah-medium-expert"),
+        ("minari:mujoco/hopper/simple-v0", "hopper", ""),
+        ("minari:mujoco/ant/expert-v0", "", ""),
+        ("minari:D4RL/pen/human-v2", "pen", "pen-human"),
+        ("minari:D4RL/antmaze/umaze-diverse-v1", "antmaze", "antmaze-umaze-diverse"),
+        ("minari:D4RL/pointmaze/umaze-v2", "", ""),
+        ("minari:hopper-medium-v0", "hopper", "hopper-medium"),
+        ("minari:hopper/medium-v0@Hopper-v5", "hopper", "hopper-medium"),
+        ("minari:swing-v0", "", ""),
+        ("pen-human-v1", "pen", "pen-human"),
+        ("pen-random-v1", "pen", ""),
+        ("", "", ""),
+    ],
+)
+def test_robot_and_task_in_every_spelling(name, of_robot, of_task):
+    assert (robot(name), task(name)) == (of_robot, of_task)
+
+
+def test_robots_share_one_family_and_halfcheetah_alone_cannot_fall():
+    assert {environment.family for environment in ENVIRONMENTS.values()} == {"locomotion"}
+    assert [environment.terminates for environment in ENVIRONMENTS.values()] == [True, True, False]
+    assert not any(environment.is_own for environment in ENVIRONMENTS.values())
 
 
 def test_normalised_scores():

@@ -5,11 +5,14 @@ import pytest
 
 from plas_jax.algorithms import behaviour, plas
 from plas_jax.datasets import d4rl_files
-from plas_jax.datasets.catalogue import ENVIRONMENTS, names
+from plas_jax.datasets.catalogue import ENVIRONMENTS, names, parse
+from plas_jax.environments.own_data import find
 from plas_jax.methods.presets import PRESETS, latent_limit, plas_method
+from plas_jax.methods.published import METHODS
+from plas_jax.methods.scales import SCORE_PRESETS
 from plas_jax.recipes.collect import make
 from plas_jax.sweeps import data
-from plas_jax.sweeps.groups import lines, memory, widest
+from plas_jax.sweeps.groups import groups, lines, memory, widest
 from plas_jax.sweeps.request import asked_groups, request
 
 THIRTEEN = [
@@ -68,7 +71,47 @@ def test_data_of_another_environment_do_not_widen_the_robots(tmp_path):
     assert [dataset.name for dataset in robots.datasets] == ["hopper-random-r1", "walker2d-medium-r1"]
     assert widest(robots.datasets).observation.padded == 17
     assert widest(own.datasets).observation.padded == 3
-    assert robots.name != own.name
+    assert (robots.name, own.name) == ("plas-750", "plas-750-3-1")
+
+
+def test_families_are_what_networks_are_shared_by():
+    method = METHODS["td3"]
+    hopper, walker = parse("hopper-medium-r1"), parse("walker2d-medium-r1")
+    maze = walker._replace(name="maze", environment=walker.environment._replace(name="maze", family="maze"))
+    of = groups(method, SCORE_PRESETS["laptop"].protocol(method), [hopper, maze, walker], (0,), "d4rl")
+    assert [[dataset.name for dataset in group.datasets] for group in of] == [[hopper.name, walker.name], ["maze"]]
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "name", "line"),
+    [
+        ("rebrac", "mine@Pendulum-v1", "no published constants, so policy_penalty 0.01 and critic_penalty 0.01"),
+        ("rebrac", "mine@hopper", "no published constants, so policy_penalty 0.01 and critic_penalty 0.01"),
+        ("rebrac", "hopper-medium-v2@hopper", ""),
+        ("bear", "mine@Pendulum-v1", "no published constants, so gaussian_kernel 0"),
+        ("bear", "mine@hopper", ""),
+        ("plas", "mine@Pendulum-v1", "no published constants, so latent_limit 2"),
+        ("plas", "mine@hopper", ""),
+        ("td3+bc", "mine@Pendulum-v1", ""),
+        ("brac_v", "mine@Pendulum-v1", ""),
+    ],
+)
+def test_a_data_set_without_published_constants_says_so(tmp_path, algorithm, name, line):
+    stem, _, environment = name.partition("@")
+    d4rl_files.write(tmp_path / f"{stem}.hdf5", {"observations": [[0.0]]}, {})
+    datasets = [find("walker2d-medium-r1"), find(f"{tmp_path / stem}.hdf5@{environment}")]
+    method = METHODS[algorithm]
+    of = groups(method, SCORE_PRESETS["laptop"].protocol(method), datasets, (0,), "d4rl")
+    printed = lines(of, [1] * len(of))[1 + len(of) :]
+    assert printed == ([f"{algorithm} on {name}: {line}"] if line else [])
+
+
+def test_a_constant_that_the_user_gives_is_nobodys_to_publish():
+    method = METHODS["rebrac"]._replace(grid=(("policy_penalty", (0.1, 0.2)),))
+    of = groups(method, SCORE_PRESETS["laptop"].protocol(method), [parse("hopper-medium-expert-a-r1")], (0,), "d4rl")
+    assert lines(of, [1])[2:] == ["rebrac on hopper-medium-expert-a-r1: no published constants, so critic_penalty 0.01"]
+    official = plas_method(PRESETS["official_code"])  # one σ for all, by its own choice
+    assert official.unpublished_of("mine@Pendulum-v1") == ()
 
 
 def test_the_memory_told_is_what_the_arrays_take(tmp_path):

@@ -75,10 +75,18 @@ def test_the_methods_and_their_lengths_are_the_published_ones():
         ("bear", "hopper-medium-replay-trained-r1", {"gaussian_kernel": 0.0}),
         ("bear", "walker2d-random-v0", {"gaussian_kernel": 0.0}),
         ("bear", "pen-human-v1", {"gaussian_kernel": 0.0}),
+        ("bear", "mine@HalfCheetah-v4", {"gaussian_kernel": 1.0}),
+        ("bear", "minari:mujoco/halfcheetah/simple-v0", {"gaussian_kernel": 1.0}),
         ("rebrac", "hopper-medium-replay-r1", {"policy_penalty": 0.05, "critic_penalty": 0.5}),
         ("rebrac", "walker2d-random-v2", {"policy_penalty": 0.01, "critic_penalty": 0.0}),
+        ("rebrac", "hopper-medium-replay-v2@Hopper-v5", {"policy_penalty": 0.05, "critic_penalty": 0.5}),
+        ("rebrac", "minari:D4RL/pen/human-v2", {"policy_penalty": 0.1, "critic_penalty": 0.5}),
+        ("rebrac", "hopper-medium-expert-a-r1", {"policy_penalty": 0.01, "critic_penalty": 0.01}),
         ("rebrac", "mine@Arm-v0", {"policy_penalty": 0.01, "critic_penalty": 0.01}),
         ("plas", "halfcheetah-medium-expert-r1", {"latent_limit": 0.5}),
+        ("plas", "minari:mujoco/halfcheetah/medium-expert-v0", {"latent_limit": 0.5}),
+        ("plas", "hopper-medium-replay-v2@hopper", {"latent_limit": 0.5}),
+        ("plas", "hopper-medium-expert-a-r1", {"latent_limit": 2.0}),
         ("plas+p", "hopper-medium-v0", {"latent_limit": 2.0}),
     ],
 )
@@ -93,6 +101,7 @@ def test_the_cvaes_own_policy_knows_its_data_sets_sigma():
     assert first.knobs == behaviour.Knobs(1e-4, latent_limit=0.5)
     assert first.architecture == behaviour.Architecture(128, 100)
     assert METHODS["plas"].for_dataset("hopper-medium-r1").first.architecture.cvae_width == 750
+    assert METHODS["plas"].for_dataset("hopper-medium-replay-v2@Hopper-v5").first.architecture.cvae_width == 128
 
 
 @pytest.mark.parametrize("name", METHODS)

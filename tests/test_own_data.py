@@ -132,7 +132,8 @@ def test_an_environment_is_known_by_its_id():
 
 def test_gymnasiums_own_are_known_too():
     found = environment("Pendulum-v1")
-    assert found[:6] == ("Pendulum-v1", 3, 1, 200, None, None)
+    assert found[:8] == ("Pendulum-v1", "3-1", 3, 1, 200, True, None, None)
+    assert found.is_own
     assert (found.action_low, found.action_high) == ((-2.0,), (2.0,))
     assert np.isnan(normalised_score(found, -100.0))
 

@@ -6,6 +6,7 @@ same for D4RL's versions v0, v1 and v2.
 
 import csv
 import difflib
+import re
 import warnings
 from functools import cache
 from importlib.resources import files
@@ -16,12 +17,14 @@ import numpy as np
 
 
 class Environment(NamedTuple):
-    """What a data set's environment fixes: array sizes, steps of a whole episode, returns worth 0 and 100."""
+    """What a data set's environment is: array sizes, how episodes end, returns worth 0 and 100."""
 
     name: str  # one of ENVIRONMENTS, or the Gymnasium id of an environment of one's own
+    family: str  # environments of one family share networks, padded to the largest of them
     observation_size: int
     action_size: int
-    horizon: int
+    horizon: int  # steps of a whole episode
+    terminates: bool  # whether an episode can end before its horizon
     minimum: float | None  # None where nobody has defined a score
     maximum: float | None
     # Of an environment of one's own: Gymnasium's `EnvSpec` as JSON, and its actions' bounds where they are not ±1.
@@ -29,11 +32,16 @@ class Environment(NamedTuple):
     action_low: tuple[float, ...] | None = None
     action_high: tuple[float, ...] | None = None
 
+    @property
+    def is_own(self) -> bool:
+        """Whether it is an environment of one's own, which Gymnasium makes from its specification."""
+        return bool(self.specification)
+
 
 ENVIRONMENTS: dict[str, Environment] = {
-    "hopper": Environment("hopper", 11, 3, 1000, -20.272305, 3234.3),
-    "walker2d": Environment("walker2d", 17, 6, 1000, 1.629008, 4592.3),
-    "halfcheetah": Environment("halfcheetah", 17, 6, 1000, -280.178953, 12135.0),
+    "hopper": Environment("hopper", "locomotion", 11, 3, 1000, True, -20.272305, 3234.3),
+    "walker2d": Environment("walker2d", "locomotion", 17, 6, 1000, True, 1.629008, 4592.3),
+    "halfcheetah": Environment("halfcheetah", "locomotion", 17, 6, 1000, False, -280.178953, 12135.0),
 }
 # Undiscounted, of whole episodes of D4RL's v2 files; a recipe is made to match them.
 D4RL_MEAN_RETURN = {
@@ -42,6 +50,16 @@ D4RL_MEAN_RETURN = {
     "halfcheetah": {"random": -276.0, "medium": 4770.0, "expert": 10656.0},
 }
 D4RL_SERVER = "http://rail.eecs.berkeley.edu/datasets/offline_rl"
+# The levels of each robot's tasks, for which constants are published: D4RL's, and this project's form (a) of hopper's.
+LEVELS = {
+    **dict.fromkeys(
+        ENVIRONMENTS, ("random", "medium", "expert", "medium-replay", "medium-expert", "medium-expert-a", "full-replay")
+    ),
+    **dict.fromkeys(("pen", "door", "hammer", "relocate"), ("human", "cloned", "expert")),
+    "antmaze": ("umaze", "umaze-diverse", "medium-play", "medium-diverse", "large-play", "large-diverse"),
+    "maze2d": ("umaze", "medium", "large"),
+}
+VERSION = re.compile(r"(-trained)?-[rv]\d+$")  # and the mark of a buffer that was trained here
 V1_FAULTS = (
     "D4RL's v1 files have known faults: hopper-medium and hopper-expert were swapped for a while (D4RL#76), and the "
     "replay sets were questioned (D4RL#86); v2 replaces them"
@@ -120,6 +138,40 @@ def _fault(name: str) -> str:
         return f"it must end in a version ({', '.join(versions)}){ending}"
     of = [d.level for d in _table().values() if (d.environment.name, d.version) == (environment, version)]
     return f"{version} of {environment} has no level {level!r} (it has {', '.join(of)})"
+
+
+def robot(name: str) -> str:
+    """Return the robot that a data set is of, as D4RL calls it, or "" where its name does not tell: see `task`."""
+    identifier = name.rpartition("@")[2]
+    named = _robot_and_level(name)[0] if identifier == name else VERSION.sub("", identifier).lower()
+    return named if named in LEVELS else ""
+
+
+def task(name: str) -> str:
+    """Return robot and level of a data set, such as "halfcheetah-medium-expert", or "" where its name does not tell.
+
+    The name is one of D4RL's or of a recipe, of any version; one of Minari's (`minari:mujoco/hopper/expert-v0`); or
+    `<file's stem>@<environment>`, where the environment alone tells the robot, by its name here or by an id of
+    Gymnasium's, and the stem the level, if it is a data set's name or that of its file on D4RL's server.
+    """
+    written, level = _robot_and_level(name.rpartition("@")[0] or name)
+    is_level = all(level in LEVELS.get(each, ()) for each in (written, robot(name)))
+    return f"{robot(name)}-{level}" if is_level else ""
+
+
+def _robot_and_level(name: str) -> tuple[str, str]:
+    """Split a data set's name, of whichever robot and level; Minari's ids have namespaces before these two."""
+    plain = VERSION.sub("", _names_of_files().get(name, name).removeprefix("minari:"))
+    written, _, level = "-".join(plain.split("/")[-2:]).partition("-")
+    return written, level
+
+
+@cache
+def _names_of_files() -> dict[str, str]:
+    """Return the names of D4RL's data sets by the stems of their files, such as `hopper_mixed` of one."""
+    return {
+        Path(dataset.source).stem: dataset.name for dataset in _table().values() if dataset.source.endswith(".hdf5")
+    }
 
 
 def parts(dataset: Dataset) -> tuple[Dataset, ...]:

@@ -49,9 +49,12 @@ def environment(of: str | EnvSpec) -> Environment:
     is_unit = all(bound == -1.0 for bound in low) and all(bound == 1.0 for bound in high)
     facts = Environment(
         name=name,
+        # Those of the same sizes share networks as they are: nothing is padded.
+        family=f"{seen.shape[0]}-{len(low)}",
         observation_size=seen.shape[0],
         action_size=len(low),
         horizon=horizon,
+        terminates=True,  # for all that its registration says
         minimum=None,
         maximum=None,
         specification=specification,

@@ -6,8 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from plas_jax.datasets.catalogue import Environment
-from plas_jax.environments.episodes import Episodes
-from plas_jax.environments.lockstep import Lockstep
+from plas_jax.environments.together import together
 
 Act = Callable[[np.ndarray, int], np.ndarray]
 
@@ -31,11 +30,7 @@ class _Scene:
         self.run = np.repeat(runs, episodes)
         self.episode = np.tile(np.arange(episodes), len(runs))
         self.horizon = environment.horizon if horizon is None else min(environment.horizon, horizon)
-        self.together: Lockstep | Episodes
-        if environment.specification:
-            self.together = Episodes(environment, len(self.run))
-        else:
-            self.together = Lockstep(environment.name, len(self.run), dynamics)
+        self.simulation = together(environment, len(self.run), dynamics)
 
 
 class Stage:
@@ -50,13 +45,13 @@ class Stage:
         runs: dict[Environment, list[int]] = {}
         for run, environment in enumerate(environments):
             runs.setdefault(environment, []).append(run)
-        self._scenes = [_Scene(of, np.array(runs[of]), episodes, horizon, dynamics) for of in runs]
+        self._scenes = [_Scene(each, np.array(runs[each]), episodes, horizon, dynamics) for each in runs]
         self.horizon = max((scene.horizon for scene in self._scenes), default=0)
 
     def close(self) -> None:
         """Let go of threads and environments."""
         for scene in self._scenes:
-            scene.together.close()
+            scene.simulation.close()
 
     def play(self, act: Act, seeds: Sequence[Sequence[int]], active: np.ndarray, width: int) -> Returns:
         """Play every episode of the active runs to its end or to its horizon.
@@ -69,7 +64,7 @@ class Stage:
         alive = np.repeat(active[:, None], self.shape[1], axis=1)
         returns, lengths = np.where(alive, 0.0, np.nan), np.zeros(self.shape, int)
         for scene in self._scenes:
-            start = scene.together.reset([seeds[r][e] for r, e in zip(scene.run, scene.episode, strict=True)])
+            start = scene.simulation.reset([seeds[r][e] for r, e in zip(scene.run, scene.episode, strict=True)])
             observation[scene.run, scene.episode, : start.shape[1]] = start
         for step in range(self.horizon):
             if not alive.any():
@@ -80,8 +75,8 @@ class Stage:
                 if len(index) == 0:
                     continue
                 where = scene.run[index], scene.episode[index]
-                motors = scene.together.action_size
-                following, reward, ended = scene.together.step(action[where][:, :motors], index)
+                motors = scene.simulation.action_size
+                following, reward, ended = scene.simulation.step(action[where][:, :motors], index)
                 observation[(*where, slice(following.shape[1]))] = following
                 returns[where] += reward
                 lengths[where] += 1

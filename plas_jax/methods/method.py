@@ -20,6 +20,10 @@ def _nothing(dataset: str) -> dict[str, Any]:
     return {}
 
 
+def _none(dataset: str) -> tuple[str, ...]:
+    return ()
+
+
 class Method(NamedTuple):
     """A column of a table: what is trained, in one phase or in two, and what it needs.
 
@@ -34,6 +38,7 @@ class Method(NamedTuple):
     first_name: str = ""  # the name under which the first phase's own policy is evaluated; empty: it is not
     knobs_of: Callable[[str], Mapping[str, float]] = _nothing  # constants that depend on the data set's name
     shapes_of: Callable[[str], Mapping[str, Any]] = _nothing  # shapes that do
+    unpublished_of: Callable[[str], tuple[str, ...]] = _none  # knobs published for other data sets than this
     uses_statistics: bool = False
     uses_next_actions: bool = False
     grid: tuple[tuple[str, tuple[float, ...]], ...] = ()  # knobs with several values, all of which are trained

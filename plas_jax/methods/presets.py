@@ -1,9 +1,9 @@
 """Every constant of the paper's experiments, of its official code and of this project's shorter ones, by name."""
 
-import re
 from typing import Any, NamedTuple
 
 from plas_jax.algorithms import behaviour, plas
+from plas_jax.datasets.catalogue import ENVIRONMENTS, robot, task
 from plas_jax.methods.method import Method, Phase, Protocol
 
 # Widths and rates of the official code (algos.py:15-138, 189-190; main.py:55-60); the paper's appendix A agrees.
@@ -153,6 +153,7 @@ def plas_method(preset: Preset) -> Method:
         first_name="cvae_prior",
         knobs_of=lambda dataset: {"latent_limit": latent_limit(preset, dataset)},
         shapes_of=lambda dataset: _narrow_cvae(preset, dataset),
+        unpublished_of=lambda dataset: _without_sigma(preset, dataset),
     )
 
 
@@ -162,15 +163,17 @@ def protocol(preset: Preset) -> Protocol:
 
 
 def latent_limit(preset: Preset, dataset: str) -> float:
-    """σ for a data set named as D4RL does, with or without its version."""
+    """Return σ for a data set, by its `task`."""
     base = float(preset.knobs.latent_limit)
-    return LATENT_LIMIT.get(family(dataset), base) if preset.uses_latent_limit_table else base
+    return LATENT_LIMIT.get(task(dataset), base) if preset.uses_latent_limit_table else base
 
 
 def _narrow_cvae(preset: Preset, dataset: str) -> dict[str, Any]:
-    return {"cvae_width": preset.replay_cvae_width} if family(dataset).endswith("-medium-replay") else {}
+    return {"cvae_width": preset.replay_cvae_width} if task(dataset).endswith("-medium-replay") else {}
 
 
-def family(dataset: str) -> str:
-    """The name without its version, and without the mark of a buffer that was trained here."""
-    return re.sub(r"(-trained)?-[rv]\d+$", "", dataset)
+def _without_sigma(preset: Preset, dataset: str) -> tuple[str, ...]:
+    """Return the name of σ where the paper has a table of it, but none for this data set: it is of no locomotion."""
+    environment = ENVIRONMENTS.get(robot(dataset))
+    is_locomotion = environment is not None and environment.family == "locomotion"
+    return () if is_locomotion or not preset.uses_latent_limit_table else ("latent_limit",)

@@ -17,8 +17,9 @@ from plas_jax.algorithms import (
     sac,
     td3_bc,
 )
+from plas_jax.datasets.catalogue import robot, task
 from plas_jax.methods.method import Method, Phase
-from plas_jax.methods.presets import PAPER, family, plas_method
+from plas_jax.methods.presets import PAPER, plas_method
 from plas_jax.methods.rebrac_penalties import REBRAC_PENALTIES
 
 # Figure 7 of the paper, without its ε = 0, which is PLAS.
@@ -39,13 +40,13 @@ def _brac(name: str, value_penalty: float) -> Method:
 
 
 def _rebrac_penalties(dataset: str) -> dict[str, float]:
-    found = REBRAC_PENALTIES.get(family(dataset))
-    return {} if found is None else {"policy_penalty": found.policy, "critic_penalty": found.critic}
+    penalties = REBRAC_PENALTIES.get(task(dataset))
+    return {} if penalties is None else {"policy_penalty": penalties.policy, "critic_penalty": penalties.critic}
 
 
 def _bear_kernel(dataset: str) -> dict[str, float]:
     # Laplacian where none was published: a choice of ours.
-    return {"gaussian_kernel": bear.GAUSSIAN_KERNEL.get(dataset.partition("-")[0], 0.0)}
+    return {"gaussian_kernel": bear.GAUSSIAN_KERNEL.get(robot(dataset), 0.0)}
 
 
 _PLAS = plas_method(PAPER)
@@ -70,6 +71,7 @@ _IN_ORDER = (
         # 500,000 as the paper trains; D4RL's script has 3,000 epochs of 1,000 and its results are of fewer.
         Phase(bear.BEAR, bear.Architecture(), bear.Knobs(), 500_000),
         knobs_of=_bear_kernel,
+        unpublished_of=lambda dataset: () if robot(dataset) in bear.GAUSSIAN_KERNEL else ("gaussian_kernel",),
     ),
     _brac("brac_v", 1.0),
     _brac("brac_p", 0.0),
@@ -82,6 +84,9 @@ _IN_ORDER = (
         "rebrac",
         Phase(rebrac.REBRAC, rebrac.Architecture(), rebrac.Knobs(), 1_000_000),
         knobs_of=_rebrac_penalties,
+        unpublished_of=lambda dataset: (
+            () if task(dataset) in REBRAC_PENALTIES else ("policy_penalty", "critic_penalty")
+        ),
         uses_next_actions=True,
     ),
 )

@@ -10,7 +10,7 @@ class Penalties(NamedTuple):
     critic: float  # β2
 
 
-# Names as D4RL's, without their versions: v2 of locomotion and AntMaze, v1 of Adroit and Maze2D.
+# By the catalogue's `task`: v2 of locomotion and AntMaze, v1 of Adroit and Maze2D.
 REBRAC_PENALTIES = {
     "halfcheetah-random": Penalties(0.001, 0.1),
     "halfcheetah-medium": Penalties(0.001, 0.01),

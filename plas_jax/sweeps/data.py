@@ -147,7 +147,7 @@ class Shelf:
 
 def _load(dataset: Dataset, paths: list[Path], needs: Needs) -> tuple[Transition, np.ndarray, dict[str, Any]]:
     transitions, description = load_files(dataset, paths, needs.next_actions)
-    recipe = manifests.read(paths[0]) if dataset.is_recipe else None
+    recipe, environment = manifests.read(paths[0]) if dataset.is_recipe else None, dataset.environment
     said = {
         "version": dataset.version,
         "path": " + ".join(map(str, paths)),
@@ -157,9 +157,9 @@ def _load(dataset: Dataset, paths: list[Path], needs: Needs) -> tuple[Transition
         "episodes": description.episodes,
         "mean_return": _number(description.return_mean),
         "std_return": _number(description.return_std),
-        "score": _number(float(normalised_score(dataset.environment, description.return_mean))),
+        "score": _number(float(normalised_score(environment, description.return_mean))),
         # of one's own: what was made of the id, since another day's may be another environment
-        "environment": dataset.environment.specification or dataset.environment.name,
+        "environment": environment.specification if environment.is_own else environment.name,
     }
     return transitions, description.returns, said
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from plas_jax.datasets.catalogue import ENVIRONMENTS, Dataset
+from plas_jax.datasets.catalogue import Dataset
 from plas_jax.methods.method import Method, Protocol
 from plas_jax.training.layout import run_mesh
 from plas_jax.types import Sizes, Statistics
@@ -52,15 +52,14 @@ def groups(
 ) -> list[Group]:
     """The groups in the order in which their first data sets are asked for.
 
-    The three robots are padded to one shape. Data of another environment get a group of their own, so that a large
-    one does not make every network wide.
+    Environments of one family are padded to one shape. Those of different families have groups of their own, so that
+    a large one does not make every network wide.
     """
     members: dict[tuple, list[Dataset]] = {}
     for dataset in datasets:
-        facts = dataset.environment
-        shape = () if facts.name in ENVIRONMENTS else (facts.observation_size, facts.action_size)
-        members.setdefault((_shapes(method.with_shapes_of(dataset.name)), shape), []).append(dataset)
-    names = [_name(method, found[0].name, shape) for (_, shape), found in members.items()]
+        key = _shapes(method.with_shapes_of(dataset.name)), dataset.environment.family
+        members.setdefault(key, []).append(dataset)
+    names = [_name(method, found[0]) for found in members.values()]
     return [
         # What differs may be neither the CVAE's width nor the environment.
         Group(
@@ -86,9 +85,11 @@ def _shapes(method: Method) -> tuple:
     return method.phase.architecture, method.first and method.first.architecture
 
 
-def _name(method: Method, dataset: str, shape: tuple) -> str:
-    width = getattr(method.with_shapes_of(dataset).phase.architecture, "cvae_width", None)
-    return "-".join(map(str, (method.name, *([] if width is None else [width]), *shape)))
+def _name(method: Method, dataset: Dataset) -> str:
+    width = getattr(method.with_shapes_of(dataset.name).phase.architecture, "cvae_width", None)
+    environment = dataset.environment
+    family = [environment.family] if environment.is_own else []
+    return "-".join(map(str, (method.name, *([] if width is None else [width]), *family)))
 
 
 def true_sizes(dataset: Dataset) -> Sizes:
@@ -142,19 +143,30 @@ def _devices(runs: int) -> int:
 
 
 def lines(of: Sequence[Group], rows: Sequence[int]) -> list[str]:
-    """What a user reads before the sweep starts: the groups, their runs, their memory."""
+    """List what a user reads before the sweep starts: the groups, their runs, their memory, constants of nobody's."""
     count = len(of)
-    said = [f"{count} shape group{'s' if count > 1 else ''}, one program for each phase of each"]
+    text = [f"{count} shape group{'s' if count > 1 else ''}, one program for each phase of each"]
     for group, total in zip(of, rows, strict=True):
         needed, first = memory(group, total), group.method.first
         width = getattr(group.method.phase.architecture, "cvae_width", None)
         wide = f" {width} wide" if width is not None else ""
         over = f" over {group.pairs} {first.trains}{wide}" if first is not None else ""
-        said.append(
+        text.append(
             f"{group.name}: {group.runs} runs{over}, {total:,} rows; memory {gigabytes(needed.data)} data"
             f" + {gigabytes(needed.states)} states; {', '.join(dataset.name for dataset in group.datasets)}"
         )
-    return said
+    return text + [line for group in of for dataset in group.datasets for line in _unpublished(group.method, dataset)]
+
+
+def _unpublished(method: Method, dataset: Dataset) -> list[str]:
+    """Name the constants with which a method that has others for other data sets is trained on one that has none."""
+    knobs, swept = method.run_knobs(method.phase, dataset.name), dict(method.grid)
+    constants = [
+        f"{name} {getattr(knobs, name):g}" for name in method.unpublished_of(dataset.name) if name not in swept
+    ]
+    if not constants:
+        return []
+    return [f"{method.name} on {dataset.name}: no published constants, so {' and '.join(constants)}"]
 
 
 def gigabytes(count: int) -> str:

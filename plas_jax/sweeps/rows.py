@@ -51,7 +51,7 @@ def rows_of(group: Group, pairs: Sequence[Pair], part: Part, played: Played) -> 
                 seed=pair.seed,
                 **{name: _number(getattr(knobs, name, None)) for name in COLUMNS},
                 knobs=setting(cell),
-                dynamics="own" if environment.specification else group.dynamics,
+                dynamics="own" if environment.is_own else group.dynamics,
                 update=played.update,
                 episode=episode,
                 episode_length=int(lengths[episode]),

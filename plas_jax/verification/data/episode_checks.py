@@ -8,7 +8,6 @@ from plas_jax.datasets.catalogue import Environment
 from plas_jax.datasets.recordings import Recording
 from plas_jax.verification.data.validation import Finding
 
-NEVER_TERMINATES = ("halfcheetah",)
 # A robot may fall on its very last step, about as often as on any other: D4RL's hopper does so every 500 steps or less
 # often once it lasts that long at all. A time limit recorded as terminals ends nearly all of the longest episodes.
 FALLS_ON_THE_LAST_STEP = 0.01
@@ -77,7 +76,7 @@ def both_flags(recording: Recording) -> Finding:
 def terminals(recording: Recording, episodes: Episodes, environment: Environment) -> Finding:
     """Check that terminals are falls and not time limits, as far as their places show."""
     total = int(np.count_nonzero(recording.terminals))
-    if total and environment.name in NEVER_TERMINATES:
+    if total and not environment.terminates:
         first = int(recording.terminals.argmax())
         detail = f"{total:,} terminals, first in row {first:,}, but {environment.name} never terminates"
         return Finding("terminals", "wrong", detail)

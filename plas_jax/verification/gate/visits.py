@@ -1,12 +1,13 @@
 """Episodes with everything that was seen and done in them, and the checks that a plain return does not allow."""
 
 from collections.abc import Sequence
+from contextlib import closing
 from typing import NamedTuple
 
 import numpy as np
 
 from plas_jax.datasets.catalogue import Environment
-from plas_jax.environments.lockstep import Lockstep
+from plas_jax.environments.together import together
 from plas_jax.evaluation.returns import Act, Returns, Stage
 
 
@@ -49,7 +50,7 @@ def replay(
     """
     rewards = np.full((*of.action.shape[:3],), np.nan)
     for environment in dict.fromkeys(environments):
-        if not environment.specification:
+        if not environment.is_own:
             runs = [run for run, other in enumerate(environments) if other == environment]
             rewards[:, runs] = _rewards(of.action[:, runs], environment, [seeds[run] for run in runs], dynamics)
     discounts = discount ** np.arange(len(rewards))
@@ -61,7 +62,7 @@ def _rewards(action: np.ndarray, environment: Environment, seeds: Sequence[Seque
     steps, runs, episodes = action.shape[:3]
     action, rewards = action.reshape(steps, runs * episodes, -1), np.zeros((steps, runs * episodes))
     alive = np.arange(runs * episodes)
-    with Lockstep(environment.name, runs * episodes, dynamics) as robots:
+    with closing(together(environment, runs * episodes, dynamics)) as robots:
         robots.reset([seed for of_run in seeds for seed in of_run])
         for step in range(min(steps, environment.horizon)):
             if len(alive) == 0:
