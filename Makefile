@@ -5,7 +5,7 @@ RUN := $(VENV)/bin/python
 # A worker a core, four at most; a file's tests stay together, since they share what they have trained.
 TEST := $(RUN) -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile
 
-.PHONY: sweep test test-all lint format
+.PHONY: sweep test test-all wheel-test lint format
 
 $(VENV)/installed: setup.py pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -21,6 +21,10 @@ test: $(VENV)/installed
 
 test-all: $(VENV)/installed
 	$(TEST)
+
+# The sdist, the wheel that it makes, and that wheel in an environment and a folder that hold nothing else.
+wheel-test: $(VENV)/installed
+	$(RUN) .ci/wheel.py
 
 lint: $(VENV)/installed
 	$(RUN) -m ruff check .

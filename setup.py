@@ -15,6 +15,7 @@ setup(
     python_requires=">=3.11",
     packages=find_packages(include=["plas_jax", "plas_jax.*"]),
     package_data={
+        "plas_jax": ["py.typed"],
         "plas_jax.datasets": ["catalogue.csv"],
         "plas_jax.recipes": ["weights/*.npz"],
         "plas_jax.reports": ["published_scores.csv"],
@@ -46,6 +47,7 @@ setup(
         "minari": ["minari[hdf5]>=0.5.4,<0.6"],  # data sets in Minari's format
         "test": [
             "minari[hdf5]>=0.5.4,<0.6",
+            "build>=1.3,<2",  # the sdist and the wheel from it: pip makes wheels alone
             "pytest>=9.0,<10",
             "pytest-xdist>=3.8,<4",  # both cores: half the time
             "hypothesis>=6.150,<7",
