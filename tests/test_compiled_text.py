@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from collections import Counter
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -12,10 +13,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import plas_jax
 from plas_jax.performance.planning.compiled_text import Shape, collectives_of, parse, shapes_of, update_loop
 from plas_jax.performance.planning.kernels import kernels_of, part_of
 from plas_jax.performance.planning.products import is_full_float32, operations_of
 
+PACKAGE = str(Path(plas_jax.__file__).parent)
 BY_HAND = """HloModule jit_f, is_scheduled=true
 
 FileNames
@@ -116,6 +119,7 @@ ENTRY %main (given: (s32[], f32[1000,8], s32[4], f32[8,16])) -> (s32[], f32[1000
  while(%given), condition=%condition, body=%body
 }
 """
+BY_HAND = BY_HAND.replace("/lib/plas_jax", PACKAGE)
 PROGRAM = parse(BY_HAND)
 
 
@@ -139,15 +143,17 @@ def test_what_an_update_launches_by_hand():
 
 
 def test_parts_are_the_functions_that_asked():
-    step = ("/x/plas_jax/training/chunk.py", "_updates_of_one_run.<locals>.step")
-    update = ("/x/plas_jax/algorithms/plas.py", "update")
-    descend = ("/x/plas_jax/algorithms/descent.py", "descend")
+    step = (f"{PACKAGE}/training/chunk.py", "_updates_of_one_run.<locals>.step")
+    update = (f"{PACKAGE}/algorithms/plas.py", "update")
+    descend = (f"{PACKAGE}/algorithms/descent.py", "descend")
     adam = ("/plas_jax/.venv/site-packages/optax/_src/transform.py", "scale_by_adam.<locals>.update_fn")
-    loss = ("/x/plas_jax/algorithms/plas.py", "critic_loss")
-    layer = ("/x/plas_jax/models/perceptron.py", "Linear.__call__")
+    loss = (f"{PACKAGE}/algorithms/plas.py", "critic_loss")
+    layer = (f"{PACKAGE}/models/perceptron.py", "Linear.__call__")
     assert part_of((step, update, descend, adam), "mul") == "descend"
     assert part_of((step, update, descend, loss, layer), "jvp(Q)/dot") == "critic_loss"
     assert part_of((step, update, descend, loss, layer), "transpose(jvp(Q))/dot") == "critic_loss, backward"
+    deep = (f"{PACKAGE}/algorithms/equations/values.py", "soft_clipped"), (f"{PACKAGE}/models/deep/layer.py", "relu")
+    assert part_of((step, update, *deep), "min") == "soft_clipped"
     assert part_of((step,), "fold_in") == "step"
     assert part_of((), "") == "loop"
 
@@ -247,7 +253,7 @@ import jax, numpy as np
 from jax.sharding import Mesh
 from plas_jax.performance.planning.programs import abstract_arguments, works
 from plas_jax.performance.planning.request import PlanRequest
-from plas_jax.training import chunk, sweep
+from plas_jax.training import chunk
 from plas_jax.performance.planning.compiled_text import collectives_of, parse
 from plas_jax.training.layout import use_every_core
 

@@ -16,12 +16,18 @@ COLLECTIVES = ("all-reduce", "all-gather", "reduce-scatter", "collective-permute
 
 _ARRAY = re.compile(r"\b([a-z]\w*)\[([\d,]*)\](?:\{([^}]*)\})?")
 _HEADER = re.compile(r"^(ENTRY )?%?([\w.\-]+) \(.*\{$")
-_NAME = re.compile(r"^\s+(ROOT )?%?([\w.\-]+) = ")
+_NAME = re.compile(r"^\s+(?:ROOT )?%?([\w.\-]+) = ")
 _OPCODE = re.compile(r"\s*([\w\-]+)\(")
 _OPERAND = re.compile(r"%([\w.\-]+)")
 _TABLE_ROW = re.compile(r"^(\d+) (.+)$")
 _NUMBER = re.compile(r"(\w+)=(\d+)")
 _TABLES = ("FileNames", "FunctionNames", "FileLocations", "StackFrames")
+
+
+def match_in(pattern: str, text: str) -> str | None:
+    """Return what a pattern's first group matches in a text, None where nothing does."""
+    match = re.search(pattern, text)
+    return match[1] if match else None
 
 
 class Shape(NamedTuple):
@@ -50,7 +56,6 @@ class Instruction(NamedTuple):
     opcode: str
     arguments: str  # what stands in the parentheses: operands, or a parameter's number
     attributes: str
-    is_root: bool
 
     @property
     def operands(self) -> tuple[str, ...]:
@@ -58,15 +63,13 @@ class Instruction(NamedTuple):
         return tuple(_OPERAND.findall(self.arguments))
 
     def called(self, attribute: str) -> str | None:
-        """The computation that an attribute such as `calls` or `body` names."""
-        found = re.search(rf"\b{attribute}=%?([\w.\-]+)", self.attributes)
-        return found[1] if found else None
+        """Return the computation that an attribute such as `calls` or `body` names."""
+        return match_in(rf"\b{attribute}=%?([\w.\-]+)", self.attributes)
 
     @property
     def op_name(self) -> str:
         """JAX's name of the operation: the path of transformations, modules and primitives that it comes from."""
-        found = re.search(r'op_name="([^"]*)"', self.attributes)
-        return found[1] if found else ""
+        return match_in(r'op_name="([^"]*)"', self.attributes) or ""
 
 
 Computation = dict[str, Instruction]  # in the order of the text, which is the order of execution
@@ -81,9 +84,8 @@ class Program(NamedTuple):
     frames: dict[int, tuple[Call, int]]  # a Python call, and the frame that called it, 0 for none
 
     def callers(self, instruction: Instruction) -> tuple[Call, ...]:
-        """The Python calls that an instruction comes from, outermost first; none where the text does not say."""
-        found = re.search(r"stack_frame_id=(\d+)", instruction.attributes)
-        calls, frame, inner = [], int(found[1]) if found else 0, math.inf
+        """Return the Python calls that an instruction comes from, outermost first; none where the text has none."""
+        calls, frame, inner = [], int(match_in(r"stack_frame_id=(\d+)", instruction.attributes) or 0), math.inf
         # A caller stands before what it calls; a text that says otherwise is not followed round and round.
         while frame in self.frames and frame < inner:
             inner = frame
@@ -92,13 +94,13 @@ class Program(NamedTuple):
         return tuple(reversed(calls))
 
     def instructions(self) -> Iterator[Instruction]:
-        """Every instruction of every computation."""
+        """Return every instruction of every computation."""
         for computation in self.computations.values():
             yield from computation.values()
 
 
 def parse(text: str) -> Program:
-    """The program of `Compiled.as_text()`. Raises `ValueError` for a text without an entry computation."""
+    """Return the program of `Compiled.as_text()`. Raises `ValueError` for a text without an entry computation."""
     computations: dict[str, Computation] = {}
     entry, current = "", None
     for line in text.splitlines():
@@ -127,11 +129,11 @@ def _instruction(line: str) -> Instruction | None:
         return None
     close = _closing(rest, opcode.end() - 1)
     arguments = rest[opcode.end() : close - 1]
-    return Instruction(named[2], shapes_of(rest[:end]), opcode[1], arguments, rest[close:], bool(named[1]))
+    return Instruction(named[1], shapes_of(rest[:end]), opcode[1], arguments, rest[close:])
 
 
 def _closing(text: str, start: int) -> int:
-    """The place behind the parenthesis that closes the one at `start`."""
+    """Return the place behind the parenthesis that closes the one at `start`."""
     depth = 0
     for place in range(start, len(text)):
         depth += (text[place] == "(") - (text[place] == ")")
@@ -141,7 +143,7 @@ def _closing(text: str, start: int) -> int:
 
 
 def shapes_of(text: str) -> tuple[Shape, ...]:
-    """The arrays that a shape is made of. `S(1)` in a layout is a memory on the chip."""
+    """Return the arrays that a shape is made of. `S(1)` in a layout is a memory on the chip."""
     return tuple(
         Shape(dtype, tuple(int(length) for length in dimensions.split(",") if length), "S(" not in (layout or ""))
         for dtype, dimensions, layout in _ARRAY.findall(text)
@@ -149,6 +151,7 @@ def shapes_of(text: str) -> tuple[Shape, ...]:
 
 
 def _frames(text: str) -> dict[int, tuple[Call, int]]:
+    """Return the calls of `Program.frames`, from the tables before the computations."""
     tables: dict[str, dict[int, str]] = {}
     current: dict[int, str] = {}
     for line in text.splitlines():
@@ -175,7 +178,7 @@ def _frames(text: str) -> dict[int, tuple[Call, int]]:
 
 
 def collectives_of(program: Program) -> Counter[str]:
-    """How many instructions let devices speak with each other, by kind, anywhere in the program.
+    """Count the instructions that let devices speak with each other, by kind, anywhere in the program.
 
     One that is split into a start and a done counts once.
     """
@@ -184,7 +187,7 @@ def collectives_of(program: Program) -> Counter[str]:
 
 
 def update_loop(program: Program) -> Instruction:
-    """The loop over updates: of all loops the one whose body has the most instructions.
+    """Return the loop over updates: of all loops the one whose body has the most instructions.
 
     Around it there may be one over runs, inside it those of the random numbers. Raises `ValueError` where none is.
     """

@@ -19,19 +19,19 @@ class Evaluation(NamedTuple):
 
 
 def rate(environment: str) -> float:
-    """Control steps/s of one core; of an environment of one's own, which nobody measured, the slowest of the three."""
+    """Return the control steps/s of one core; of an environment that nobody measured, the slowest of the three."""
     return STEPS_PER_SECOND.get(environment, min(STEPS_PER_SECOND.values())) / _MEASURED_CORES
 
 
 def evaluation(groups: Sequence[Group], cores: int) -> Evaluation:
-    """Every episode of these groups on so many cores, at the measured rate of one core times their number."""
+    """Count every episode of these groups, and the time of so many cores, each at the measured rate of one."""
     episodes, steps, seconds = 0, 0, 0.0
     for group in groups:
         method, protocol = group.method, group.protocol
         # The first phase's own policy is evaluated once.
-        of_pair = group.runs // group.pairs * len(protocol.evaluations) + bool(method.first and method.first_name)
+        each_pair = group.runs // group.pairs * len(protocol.evaluations) + bool(method.first and method.first_name)
         for dataset in group.datasets:
-            played = len(group.seeds) * of_pair * protocol.episodes
+            played = len(group.seeds) * each_pair * protocol.episodes
             walked = played * longest_episode([dataset], protocol.horizon)
             episodes, steps = episodes + played, steps + walked
             seconds += walked / (rate(dataset.environment.name) * cores)

@@ -38,15 +38,15 @@ class Plan(NamedTuple):
 
 
 def title(work: Work) -> str:
-    """What is trained, and in which group."""
+    """Say what is trained, and in which group."""
     return f"{work.group.name} {work.phase.trains}"
 
 
-def by(what: Callable[[Kernel], str], kernels: Sequence[Kernel], peaks: Peaks) -> dict[str, Row]:
-    """Launches, operations, bytes and predicted seconds of one update, summed over kernels that are alike."""
+def summed(name: Callable[[Kernel], str], kernels: Sequence[Kernel], peaks: Peaks) -> dict[str, Row]:
+    """Sum launches, operations, bytes and predicted seconds of one update over kernels of the same name."""
     sums: dict[str, Row] = {}
     for kernel in kernels:
-        row = sums.setdefault(what(kernel), {"launches": 0, "operations": 0, "bytes": 0, "seconds": 0.0})
+        row = sums.setdefault(name(kernel), {"launches": 0, "operations": 0, "bytes": 0, "seconds": 0.0})
         row["launches"] += kernel.times * kernel.is_launched
         row["operations"] += kernel.times * kernel.operations
         row["bytes"] += kernel.times * kernel.bytes
@@ -55,7 +55,7 @@ def by(what: Callable[[Kernel], str], kernels: Sequence[Kernel], peaks: Peaks) -
 
 
 def program_rows(plan: Plan) -> list[Row]:
-    """One object for each program: the sweep's size, then what the compiler said, then what follows of it."""
+    """Return one object for each program: the sweep's size, then what the compiler said, then what follows of it."""
     return [_program_row(plan, planned) for planned in plan.programs]
 
 
@@ -90,8 +90,8 @@ def _program_row(plan: Plan, planned: Planned) -> Row:
         "products_in_full_float32": compiled.full_float32,
         "operations": sum(kernel.operations * kernel.times for kernel in compiled.kernels),
         "bytes": sum(kernel.bytes * kernel.times for kernel in compiled.kernels),
-        "by_kind": by(lambda kernel: kernel.kind, compiled.kernels, plan.peaks),
-        "by_part": by(lambda kernel: kernel.part, compiled.kernels, plan.peaks),
+        "by_kind": summed(lambda kernel: kernel.kind, compiled.kernels, plan.peaks),
+        "by_part": summed(lambda kernel: kernel.part, compiled.kernels, plan.peaks),
         "seconds_per_update": time._asdict() | {"compiler_estimate": estimate},
         "run_updates_per_second": work.runs / time.predicted,
         "seconds": time.predicted * work.phase.updates,
@@ -100,7 +100,7 @@ def _program_row(plan: Plan, planned: Planned) -> Row:
 
 
 def sweep_row(plan: Plan) -> Row:
-    """What the whole sweep takes, phases one after another."""
+    """Return what the whole sweep takes, phases one after another."""
     rows = program_rows(plan)
     training = sum(row["seconds"] for row in rows) if all("seconds" in row for row in rows) else None
     return {
@@ -111,9 +111,9 @@ def sweep_row(plan: Plan) -> Row:
 
 
 def assumptions(plan: Plan) -> list[str]:
-    """What a prediction rests on, a sentence each."""
+    """Say what a prediction rests on, a sentence each."""
     chip = plan.target.chip
-    said = [
+    sentences = [
         f"products in full float32 at {chip.float32_peak / 1e12:.1f} TFLOP/s a device, the data sheet's peak "
         f"({chip.fast_precision} would be {chip.fast_peak / 1e12:.0f}); memory at {chip.bandwidth / 1e9:,.0f} GB/s; "
         "real kernels reach a part of both",
@@ -126,12 +126,12 @@ def assumptions(plan: Plan) -> list[str]:
         "compiling, making and loading data, checkpoints and reports are not in these times",
     ]
     if chip.platform == "cuda":
-        said.insert(3, "nothing was tuned on a device: there, XLA may take other kernels for the products")
-    return said
+        sentences.insert(3, "nothing was tuned on a device: there, XLA may take other kernels for the products")
+    return sentences
 
 
 def as_json(plan: Plan, with_kernels: bool) -> Row:
-    """The plan as one object; `with_kernels` adds every kernel of every program."""
+    """Return the plan as one object; `with_kernels` adds every kernel of every program."""
     rows = program_rows(plan)
     if with_kernels:
         for row, planned in zip(rows, plan.programs, strict=True):

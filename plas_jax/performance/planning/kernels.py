@@ -1,18 +1,28 @@
 """The kernels of a compiled program: what a device launches one after another, with the work and traffic of each.
 
 Operations are those of products (matrix products and convolutions), two a multiply-add, as in
-`performance/throughput/operations.py`. Bytes are those of the device's main memory that a kernel must read and write
+`throughput/operations.py`. Bytes are those of the device's main memory that a kernel must read and write
 once; of a table that rows are gathered from, the rows.
 """
 
 import re
 from collections.abc import Iterator
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import NamedTuple
 
-from plas_jax.performance.planning.compiled_text import COLLECTIVES, Call, Computation, Instruction, Program, Shape
+import plas_jax
+from plas_jax.performance.planning.compiled_text import (
+    COLLECTIVES,
+    Call,
+    Computation,
+    Instruction,
+    Program,
+    Shape,
+    match_in,
+)
 from plas_jax.performance.planning.products import is_product, operations_of
 
+_PACKAGE = Path(plas_jax.__file__).parent
 # Nothing runs for these: names, layouts that are read differently, and the ends of what was started before.
 _NO_KERNEL = {"parameter", "constant", "get-tuple-element", "tuple", "bitcast", "after-all", "add-dependency"}
 _NO_KERNEL |= {"partition-id", "replica-id", "optimization-barrier", "domain"}
@@ -44,29 +54,24 @@ class Kernel(NamedTuple):
 
 
 def kernels_of(program: Program, computation: str, times: int = 1) -> list[Kernel]:
-    """What a computation launches, in order, with what its inner loops, calls and branches launch."""
-    found = []
+    """Return what a computation launches, in order, with what its inner loops, calls and branches launch."""
+    kernels = []
     body = program.computations[computation]
     for instruction in body.values():
         if instruction.opcode == "while":
-            passes = times * _trip_count(instruction)
+            passes = times * int(match_in(r'"known_trip_count":\{"n":"(\d+)"', instruction.attributes) or 1)
             for attribute in ("condition", "body"):
-                found += kernels_of(program, instruction.called(attribute) or "", passes)
+                kernels += kernels_of(program, instruction.called(attribute) or "", passes)
         elif instruction.opcode in ("call", "conditional"):
             for name in _inner(program, instruction):
-                found += kernels_of(program, name, times)
+                kernels += kernels_of(program, name, times)
         elif _is_kernel(instruction):
-            found.append(_kernel(program, body, instruction, times))
-    return found
-
-
-def _trip_count(loop: Instruction) -> int:
-    found = re.search(r'"known_trip_count":\{"n":"(\d+)"', loop.attributes)
-    return int(found[1]) if found else 1
+            kernels.append(_kernel(program, body, instruction, times))
+    return kernels
 
 
 def _inner(program: Program, instruction: Instruction) -> list[str]:
-    """The computations that an instruction names."""
+    """Return the computations that an instruction names."""
     # Not those that are given a number at a time, as a reduction's sum.
     return [name for name in re.findall(r"%([\w.\-]+)", instruction.attributes) if name in program.computations]
 
@@ -82,7 +87,7 @@ def _is_kernel(instruction: Instruction) -> bool:
 
 def _kernel(program: Program, body: Computation, instruction: Instruction, times: int) -> Kernel:
     scoped = list(_scoped(program, body, instruction))
-    estimated = re.search(r'"estimated_cycles":"(\d+)"', instruction.attributes)
+    cycles = match_in(r'"estimated_cycles":"(\d+)"', instruction.attributes)
     kind = _kind(instruction, [one for _, one in scoped])
     return Kernel(
         name=instruction.name,
@@ -92,12 +97,12 @@ def _kernel(program: Program, body: Computation, instruction: Instruction, times
         operations=sum(operations_of(scope, one) for scope, one in scoped),
         bytes=_moved(body, instruction) if kind == TRANSFER else _traffic(program, body, instruction),
         times=times,
-        cycles=int(estimated[1]) if estimated else None,
+        cycles=int(cycles) if cycles else None,
     )
 
 
 def _scoped(program: Program, body: Computation, instruction: Instruction) -> Iterator[tuple[Computation, Instruction]]:
-    """An instruction and all inside it, each with the computation in which its operands have their names."""
+    """Return an instruction and all inside it, each with the computation in which its operands have their names."""
     yield body, instruction
     inside = program.computations.get(instruction.called("calls") or "", {})
     for one in inside.values():
@@ -105,7 +110,7 @@ def _scoped(program: Program, body: Computation, instruction: Instruction) -> It
 
 
 def _kind(instruction: Instruction, inside: list[Instruction]) -> str:
-    """The first of these that it is."""
+    """Return the first of these that it is."""
     opcodes = {one.opcode for one in inside}
     is_start = instruction.opcode.endswith("-start")
     kinds = {
@@ -122,7 +127,7 @@ def _kind(instruction: Instruction, inside: list[Instruction]) -> str:
 
 
 def _traffic(program: Program, body: Computation, instruction: Instruction) -> int:
-    """Bytes of main memory that are read and written once."""
+    """Return the bytes of main memory that are read and written once."""
     read = sum(_read(program, body, instruction, place) for place in range(len(instruction.operands)))
     return read + sum(shape.size for shape in instruction.shapes if shape.in_main_memory)
 
@@ -137,7 +142,7 @@ def _read(program: Program, body: Computation, instruction: Instruction, place: 
 
 
 def _read_inside(program: Program, inside: Computation, place: int) -> int:
-    """What a fused computation reads of its argument: all of it, or what is gathered and sliced from it."""
+    """Return the bytes that a fusion reads of its argument: all of it, or what is gathered and sliced from it."""
     parameter = next(one for one in inside.values() if one.opcode == "parameter" and one.arguments == str(place))
     total = 0
     for user in inside.values():
@@ -155,7 +160,7 @@ def _read_inside(program: Program, inside: Computation, place: int) -> int:
 
 
 def _moved(body: Computation, start: Instruction) -> int:
-    """Bytes of main memory that a transfer reads and writes: its end has the shape of what arrives."""
+    """Return the bytes of main memory that a transfer reads and writes: its end has the shape of what arrives."""
     end = next((one for one in body.values() if one.opcode.endswith("-done") and start.name in one.operands), start)
     source = body.get(start.operands[0]) if start.operands else None
     size = sum(shape.size for shape in end.shapes)
@@ -167,17 +172,19 @@ def _in_main_memory(shapes: tuple[Shape, ...]) -> int:
     return sum(shape.size for shape in shapes if shape.in_main_memory)
 
 
+def _room(file: str) -> str:
+    """Return the folder of this package that a file lies in, however deep; nothing for any other file."""
+    path = PurePath(file)
+    return path.relative_to(_PACKAGE).parts[0] if path.is_relative_to(_PACKAGE) else ""
+
+
 def part_of(callers: tuple[Call, ...], op_name: str) -> str:
-    """The function of this package that asked for a kernel: of the update, the loss, the step of Adam or the average.
+    """Name the function of this package that asked for a kernel: the update, a loss, the step of Adam or an average.
 
     Of a kernel of several, the one that its result comes from; "loop" is what counts updates, "step" what is done for
     each beside these.
     """
-    ours = [
-        function.rsplit(".", 1)[-1]
-        for file, function in callers
-        if PurePath(file).parts[-3:-2] == ("plas_jax",) and PurePath(file).parts[-2] != "models"
-    ]
+    ours = [function.rsplit(".", 1)[-1] for file, function in callers if _room(file) not in ("", "models")]
     if "step" not in ours:
         return "loop"
     inner = ours[ours.index("step") + 1 :]

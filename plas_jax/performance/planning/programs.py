@@ -1,7 +1,6 @@
 """The programs of a sweep, compiled for devices that are not there. Nothing runs, and no data are needed."""
 
 import time
-from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import jax
@@ -17,7 +16,7 @@ from plas_jax.sweeps.groups import Group, widest
 from plas_jax.training import phases
 from plas_jax.training.chunk import ON_RUNS, Batch, Runs, chunk_program
 from plas_jax.training.layout import most_rows, run_mesh, runs_of_each
-from plas_jax.types import Sizes, Statistics, Transition
+from plas_jax.types import Sizes, State, Statistics, Transition, Tree
 
 
 class Work(NamedTuple):
@@ -52,13 +51,13 @@ class Compiled(NamedTuple):
 
 
 def works(group: Group, rows: tuple[int, ...]) -> list[Work]:
-    """The programs of a group in the order of training."""
+    """Return the programs of a group in the order of training."""
     draws = [phases.LAST_PHASE] if group.method.first is None else [phases.FIRST_PHASE, phases.LAST_PHASE]
     return [Work(group, each, rows) for each in draws]
 
 
 def abstract_arguments(work: Work, mesh: Mesh) -> tuple[Batch, Runs, Transition]:
-    """Shapes, types and places of what `run_chunk` is given behind the mesh: the sweep's own, without a number in it.
+    """Return shapes, types and places of what `run_chunk` is given behind the mesh: a sweep's own, without a number.
 
     As in a sweep, runs are repeated until they divide between the devices.
     """
@@ -80,24 +79,26 @@ def abstract_arguments(work: Work, mesh: Mesh) -> tuple[Batch, Runs, Transition]
     )
 
 
-def abstract_states(work: Work, keys: Any, sizes: Sizes) -> Any:
-    """The states of the runs of a phase, around those of the first phase where there was one."""
+def abstract_states(work: Work, keys: jax.ShapeDtypeStruct, sizes: Sizes) -> State:
+    """Return the states of the runs of a phase, around those of the first phase where there was one."""
     method, slots = work.group.method, len(keys)
     numbers = jax.ShapeDtypeStruct((slots,), jnp.int32)
     traced = jax.tree.map(lambda true: numbers, sizes)
     observations = jax.ShapeDtypeStruct((slots, sizes.observation.padded), jnp.float32)
     known = Statistics(observations, observations, jax.ShapeDtypeStruct((slots,), jnp.float32))
 
-    def states(phase: Phase, *inputs: Any) -> Any:
+    def states(phase: Phase, *inputs: object) -> State:
         init = jax.vmap(lambda key, *of_run: phase.algorithm.init(key, phase.architecture, *of_run))
         return jax.eval_shape(init, keys, *inputs)
 
+    if work.draws == phases.FIRST_PHASE:
+        return states(work.phase, traced)
     first = None if method.first is None else states(method.first, traced)
-    return first if work.draws == phases.FIRST_PHASE else states(method.phase, *method.inputs(traced, first, known))
+    return states(work.phase, *method.inputs(traced, first, known))
 
 
 def abstract_transitions(rows: int, sizes: Sizes, next_actions: bool) -> Transition:
-    """Every device's data sets in one array, as `data_on` lays them out."""
+    """Return every device's data sets in one array, as `data_on` lays them out."""
 
     def column(*width: int) -> jax.ShapeDtypeStruct:
         return jax.ShapeDtypeStruct((rows, *width), jnp.float32)
@@ -107,12 +108,12 @@ def abstract_transitions(rows: int, sizes: Sizes, next_actions: bool) -> Transit
     return Transition(*columns, next_action=column(action) if next_actions else None)
 
 
-def _placed(mesh: Mesh, spec: PartitionSpec, tree: Any) -> Any:
+def _placed(mesh: Mesh, spec: PartitionSpec, tree: Tree) -> Tree:
     sharding = NamedSharding(mesh, spec)
     return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding), tree)
 
 
-def compile_work(work: Work, devices: list[Any]) -> Compiled:
+def compile_work(work: Work, devices: list[jax.Device]) -> Compiled:
     """Compile a phase's chunk. Raises the compiler's own error, with RESOURCE_EXHAUSTED in it where memory runs out."""
     mesh = run_mesh(work.runs, devices)
     arguments = abstract_arguments(work, mesh)
@@ -126,7 +127,7 @@ def compile_work(work: Work, devices: list[Any]) -> Compiled:
     products = [instruction for instruction in program.instructions() if is_product(instruction)]
     body = program.computations[loop.called("body") or ""]
     return Compiled(
-        memory=dict(_memory(compiled.memory_analysis())),
+        memory=_memory(compiled.memory_analysis()),
         kernels=kernels,
         loops=sum(instruction.opcode == "while" for instruction in body.values()),
         collectives=dict(collectives_of(program)),
@@ -136,9 +137,11 @@ def compile_work(work: Work, devices: list[Any]) -> Compiled:
     )
 
 
-def _memory(analysis: Any) -> Iterator[tuple[str, int]]:
-    yield "arguments", analysis.argument_size_in_bytes
-    yield "temporaries", analysis.temp_size_in_bytes
-    # The states after a chunk take the place of those before it.
-    yield "outputs", analysis.output_size_in_bytes - analysis.alias_size_in_bytes
-    yield "code", analysis.generated_code_size_in_bytes
+def _memory(analysis: Any) -> dict[str, int]:
+    return {
+        "arguments": analysis.argument_size_in_bytes,
+        "temporaries": analysis.temp_size_in_bytes,
+        # The states after a chunk take the place of those before it.
+        "outputs": analysis.output_size_in_bytes - analysis.alias_size_in_bytes,
+        "code": analysis.generated_code_size_in_bytes,
+    }

@@ -22,11 +22,11 @@ class PlanRequest(NamedTuple):
     seeds: int
 
     def groups(self) -> list[tuple[Group, tuple[int, ...]]]:
-        """The sweep's shape groups and the rows of each of their data sets.
+        """Return the sweep's shape groups and the rows of each of their data sets.
 
         Raises `ValueError` or `OSError`, one line, for a bad flag.
         """
-        asked = request(
+        sweep = request(
             preset=self.preset,
             datasets=self.datasets,
             perturbation_limits=self.perturbation_limits,
@@ -38,13 +38,13 @@ class PlanRequest(NamedTuple):
             resume=False,
         )
         return [
-            (group, tuple(_rows(dataset, asked.preset.rows) for dataset in group.datasets))
-            for group in asked_groups(asked)
+            (group, tuple(_rows(dataset, sweep.preset.rows) for dataset in group.datasets))
+            for group in asked_groups(sweep)
         ]
 
 
 def _rows(dataset: Dataset, preset_rows: int | None) -> int:
-    """A recipe's rows are known, a file's of one's own are counted, and others are taken to have the nominal number."""
+    """Return the rows of a recipe, as known, of one's own file, as counted, and of others the nominal number."""
     if dataset.path is not None:
         return count_rows(dataset, files(dataset, None))
     return recipe_rows(preset_rows if dataset.is_recipe else None, dataset) or UNKNOWN_ROWS

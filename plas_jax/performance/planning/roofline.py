@@ -22,19 +22,14 @@ class UpdateTime(NamedTuple):
     launches: float  # what is lost between its kernels
     predicted: float
 
-    @property
-    def bound(self) -> float:
-        """What no implementation with this arithmetic and traffic goes below."""
-        return max(self.arithmetic, self.memory)
-
 
 def kernel_seconds(kernel: Kernel, peaks: Peaks) -> float:
-    """One kernel: its launch, then the longer of its arithmetic and its traffic, which overlap."""
+    """Predict one kernel: its launch, then the longer of its arithmetic and its traffic, which overlap."""
     return peaks.launch_seconds + max(kernel.operations / peaks.operations, kernel.bytes / peaks.bandwidth)
 
 
 def update_time(kernels: Sequence[Kernel], peaks: Peaks) -> UpdateTime:
-    """One update: its kernels one after another, and no shorter than its traffic, transfers in the background included.
+    """Predict one update: its kernels one after another, and no shorter than all traffic, in the background or not.
 
     A kernel's traffic counts what it reads from main memory; what a cache keeps from one kernel to the next is no
     traffic on the device, so that small states may be faster.

@@ -1,13 +1,14 @@
 """The accelerators that a sweep can be planned for, with what their makers say of them.
 
 Capacity, bandwidth and peaks are data sheets'. `launch_seconds` is no maker's figure but an assumption of this project,
-told beside every prediction and changed by --launch_microseconds.
+printed beside every prediction and changed by --launch_microseconds.
 """
 
 import importlib.util
 import os
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+import jax
 from jax.experimental import topologies
 
 
@@ -35,12 +36,19 @@ class Target(NamedTuple):
     devices: int
 
 
-def _gpu_description(name: str, capability: tuple[int, int], facts: dict[str, Any]) -> str:
-    """What XLA's compiler asks of a GPU that is not there, with what all of these GPUs share.
+def _gpu(
+    name: str,
+    capability: tuple[int, int],
+    bandwidth: float,
+    float32_peak: float,
+    tf32_peak: float,
+    facts: dict[str, float],
+) -> Chip:
+    """Describe one of NVIDIA's GPUs of 80 GB; `facts` are what XLA's compiler asks of it besides.
 
-    Shared facts: NVIDIA, CUDA C++ Programming Guide, "Compute Capabilities" (8.0 and 9.0 are alike in these).
+    What these GPUs share: NVIDIA, CUDA C++ Programming Guide, "Compute Capabilities" (8.0 and 9.0 are alike in these).
     """
-    shared = {
+    facts = {
         "threads_per_warp": 32,
         "threads_per_block_limit": 1024,
         "threads_per_core_limit": 2048,
@@ -50,9 +58,11 @@ def _gpu_description(name: str, capability: tuple[int, int], facts: dict[str, An
         "block_dim_limit_x": 2**31 - 1,
         "block_dim_limit_y": 65535,
         "block_dim_limit_z": 65535,
-    }
-    lines = "\n".join(f"  {field}: {value}" for field, value in (shared | facts).items())
-    return f"""
+        "device_memory_size": 80 * 10**9,
+        "memory_bandwidth": int(bandwidth),
+    } | facts
+    lines = "\n".join(f"  {field}: {value}" for field, value in facts.items())
+    description = f"""
 gpu_device_info {{
   cuda_compute_capability {{ major: {capability[0]} minor: {capability[1]} }}
 {lines}
@@ -62,92 +72,39 @@ runtime_version {{ major: 13 minor: 0 patch: 0 }}
 dnn_version_info {{ major: 9 minor: 12 patch: 0 }}
 device_description_str: "{name}"
 """
+    usable = 0.75  # XLA_PYTHON_CLIENT_MEM_FRACTION
+    return Chip("cuda", 80e9, usable, bandwidth, float32_peak, tf32_peak, "TF32", 3e-6, description=description)
 
 
 # NVIDIA H100 Tensor Core GPU data sheet, column SXM: 80 GB, 3.35 TB/s, FP32 67 TFLOP/s, TF32 989 TFLOP/s with sparsity,
 # half of it without. NVIDIA H100 architecture white paper, table of SXM5: 132 SMs of 128 FP32 cores, 50 MB of L2,
 # 228 KB of shared memory an SM (227 KB a block). 132 · 128 · 2 · 1.98 GHz (the boost clock) = 66.9 TFLOP/s.
-H100 = Chip(
-    platform="cuda",
-    memory=80e9,
-    usable=0.75,  # XLA_PYTHON_CLIENT_MEM_FRACTION
-    bandwidth=3.35e12,
-    float32_peak=67e12,
-    fast_peak=494.7e12,
-    fast_precision="TF32",
-    launch_seconds=3e-6,
-    description=_gpu_description(
-        "NVIDIA H100 80GB HBM3",
-        (9, 0),
-        {
-            "core_count": 132,
-            "fpus_per_core": 128,
-            "clock_rate_ghz": 1.98,
-            "device_memory_size": 80 * 10**9,
-            "memory_bandwidth": 3350 * 10**9,
-            "l2_cache_size": 50 * 2**20,
-            "shared_memory_per_core": 228 * 1024,
-            "shared_memory_per_block_optin": 227 * 1024,
-        },
-    ),
-)
+H100 = _gpu("NVIDIA H100 80GB HBM3", (9, 0), bandwidth=3.35e12, float32_peak=67e12, tf32_peak=494.7e12, facts={
+    "core_count": 132, "fpus_per_core": 128, "clock_rate_ghz": 1.98, "l2_cache_size": 50 * 2**20,
+    "shared_memory_per_core": 228 * 1024, "shared_memory_per_block_optin": 227 * 1024,
+})  # fmt: skip
 
 # NVIDIA A100 Tensor Core GPU data sheet, column A100 80GB SXM: 80 GB, 2,039 GB/s, FP32 19.5 TFLOP/s, TF32 156 TFLOP/s
 # dense. NVIDIA A100 architecture white paper: 108 SMs of 64 FP32 cores at 1.41 GHz, 40 MB of L2, 164 KB of shared
 # memory an SM (163 KB a block).
-A100 = Chip(
-    platform="cuda",
-    memory=80e9,
-    usable=0.75,
-    bandwidth=2.039e12,
-    float32_peak=19.5e12,
-    fast_peak=156e12,
-    fast_precision="TF32",
-    launch_seconds=3e-6,
-    description=_gpu_description(
-        "NVIDIA A100-SXM4-80GB",
-        (8, 0),
-        {
-            "core_count": 108,
-            "fpus_per_core": 64,
-            "clock_rate_ghz": 1.41,
-            "device_memory_size": 80 * 10**9,
-            "memory_bandwidth": 2039 * 10**9,
-            "l2_cache_size": 40 * 2**20,
-            "shared_memory_per_core": 164 * 1024,
-            "shared_memory_per_block_optin": 163 * 1024,
-        },
-    ),
-)
+A100 = _gpu("NVIDIA A100-SXM4-80GB", (8, 0), bandwidth=2.039e12, float32_peak=19.5e12, tf32_peak=156e12, facts={
+    "core_count": 108, "fpus_per_core": 64, "clock_rate_ghz": 1.41, "l2_cache_size": 40 * 2**20,
+    "shared_memory_per_core": 164 * 1024, "shared_memory_per_block_optin": 163 * 1024,
+})  # fmt: skip
 
-# A TPU multiplies bfloat16 numbers; a product in full float32 is six of these (jax.lax.Precision.HIGHEST).
-_FLOAT32_PASSES = 6
+
+def _tpu(memory: float, bandwidth: float, bfloat16_peak: float, clock_rate: float | None = None) -> Chip:
+    """Describe one of Google's TPUs, all of whose memory can be had."""
+    # It multiplies bfloat16 numbers; a product in full float32 is six of these (jax.lax.Precision.HIGHEST).
+    float32_peak = bfloat16_peak / 6
+    return Chip("tpu", memory, 1.0, bandwidth, float32_peak, bfloat16_peak, "bfloat16", 1e-6, clock_rate)
+
 
 # Google Cloud, "TPU v5e": 16 GB, 819 GB/s, 197 TFLOP/s in bfloat16 a chip of four matrix units. With 128 × 128
 # multiply-adds a cycle each, that is 1.5 GHz.
-V5E = Chip(
-    platform="tpu",
-    memory=16e9,
-    usable=1.0,
-    bandwidth=819e9,
-    float32_peak=197e12 / _FLOAT32_PASSES,
-    fast_peak=197e12,
-    fast_precision="bfloat16",
-    launch_seconds=1e-6,
-    clock_rate=1.5e9,
-)
-
+V5E = _tpu(16e9, 819e9, 197e12, clock_rate=1.5e9)
 # Google Cloud, "TPU v6e": 32 GB, 1,638 GB/s, 918 TFLOP/s in bfloat16 a chip.
-V6E = Chip(
-    platform="tpu",
-    memory=32e9,
-    usable=1.0,
-    bandwidth=1638e9,
-    float32_peak=918e12 / _FLOAT32_PASSES,
-    fast_peak=918e12,
-    fast_precision="bfloat16",
-    launch_seconds=1e-6,
-)
+V6E = _tpu(32e9, 1638e9, 918e12)
 
 TARGETS = {
     target.name: target
@@ -167,7 +124,7 @@ _COMPILERS = {"cuda": ("jax_plugins.xla_cuda13", "cuda-plan"), "tpu": ("libtpu",
 
 
 def asked_target(name: str | None) -> Target:
-    """The target of --target. Raises `ValueError`, one line, for an unknown one and where its compiler is missing."""
+    """Return the target of --target. Raises `ValueError`, one line, for an unknown one, or without its compiler."""
     if name not in TARGETS:
         wrong = f"--target: {name!r} is none of" if name else "--target must be one of"
         raise ValueError(f"{wrong} {', '.join(TARGETS)}")
@@ -189,8 +146,8 @@ def _is_installed(module: str) -> bool:
 
 
 def environment_of(target: Target) -> dict[str, str]:
-    """The environment in which JAX compiles for the target and asks for no device: set before it starts."""
-    of = os.environ | {
+    """Return the variables with which JAX compiles for the target and asks for no device: set before it starts."""
+    variables = os.environ | {
         "JAX_PLATFORMS": "cpu",  # runs nothing, but JAX wants a backend
         "CUDA_VISIBLE_DEVICES": "-1",
         "TPU_SKIP_MDS_QUERY": "1",  # else libtpu asks the cloud's metadata server who it is
@@ -198,15 +155,15 @@ def environment_of(target: Target) -> dict[str, str]:
     }
     if target.chip.platform == "cuda":
         # There is no GPU to time variants of a kernel on.
-        of["XLA_FLAGS"] = f"{of.get('XLA_FLAGS', '')} --xla_gpu_autotune_level=0".strip()
-    return of
+        variables["XLA_FLAGS"] = f"{variables.get('XLA_FLAGS', '')} --xla_gpu_autotune_level=0".strip()
+    return variables
 
 
-def devices_of(target: Target) -> list[Any]:
-    """JAX's descriptions of the target's devices, in a process with its environment."""
-    options: dict[str, Any] = {"topology_name": target.topology}
+def devices_of(target: Target) -> list[jax.Device]:
+    """Return JAX's descriptions of the target's devices, in a process with its environment."""
+    name, options = target.topology, dict[str, object]()
     if target.chip.platform == "cuda":
-        options = {"topology_name": "", "topology": target.topology, "target_config": target.chip.description}
+        name, options = "", {"topology": target.topology, "target_config": target.chip.description}
     elif target.devices == 1:
-        options["chips_per_host_bounds"] = [1, 1, 1]
-    return list(topologies.get_topology_desc(platform=target.chip.platform, **options).devices)
+        options = {"chips_per_host_bounds": [1, 1, 1]}
+    return list(topologies.get_topology_desc(name, target.chip.platform, **options).devices)
