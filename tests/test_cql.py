@@ -23,7 +23,7 @@ from small_runs import quickly_compiled
 
 from plas_jax.algorithms import cql
 from plas_jax.algorithms.cql import CQL, Architecture, Knobs, Noise, conservative_gap
-from plas_jax.algorithms.normalisation import normalised
+from plas_jax.algorithms.draws import normalised
 from plas_jax.models.affine_std_policy import AffineStdPolicy
 from plas_jax.types import Axis, Sizes, Statistics, Transition
 

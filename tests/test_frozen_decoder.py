@@ -8,6 +8,7 @@ import pytest
 from plas_jax.algorithms import behaviour, plas
 from plas_jax.models.cvae import CVAE
 from plas_jax.models.frozen_decoder import action_of, decode, decoder_of
+from plas_jax.models.twin_critics import TwinCritics
 from plas_jax.types import Sizes, Transition
 
 SIZES = Sizes.of(5, 3)
@@ -51,21 +52,27 @@ def test_the_gradient_through_what_is_known_is_that_of_decoding(cvae):
 
 
 def test_plas_knows_no_difference(cvae):
-    """Target, loss and gradient of the policy with both batches decoded at once are those with each decoded alone."""
+    """Target, loss and gradient of the policy with both batches decoded at once are those through the whole CVAE."""
     state = plas.init(jax.random.key(4), plas.Architecture((16, 16), (16, 16), WIDTH, 4), SIZES, cvae)
     # A target policy of its own: as copies, both batches' latents would come from the same network.
     state = state.replace(policy_target=jax.tree.map(lambda leaf: leaf + 0.1, state.policy_target))
     batch = Transition(normal(5, 4, 5), normal(6, 4, 3), normal(7, 4), normal(8, 4, 5), jnp.ones(4))
     next_decoded, decoded = plas.decode_both(state, batch, KNOBS)
+
+    def loss(policy):
+        return plas.policy_loss(policy, state, state.critics.parameters, batch, decoded, KNOBS)[0]
+
+    def plain_action(policy, observation):
+        return plain(cvae, observation, plas.policy_latent(state, policy, observation, KNOBS))
+
+    def plain_loss(policy):
+        action = plas.policy_action(state, policy, batch.observation, plain_action(policy, batch.observation), KNOBS)
+        critics = TwinCritics(SIZES, (16, 16))
+        return -critics.apply(state.critics.parameters, batch.observation, action, method=TwinCritics.first).mean()
+
+    next_action = plain_action(state.policy_target, batch.next_observation)
     for ours, theirs in (
-        (plas.target(state, batch, KNOBS, next_decoded), plas.target(state, batch, KNOBS)),
-        (gradient(state, batch, decoded), gradient(state, batch, None)),
+        (plas.target(state, batch, next_decoded.action, KNOBS), plas.target(state, batch, next_action, KNOBS)),
+        (jax.value_and_grad(function)(state.policy.parameters) for function in (loss, plain_loss)),
     ):
         jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6), ours, theirs)
-
-
-def gradient(state, batch, decoded):
-    def loss(policy):
-        return plas.policy_loss(policy, state, state.critics.parameters, batch, KNOBS, decoded)[0]
-
-    return jax.value_and_grad(loss)(state.policy.parameters)

@@ -26,7 +26,15 @@ SAC_KNOBS = sac.Knobs(0.9, 0.25, 1e-2, 1e-2, 1e-2)
 KEY = jax.random.key(0)
 
 update_plas, update_sac, update_cvae = jax.jit(plas.update), jax.jit(sac.update), jax.jit(behaviour.update)
-act, target, prior_action = jax.jit(plas.act), jax.jit(plas.target), jax.jit(behaviour.prior_action)
+act, prior_action = jax.jit(plas.act), jax.jit(behaviour.act)
+
+
+@jax.jit
+def target(state, batch, knobs):
+    """The targets of a batch: the target policy's latents decoded, perturbed and valued."""
+    return plas.target(state, batch, plas.decode_both(state, batch, knobs)[0].action, knobs)
+
+
 finite = st.floats(-1e6, 1e6, width=32, allow_subnormal=False)
 observations = st.lists(finite, min_size=4, max_size=4).map(lambda row: np.array([row], np.float32))
 sizeable = finite.filter(lambda number: number == 0 or abs(number) > 1e-30)  # XLA flushes subnormal numbers to zero
@@ -157,7 +165,7 @@ def test_without_perturbation_the_action_is_the_decoded_latent(observation, late
 @given(observations, st.lists(finite, min_size=4, max_size=4), st.floats(0, 10, width=32))
 def test_the_prior_decodes_latents_clipped_at_sigma(observation, noise, latent_limit):
     noise = np.array([noise], np.float32)
-    action = prior_action(cvae_state(), observation, noise, latent_limit)
+    action = prior_action(cvae_state(), observation, noise, behaviour.Knobs(1e-3, latent_limit))
     np.testing.assert_allclose(action, decode(observation, noise.clip(-latent_limit, latent_limit)), atol=1e-6)
     assert (np.abs(action) <= 1).all()
 
@@ -288,7 +296,8 @@ def test_the_policy_ascends_the_critics_just_updated():
 
     @jax.jit
     def step_on(critics):
-        policy_loss = lambda policy: plas.policy_loss(policy, state, critics, batch(), knobs)  # noqa: E731
+        _, decoded = plas.decode_both(state, batch(), knobs)
+        policy_loss = lambda policy: plas.policy_loss(policy, state, critics, batch(), decoded, knobs)  # noqa: E731
         return descend(state.policy, policy_loss, knobs.policy_learning_rate)[:2]
 
     policy, loss = step_on(after.critics.parameters)

@@ -21,7 +21,7 @@ from td3_reference import (
 )
 
 from plas_jax.algorithms import td3_bc
-from plas_jax.algorithms.normalisation import STD_OFFSET
+from plas_jax.algorithms.draws import STD_OFFSET
 from plas_jax.algorithms.td3_bc import TD3_BC, Architecture, Knobs
 from plas_jax.models.twin_critics import TwinCritics
 from plas_jax.types import Sizes, Statistics

@@ -5,20 +5,20 @@ is its own: CVAE, critics, perturbation, targets. The CVAE is trained with the r
 """
 
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 from flax import struct
 
-from plas_jax.algorithms.bellman import bellman_target, polyak_average, squared_error
+from plas_jax.algorithms.bellman import bellman_targets, critic_loss, polyak_average
 from plas_jax.algorithms.candidates import best_action, best_value, candidate_normal, repeated
 from plas_jax.algorithms.descent import Network, descend, network
 from plas_jax.algorithms.draws import padded_normal
 from plas_jax.models.cvae import CVAE, cvae_loss
 from plas_jax.models.perturbation import Perturbation
 from plas_jax.models.twin_critics import TwinCritics
-from plas_jax.types import Algorithm, Array, Metrics, Sizes, Transition
+from plas_jax.types import Algorithm, Array, Metrics, Parameters, Sizes, Transition
 
 
 class Architecture(NamedTuple):
@@ -60,14 +60,18 @@ class State:
     sizes: Sizes
     cvae: Network
     perturbation: Network
-    perturbation_target: Any
+    perturbation_target: Parameters
     critics: Network
-    critic_targets: Any
+    critic_targets: Parameters
     architecture: Architecture = struct.field(pytree_node=False)
 
 
+def _critics(state: State) -> TwinCritics:
+    return TwinCritics(state.sizes, state.architecture.critic_widths)
+
+
 def init(key: Array, architecture: Architecture, sizes: Sizes) -> State:
-    """The state before the first update."""
+    """Return the state before the first update."""
     key_cvae, key_perturbation, key_critics = jax.random.split(key, 3)
     widths = (sizes.observation.padded, sizes.action.padded, sizes.latent.padded)
     observation, action, latent = (jnp.zeros((1, width)) for width in widths)
@@ -77,8 +81,10 @@ def init(key: Array, architecture: Architecture, sizes: Sizes) -> State:
     return around(architecture, sizes, cvae, perturbation, critics)
 
 
-def around(architecture: Architecture, sizes: Sizes, cvae: Any, perturbation: Any, critics: Any) -> State:
-    """The state before the first update with these parameters; targets start as copies."""
+def around(
+    architecture: Architecture, sizes: Sizes, cvae: Parameters, perturbation: Parameters, critics: Parameters
+) -> State:
+    """Return the state before the first update with these parameters; targets start as copies."""
     return State(
         sizes=sizes,
         cvae=network(cvae),
@@ -91,7 +97,7 @@ def around(architecture: Architecture, sizes: Sizes, cvae: Any, perturbation: An
 
 
 def noise(key: Array, architecture: Architecture, sizes: Sizes) -> Noise:
-    """The random arrays of one update."""
+    """Return the random arrays of one update."""
     key_posterior, key_next_latent, key_latent = jax.random.split(key, 3)
     batch_size, candidates = architecture.batch_size, architecture.target_candidates
     return Noise(
@@ -101,54 +107,47 @@ def noise(key: Array, architecture: Architecture, sizes: Sizes) -> Noise:
     )
 
 
-def proposed(state: State, cvae: Any, observation: Array, draw: Array, latent_limit: Array | float) -> Array:
-    """The CVAE's action of latents from N(0, 1), clipped (BCQ.py:90-93); `[…, action]`."""
+def proposed(state: State, cvae: Parameters, observation: Array, draw: Array, latent_limit: Array | float) -> Array:
+    """Return the CVAE's action of latents from N(0, 1), clipped (BCQ.py:90-93); `[…, action]`."""
     latent = jnp.clip(draw, -latent_limit, latent_limit)
     return CVAE(state.sizes, state.architecture.cvae_width).apply(cvae, observation, latent, method=CVAE.decode)
 
 
-def perturbed(state: State, perturbation: Any, observation: Array, action: Array, limit: Array | float) -> Array:
-    """a + ξ(s, a): the action moved by at most Φ, `[…, action]`."""
+def perturbed(state: State, perturbation: Parameters, observation: Array, action: Array, limit: Array | float) -> Array:
+    """Return a + ξ(s, a), the action moved by at most Φ, `[…, action]`."""
     module = Perturbation(state.sizes, state.architecture.policy_widths)
     return module.apply(perturbation, observation, action, limit)
 
 
-def target(state: State, cvae: Any, batch: Transition, draw: Array, knobs: Knobs) -> Array:
-    """r + γ max over the candidates of s' of (λ min Q' + (1 - λ) max Q'), with the CVAE just updated; `[batch]`."""
+def target(state: State, cvae: Parameters, batch: Transition, draw: Array, knobs: Knobs) -> Array:
+    """Return r + γ max over candidates of s' of (λ min Q' + (1 - λ) max Q') with the CVAE just updated; `[batch]`."""
     observation = repeated(batch.next_observation, draw.shape[1])
     action = proposed(state, cvae, observation, draw, knobs.latent_limit)
     action = perturbed(state, state.perturbation_target, observation, action, knobs.perturbation_limit)
-    module = TwinCritics(state.sizes, state.architecture.critic_widths)
-    next_q = module.apply(state.critic_targets, observation, action)
+    next_q = _critics(state).apply(state.critic_targets, observation, action)
     next_value = jax.vmap(best_value, (0, None))(next_q, knobs.clip_weight)
-    return jax.vmap(bellman_target, (0, 0, 0, None))(batch.reward, batch.bootstrap, next_value, knobs.discount)
-
-
-def critic_loss(critics: Any, state: State, batch: Transition, target: Array) -> tuple[Array, Array]:
-    """Both critics' squared error to the target, and their values `[batch, 2]`."""
-    module = TwinCritics(state.sizes, state.architecture.critic_widths)
-    q_values = module.apply(critics, batch.observation, batch.action)
-    return squared_error(q_values, target), q_values
+    return bellman_targets(batch, next_value, knobs.discount)
 
 
 def perturbation_loss(
-    perturbation: Any, state: State, critics: Any, batch: Transition, action: Array, limit: Array | float
+    perturbation: Parameters, state: State, critics: Parameters, batch: Transition, action: Array, limit: Array | float
 ) -> tuple[Array, None]:
-    """-Q1 of the CVAE's action, a constant, perturbed: the first critic, not the smaller one."""
+    """Return -Q1 of the CVAE's action, a constant, perturbed: the first critic, not the smaller one."""
     action = perturbed(state, perturbation, batch.observation, action, limit)
-    module = TwinCritics(state.sizes, state.architecture.critic_widths)
-    return -module.apply(critics, batch.observation, action, method=TwinCritics.first).mean(), None
+    return -_critics(state).apply(critics, batch.observation, action, method=TwinCritics.first).mean(), None
 
 
 def update(state: State, batch: Transition, noise: Noise, knobs: Knobs) -> tuple[State, Metrics]:
-    """One update of CVAE, critics, perturbation and targets."""
+    """Make one update of CVAE, critics, perturbation and targets."""
     module = CVAE(state.sizes, state.architecture.cvae_width)
     cvae, evidence, metrics = descend(
         state.cvae, lambda parameters: cvae_loss(parameters, module, batch, noise.posterior), knobs.cvae_learning_rate
     )
     goal = target(state, cvae.parameters, batch, noise.next_latent, knobs)
     critics, error, q_values = descend(
-        state.critics, lambda parameters: critic_loss(parameters, state, batch, goal), knobs.critic_learning_rate
+        state.critics,
+        lambda parameters: critic_loss(parameters, _critics(state), batch, goal),
+        knobs.critic_learning_rate,
     )
     action = proposed(state, cvae.parameters, batch.observation, noise.latent, knobs.latent_limit)
     limit = knobs.perturbation_limit
@@ -170,17 +169,16 @@ def update(state: State, batch: Transition, noise: Noise, knobs: Knobs) -> tuple
 
 
 def acting_noise(key: Array, architecture: Architecture, sizes: Sizes, states: int) -> Array:
-    """The latents of the candidates of so many states, `[states, candidates, latent]`."""
+    """Return the latents of the candidates of so many states, `[states, candidates, latent]`."""
     return candidate_normal(key, states, architecture.acting_candidates, sizes.latent)
 
 
 def act(state: State, observation: Array, noise: Array, knobs: Knobs) -> Array:
-    """Of the perturbed candidates that of the greatest Q1 (BCQ.py:124-130), `[states, action]`."""
+    """Return that of the perturbed candidates whose Q1 is greatest (BCQ.py:124-130), `[states, action]`."""
     observation = repeated(observation, noise.shape[1])
     action = proposed(state, state.cvae.parameters, observation, noise, knobs.latent_limit)
     action = perturbed(state, state.perturbation.parameters, observation, action, knobs.perturbation_limit)
-    module = TwinCritics(state.sizes, state.architecture.critic_widths)
-    values = module.apply(state.critics.parameters, observation, action, method=TwinCritics.first)
+    values = _critics(state).apply(state.critics.parameters, observation, action, method=TwinCritics.first)
     return jax.vmap(best_action)(action, values)
 
 

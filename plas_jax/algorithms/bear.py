@@ -6,13 +6,13 @@ the critics just updated, as torch's in-place steps had it.
 """
 
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 from flax import struct
 
-from plas_jax.algorithms.bellman import bellman_target, polyak_average, squared_error
+from plas_jax.algorithms.bellman import bellman_targets, critic_loss, polyak_average
 from plas_jax.algorithms.candidates import best_action, best_value, candidate_normal, repeated
 from plas_jax.algorithms.descent import Network, descend, network
 from plas_jax.algorithms.divergences import chosen_kernel, maximum_mean_discrepancy
@@ -21,7 +21,7 @@ from plas_jax.models.cvae import CVAE, cvae_loss
 from plas_jax.models.gaussian_policy import GaussianPolicy
 from plas_jax.models.perceptron import rlkit_hidden, uniform_within
 from plas_jax.models.twin_critics import TwinCritics
-from plas_jax.types import Algorithm, Array, Metrics, Sizes, Transition
+from plas_jax.types import Algorithm, Array, Metrics, Parameters, Sizes, Transition
 
 LOG_MULTIPLIER_RANGE = (-5.0, 10.0)
 
@@ -76,7 +76,7 @@ class State:
     cvae: Network
     policy: Network
     critics: Network
-    critic_targets: Any
+    critic_targets: Parameters
     log_multiplier: Network
     updates: Array  # int32
     architecture: Architecture = struct.field(pytree_node=False)
@@ -87,7 +87,7 @@ def _critics(sizes: Sizes, architecture: Architecture) -> TwinCritics:
 
 
 def init(key: Array, architecture: Architecture, sizes: Sizes) -> State:
-    """The state before the first update; critic targets start as copies."""
+    """Return the state before the first update; critic targets start as copies."""
     key_cvae, key_policy, key_critics = jax.random.split(key, 3)
     widths = (sizes.observation.padded, sizes.action.padded, sizes.latent.padded)
     observation, action, latent = (jnp.zeros((1, width)) for width in widths)
@@ -105,7 +105,7 @@ def init(key: Array, architecture: Architecture, sizes: Sizes) -> State:
 
 
 def noise(key: Array, architecture: Architecture, sizes: Sizes) -> Noise:
-    """The random arrays of one update."""
+    """Return the random arrays of one update."""
     key_posterior, key_next_action, key_latent, key_action = jax.random.split(key, 4)
     batch_size, samples = architecture.batch_size, architecture.divergence_samples
     return Noise(
@@ -116,22 +116,22 @@ def noise(key: Array, architecture: Architecture, sizes: Sizes) -> Noise:
     )
 
 
-def behaviour_samples(state: State, cvae: Any, observation: Array, draw: Array, latent_limit: Array | float) -> Array:
-    """The CVAE's actions before their tanh, of latents from N(0, 1), clipped; `[states, samples, action]`."""
+def behaviour_samples(state: State, observation: Array, draw: Array, latent_limit: Array | float) -> Array:
+    """Return the CVAE's actions before their tanh, of latents from N(0, 1), clipped; `[states, samples, action]`."""
     latent = jnp.clip(draw, -latent_limit, latent_limit)
     module = CVAE(state.sizes, state.architecture.cvae_width)
     inputs = repeated(observation, draw.shape[1]), latent
-    return module.apply(cvae, *inputs, method=lambda bound, *inputs: bound.decoder(*inputs))
+    return module.apply(state.cvae.parameters, *inputs, method=lambda bound, *inputs: bound.decoder(*inputs))
 
 
-def policy_samples(state: State, policy: Any, observation: Array, draw: Array) -> Array:
-    """The policy's actions before their tanh, `[states, samples, action]`."""
+def policy_samples(state: State, policy: Parameters, observation: Array, draw: Array) -> Array:
+    """Return the policy's actions before their tanh, `[states, samples, action]`."""
     mean, log_std = GaussianPolicy(state.sizes, state.architecture.policy_widths).apply(policy, observation)
     return mean[:, None] + jnp.exp(log_std)[:, None] * draw
 
 
 def target(state: State, batch: Transition, draw: Array, knobs: Knobs) -> Array:
-    """r + γ max over the candidates of s' of (λ min Q' + (1 - λ) max Q'); `[batch]`.
+    """Return r + γ max over the candidates of s' of (λ min Q' + (1 - λ) max Q'); `[batch]`.
 
     The candidates are the policy's own: it has no target (bear.py:170-182).
     """
@@ -139,20 +139,15 @@ def target(state: State, batch: Transition, draw: Array, knobs: Knobs) -> Array:
     observation = repeated(batch.next_observation, draw.shape[1])
     next_q = _critics(state.sizes, state.architecture).apply(state.critic_targets, observation, action)
     next_value = jax.vmap(best_value, (0, None))(next_q, knobs.clip_weight)
-    return jax.vmap(bellman_target, (0, 0, 0, None))(batch.reward, batch.bootstrap, next_value, knobs.discount)
-
-
-def critic_loss(critics: Any, state: State, batch: Transition, target: Array) -> tuple[Array, Array]:
-    """Both critics' squared error to the target, and their values `[batch, 2]`."""
-    q_values = _critics(state.sizes, state.architecture).apply(critics, batch.observation, batch.action)
-    return squared_error(q_values, target), q_values
+    return bellman_targets(batch, next_value, knobs.discount)
 
 
 def policy_loss(
-    policy: Any, state: State, critics: Any, batch: Transition, behaviour: Array, draw: Array, knobs: Knobs
+    policy: Parameters, state: State, critics: Parameters, batch: Transition, noise: Noise, knobs: Knobs
 ) -> tuple[Array, tuple[Array, Array]]:
-    """α (MMD - ε) - min Q of the first sample, and their means; before `warm_up` without Q (bear.py:210-223)."""
-    samples = policy_samples(state, policy, batch.observation, draw)
+    """Return α (MMD - ε) - min Q of the first sample, and their means; before `warm_up` without Q (bear.py:210-223)."""
+    behaviour = behaviour_samples(state, batch.observation, noise.latent, knobs.latent_limit)
+    samples = policy_samples(state, policy, batch.observation, noise.action)
     kernel = chosen_kernel(knobs.gaussian_kernel, knobs.bandwidth)
     divergence = jax.vmap(lambda one, other: maximum_mean_discrepancy(kernel, one, other))(behaviour, samples).mean()
     module = _critics(state.sizes, state.architecture)
@@ -163,12 +158,12 @@ def policy_loss(
 
 
 def multiplier_loss(log_multiplier: Array, divergence: Array, divergence_limit: Array | float) -> tuple[Array, None]:
-    """-α (MMD - ε), whose descent is the dual's ascent: α grows while the constraint is broken."""
+    """Return -α (MMD - ε), whose descent is the dual's ascent: α grows while the constraint is broken."""
     return -jnp.exp(log_multiplier) * (divergence - divergence_limit), None
 
 
 def ascend(log_multiplier: Network, divergence: Array, knobs: Knobs) -> Network:
-    """One step of the multiplier on the policy's loss before its own step; log α stays within [-5, 10]."""
+    """Take one step of the multiplier on the policy's loss before its own step; log α stays within [-5, 10]."""
     after, _, _ = descend(
         log_multiplier,
         lambda value: multiplier_loss(value, divergence, knobs.divergence_limit),
@@ -178,24 +173,25 @@ def ascend(log_multiplier: Network, divergence: Array, knobs: Knobs) -> Network:
 
 
 def update(state: State, batch: Transition, noise: Noise, knobs: Knobs) -> tuple[State, Metrics]:
-    """One update of CVAE, critics, policy, multiplier and targets."""
+    """Make one update of CVAE, critics, policy, multiplier and targets."""
     module = CVAE(state.sizes, state.architecture.cvae_width)
     cvae, evidence, metrics = descend(
         state.cvae, lambda parameters: cvae_loss(parameters, module, batch, noise.posterior), knobs.cvae_learning_rate
     )
+    state = replace(state, cvae=cvae)
     goal = target(state, batch, noise.next_action, knobs)
     critics, error, q_values = descend(
-        state.critics, lambda parameters: critic_loss(parameters, state, batch, goal), knobs.critic_learning_rate
+        state.critics,
+        lambda parameters: critic_loss(parameters, _critics(state.sizes, state.architecture), batch, goal),
+        knobs.critic_learning_rate,
     )
-    behaviour = behaviour_samples(state, cvae.parameters, batch.observation, noise.latent, knobs.latent_limit)
     policy, _, (divergence, value) = descend(
         state.policy,
-        lambda policy: policy_loss(policy, state, critics.parameters, batch, behaviour, noise.action, knobs),
+        lambda parameters: policy_loss(parameters, state, critics.parameters, batch, noise, knobs),
         knobs.policy_learning_rate,
     )
     state = replace(
         state,
-        cvae=cvae,
         policy=policy,
         critics=critics,
         critic_targets=polyak_average(state.critic_targets, critics.parameters, knobs.polyak),
@@ -208,12 +204,12 @@ def update(state: State, batch: Transition, noise: Noise, knobs: Knobs) -> tuple
 
 
 def acting_noise(key: Array, architecture: Architecture, sizes: Sizes, states: int) -> Array:
-    """The draws of the candidates of so many states, `[states, candidates, action]`."""
+    """Return the draws of the candidates of so many states, `[states, candidates, action]`."""
     return candidate_normal(key, states, architecture.acting_candidates, sizes.action)
 
 
 def act(state: State, observation: Array, noise: Array, knobs: Knobs) -> Array:
-    """Of the policy's samples that of the greatest Q1 (batch_rl_algorithm.py:89-99), `[states, action]`."""
+    """Return that of the policy's samples whose Q1 is greatest (batch_rl_algorithm.py:89-99), `[states, action]`."""
     action = jnp.tanh(policy_samples(state, state.policy.parameters, observation, noise))
     observation, critics = repeated(observation, noise.shape[1]), _critics(state.sizes, state.architecture)
     values = critics.apply(state.critics.parameters, observation, action, method=TwinCritics.first)

@@ -1,7 +1,7 @@
 """The first phase of Algorithm 1: maximum likelihood of the data under the CVAE, Eq. 4."""
 
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax.numpy as jnp
 from flax import struct
@@ -9,7 +9,7 @@ from flax import struct
 from plas_jax.algorithms.descent import Network, descend, network
 from plas_jax.algorithms.draws import padded_normal
 from plas_jax.models.cvae import CVAE, cvae_loss
-from plas_jax.types import Algorithm, Array, Metrics, Sizes, Transition
+from plas_jax.types import Algorithm, Array, Metrics, Parameters, Sizes, Transition
 
 
 class Architecture(NamedTuple):
@@ -36,24 +36,24 @@ class State:
 
 
 def init(key: Array, architecture: Architecture, sizes: Sizes) -> State:
-    """The state before the first update."""
+    """Return the state before the first update."""
     widths = (sizes.observation.padded, sizes.action.padded, sizes.latent.padded)
     parameters = CVAE(sizes, architecture.cvae_width).init(key, *(jnp.zeros((1, width)) for width in widths))
     return around(architecture, sizes, parameters)
 
 
-def around(architecture: Architecture, sizes: Sizes, cvae: Any) -> State:
-    """The state before the first update with these parameters."""
+def around(architecture: Architecture, sizes: Sizes, cvae: Parameters) -> State:
+    """Return the state before the first update with these parameters."""
     return State(sizes, network(cvae), architecture)
 
 
 def noise(key: Array, architecture: Architecture, sizes: Sizes) -> Array:
-    """The posterior noise of one update, float32 `[batch, latent]`."""
+    """Return the posterior noise of one update, float32 `[batch, latent]`."""
     return padded_normal(key, architecture.batch_size, sizes.latent)
 
 
 def update(state: State, batch: Transition, noise: Array, knobs: Knobs) -> tuple[State, Metrics]:
-    """One Adam step on Eq. 4; the losses are those before the step."""
+    """Take one Adam step on Eq. 4; the losses are those before the step."""
     module = CVAE(state.sizes, state.architecture.cvae_width)
     cvae, value, metrics = descend(
         state.cvae, lambda parameters: cvae_loss(parameters, module, batch, noise), knobs.learning_rate
@@ -61,21 +61,16 @@ def update(state: State, batch: Transition, noise: Array, knobs: Knobs) -> tuple
     return replace(state, cvae=cvae), metrics | {"cvae_loss": value}
 
 
-def prior_action(state: State, observation: Array, noise: Array, latent_limit: Array | float) -> Array:
-    """The CVAE's own policy: latents from N(0, 1), clipped at ±σ, decoded; `[batch, action]`."""
-    latent = jnp.clip(noise, -latent_limit, latent_limit)
-    module = CVAE(state.sizes, state.architecture.cvae_width)
-    return module.apply(state.cvae.parameters, observation, latent, method=CVAE.decode)
-
-
 def acting_noise(key: Array, architecture: Architecture, sizes: Sizes, states: int) -> Array:
-    """The latents of so many states, `[states, latent]`."""
+    """Return the latents of so many states, `[states, latent]`."""
     return padded_normal(key, states, sizes.latent)
 
 
 def act(state: State, observation: Array, noise: Array, knobs: Knobs) -> Array:
-    """The CVAE's own policy, `[states, action]`."""
-    return prior_action(state, observation, noise, knobs.latent_limit)
+    """Return the CVAE's own policy, `[states, action]`: latents from N(0, 1), clipped at ±σ, decoded."""
+    latent = jnp.clip(noise, -knobs.latent_limit, knobs.latent_limit)
+    module = CVAE(state.sizes, state.architecture.cvae_width)
+    return module.apply(state.cvae.parameters, observation, latent, method=CVAE.decode)
 
 
 BEHAVIOUR = Algorithm(init, noise, update, act, acting_noise)

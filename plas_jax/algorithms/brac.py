@@ -9,13 +9,13 @@ Keras' Adam has ε = 1e-7, ours torch's 1e-8, as everywhere here.
 """
 
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 from flax import struct
 
-from plas_jax.algorithms.bellman import bellman_target, polyak_average, squared_error
+from plas_jax.algorithms.bellman import bellman_targets, critic_loss, polyak_average
 from plas_jax.algorithms.descent import Network, descend, network
 from plas_jax.algorithms.draws import padded_normal
 from plas_jax.models.gaussian_policy import (
@@ -26,7 +26,7 @@ from plas_jax.models.gaussian_policy import (
     within_density,
 )
 from plas_jax.models.twin_critics import TwinCritics
-from plas_jax.types import Algorithm, Array, Metrics, Sizes, Transition
+from plas_jax.types import Algorithm, Array, Metrics, Parameters, Sizes, Transition
 
 
 class Architecture(NamedTuple):
@@ -64,10 +64,10 @@ class State:
     """One run: the frozen behaviour policy, policy, critics with their targets, and how many updates there were."""
 
     sizes: Sizes
-    behaviour: Any
+    behaviour: Parameters
     policy: Network
     critics: Network
-    critic_targets: Any
+    critic_targets: Parameters
     updates: Array
     architecture: Architecture = struct.field(pytree_node=False)
 
@@ -76,8 +76,8 @@ def _critics(state: State) -> TwinCritics:
     return TwinCritics(state.sizes, state.architecture.critic_widths, keras_dense, keras_dense)
 
 
-def init(key: Array, architecture: Architecture, sizes: Sizes, behaviour: Any) -> State:
-    """The state before the first update, around the policy parameters of a finished cloning.
+def init(key: Array, architecture: Architecture, sizes: Sizes, behaviour: Parameters) -> State:
+    """Return the state before the first update, around the policy parameters of a finished cloning.
 
     Targets start as copies. In the source they are networks of their own initial weights, which a τ of 0.005 needs
     hundreds of updates to forget: an accident of how they are built, and nothing in the paper asks for it.
@@ -99,7 +99,7 @@ def init(key: Array, architecture: Architecture, sizes: Sizes, behaviour: Any) -
 
 
 def noise(key: Array, architecture: Architecture, sizes: Sizes) -> Noise:
-    """The random arrays of one update."""
+    """Return the random arrays of one update."""
     keys, batch_size = jax.random.split(key, 4), architecture.batch_size
     return Noise(
         next_action=padded_normal(keys[0], batch_size, sizes.action),
@@ -113,15 +113,16 @@ def _samples(key: Array, states: int, samples: int, sizes: Sizes) -> Array:
     return padded_normal(key, states * samples, sizes.action).reshape(states, samples, -1)
 
 
-def gaussian(state: State, policy: Any, observation: Array) -> tuple[Array, Array]:
-    """Mean and log std before the tanh under these parameters, of π or of b; each `[batch, action]`."""
+def gaussian(state: State, policy: Parameters, observation: Array) -> tuple[Array, Array]:
+    """Return mean and log std before the tanh under these parameters, of π or of b; each `[batch, action]`."""
     return brac_policy(state.sizes, state.architecture.policy_widths).apply(policy, observation)
 
 
-def sampled_divergence(state: State, policy: Any, observation: Array, draws: Array) -> Array:
-    """KL(π ‖ b) at each state, the mean of log π(a) - log b(a) over samples of π (`divergences.py:69-94`); `[batch]`.
+def sampled_divergence(state: State, policy: Parameters, observation: Array, draws: Array) -> Array:
+    """Return KL(π ‖ b) at each state `[batch]`, the mean of log π(a) - log b(a) over samples of π.
 
-    `draws` is `[batch, samples, action]`. Actions are clipped to ±(1 - 1e-3) for b alone.
+    Source: `divergences.py:69-94`. `draws` is `[batch, samples, action]`. Actions are clipped to ±(1 - 1e-3) for b
+    alone.
     """
     axis = state.sizes.action
     mean, log_std = gaussian(state, policy, observation)
@@ -132,25 +133,22 @@ def sampled_divergence(state: State, policy: Any, observation: Array, draws: Arr
 
 
 def target(state: State, batch: Transition, noise: Noise, knobs: Knobs) -> Array:
-    """The targets r + γ·(min Q'(s', a') - α·KL(s')), the divergence in BRAC-v alone; `[batch]`."""
+    """Return the targets r + γ·(min Q'(s', a') - α·KL(s')), the divergence in BRAC-v alone; `[batch]`."""
     policy, observation = state.policy.parameters, batch.next_observation
     next_action, _ = squashed_sample(*gaussian(state, policy, observation), noise.next_action, state.sizes.action)
     next_q = _critics(state).apply(state.critic_targets, observation, next_action).min(axis=-1)
     divergence = sampled_divergence(state, policy, observation, noise.next_divergence)
     next_value = next_q - knobs.value_penalty * knobs.divergence_weight * divergence
-    return jax.vmap(bellman_target, (0, 0, 0, None))(batch.reward, batch.bootstrap, next_value, knobs.discount)
-
-
-def critic_loss(critics: Any, state: State, batch: Transition, target: Array) -> tuple[Array, Array]:
-    """Both critics' squared error to the target, and their values `[batch, 2]`."""
-    q_values = _critics(state).apply(critics, batch.observation, batch.action)
-    return squared_error(q_values, target), q_values
+    return bellman_targets(batch, next_value, knobs.discount)
 
 
 def policy_loss(
-    policy: Any, state: State, critics: Any, batch: Transition, noise: Noise, knobs: Knobs
+    policy: Parameters, state: State, critics: Parameters, batch: Transition, noise: Noise, knobs: Knobs
 ) -> tuple[Array, Metrics]:
-    """Mean of α·KL(s) - min Q(s, a), without Q until the warm start is over (`brac_primal_agent.py:164-180`)."""
+    """Return the mean of α·KL(s) - min Q(s, a), without Q until the warm start is over.
+
+    Source: `brac_primal_agent.py:164-180`.
+    """
     observation = batch.observation
     action, _ = squashed_sample(*gaussian(state, policy, observation), noise.action, state.sizes.action)
     q = _critics(state).apply(critics, observation, action).min(axis=-1)
@@ -161,12 +159,14 @@ def policy_loss(
 
 
 def update(state: State, batch: Transition, noise: Noise, knobs: Knobs) -> tuple[State, Metrics]:
-    """One update of targets, critics and policy."""
+    """Make one update of targets, critics and policy."""
     targets = polyak_average(state.critic_targets, state.critics.parameters, knobs.polyak)
     state = replace(state, critic_targets=targets)
     goal = target(state, batch, noise, knobs)
     critics, error, q_values = descend(
-        state.critics, lambda parameters: critic_loss(parameters, state, batch, goal), knobs.critic_learning_rate
+        state.critics,
+        lambda parameters: critic_loss(parameters, _critics(state), batch, goal),
+        knobs.critic_learning_rate,
     )
     policy, _, metrics = descend(
         state.policy,

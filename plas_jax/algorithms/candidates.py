@@ -10,17 +10,17 @@ from plas_jax.types import Array, Axis
 
 
 def candidate_normal(key: Array, states: int, candidates: int, axis: Axis) -> Array:
-    """Standard normal `[states, candidates, axis.padded]`, float32, zero in the padding."""
+    """Return standard normal draws `[states, candidates, axis.padded]`, float32, zero in the padding."""
     return padded_normal(key, states * candidates, axis).reshape(states, candidates, axis.padded)
 
 
 def repeated(observation: Array, candidates: int) -> Array:
-    """Each state once for each of its candidates, `[states, observation]` to `[states, candidates, observation]`."""
+    """Repeat each state for each of its candidates, `[states, observation]` to `[states, candidates, observation]`."""
     return jnp.repeat(observation[:, None], candidates, axis=1)
 
 
 def best_value(q_values: Array, clip_weight: Array | float) -> Array:
-    """max over candidates of (λ min Q' + (1 - λ) max Q') at one state, `[candidates, critics]` to a scalar.
+    """Return max over candidates of (λ min Q' + (1 - λ) max Q') at one state, `[candidates, critics]` to a scalar.
 
     The critics are mixed first, for each candidate by itself (BCQ.py:159-161).
     """
@@ -29,6 +29,6 @@ def best_value(q_values: Array, clip_weight: Array | float) -> Array:
 
 
 def best_action(actions: Array, values: Array) -> Array:
-    """The action of the greatest value at one state, `[candidates, action]` and `[candidates]` to `[action]`."""
+    """Return the action of the greatest value at one state, `[candidates, action]` and `[candidates]` to `[action]`."""
     chex.assert_rank([actions, values], [2, 1])
     return actions[values.argmax()]

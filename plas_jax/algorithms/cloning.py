@@ -6,7 +6,7 @@ policy, then the weight α_e against the new policy. Keras' Adam has ε = 1e-7, 
 """
 
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -15,7 +15,7 @@ from flax import struct
 from plas_jax.algorithms.descent import Network, descend, network
 from plas_jax.algorithms.draws import padded_normal
 from plas_jax.models.gaussian_policy import brac_policy, squashed_log_density, squashed_sample, within_density
-from plas_jax.types import Algorithm, Array, Metrics, Sizes, Transition
+from plas_jax.types import Algorithm, Array, Metrics, Parameters, Sizes, Transition
 
 
 class Architecture(NamedTuple):
@@ -49,14 +49,14 @@ class State:
 
 
 def init(key: Array, architecture: Architecture, sizes: Sizes) -> State:
-    """The state before the first update; α_e starts at 1."""
+    """Return the state before the first update; α_e starts at 1."""
     observation = jnp.zeros((1, sizes.observation.padded))
     policy = brac_policy(sizes, architecture.policy_widths).init(key, observation)
     return State(sizes, network(policy), network(jnp.ones(())), architecture)
 
 
 def noise(key: Array, architecture: Architecture, sizes: Sizes) -> Noise:
-    """The random arrays of one update."""
+    """Return the random arrays of one update."""
     key_action, key_action_after = jax.random.split(key)
     batch_size = architecture.batch_size
     return Noise(
@@ -65,9 +65,9 @@ def noise(key: Array, architecture: Architecture, sizes: Sizes) -> Noise:
 
 
 def policy_loss(
-    policy: Any, state: State, batch: Transition, draw: Array, entropy_weight: Array
+    policy: Parameters, state: State, batch: Transition, draw: Array, entropy_weight: Array
 ) -> tuple[Array, Metrics]:
-    """Mean of α_e·log π(a_π | s) - log π(a | s), for a of the data and a_π of the policy."""
+    """Return the mean of α_e·log π(a_π | s) - log π(a | s), for a of the data and a_π of the policy."""
     sizes = state.sizes
     mean, log_std = brac_policy(sizes, state.architecture.policy_widths).apply(policy, batch.observation)
     _, log_density = squashed_sample(mean, log_std, draw, sizes.action)
@@ -77,7 +77,7 @@ def policy_loss(
 
 
 def entropy_weight_loss(variable: Array, log_density: Array, action_size: Array | int) -> tuple[Array, None]:
-    """α_e·mean(-log π + dim(A)) for α_e = max(variable, 0): falls while the entropy is above -dim(A).
+    """Return α_e·mean(-log π + dim(A)) for α_e = max(variable, 0), which falls while the entropy is above -dim(A).
 
     The source's rectifier holds the variable at 0 but lets it rise from there (`utils.py`, `relu_v2`).
     """
@@ -86,7 +86,7 @@ def entropy_weight_loss(variable: Array, log_density: Array, action_size: Array 
 
 
 def update(state: State, batch: Transition, noise: Noise, knobs: Knobs) -> tuple[State, Metrics]:
-    """One update of the policy, then of α_e."""
+    """Make one update of the policy, then of α_e."""
     entropy_weight = jax.nn.relu(state.entropy_weight.parameters)
     policy, loss, metrics = descend(
         state.policy,
@@ -106,7 +106,7 @@ def update(state: State, batch: Transition, noise: Noise, knobs: Knobs) -> tuple
 
 
 def act(state: State, observation: Array, noise: None, knobs: Knobs) -> Array:
-    """The deterministic policy tanh(mean), `[batch, action]`."""
+    """Return the deterministic policy tanh(mean), `[batch, action]`."""
     module = brac_policy(state.sizes, state.architecture.policy_widths)
     return jnp.tanh(module.apply(state.policy.parameters, observation)[0])
 

@@ -7,23 +7,22 @@ follow. Equations are the paper's (Kumar et al., arXiv:2006.04779).
 """
 
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import struct
 
-from plas_jax.algorithms.bellman import bellman_target, polyak_average, squared_error
+from plas_jax.algorithms.bellman import bellman_targets, polyak_average, squared_error
 from plas_jax.algorithms.descent import Network, descend, network
 from plas_jax.algorithms.divergences import temperature_loss
-from plas_jax.algorithms.draws import padded_normal
-from plas_jax.algorithms.normalisation import normalised
+from plas_jax.algorithms.draws import normalised, normalised_batch, padded_normal
 from plas_jax.models.affine_std_policy import AffineStdPolicy
 from plas_jax.models.gaussian_policy import squashed_sample
 from plas_jax.models.orthogonal_critics import OrthogonalCritics
 from plas_jax.models.perceptron import padded_uniform
-from plas_jax.types import Algorithm, Array, Metrics, Sizes, Statistics, Transition
+from plas_jax.types import Algorithm, Array, Metrics, Parameters, Sizes, Statistics, Transition
 
 
 class Architecture(NamedTuple):
@@ -66,7 +65,7 @@ class State:
     sizes: Sizes
     policy: Network
     critics: Network
-    critic_targets: Any
+    critic_targets: Parameters
     log_temperature: Network
     observation_mean: Array
     observation_std: Array
@@ -77,12 +76,12 @@ def _critics(sizes: Sizes, architecture: Architecture) -> OrthogonalCritics:
     return OrthogonalCritics(sizes, architecture.critic_widths, last_gain=1e-2)
 
 
-def _q_values(state: State, critics: Any, observation: Array, action: Array) -> Array:
+def _q_values(state: State, critics: Parameters, observation: Array, action: Array) -> Array:
     return _critics(state.sizes, state.architecture).apply(critics, observation, action)
 
 
 def init(key: Array, architecture: Architecture, sizes: Sizes, statistics: Statistics) -> State:
-    """The state before the first update; critic targets start as copies."""
+    """Return the state before the first update; critic targets start as copies."""
     key_policy, key_critics = jax.random.split(key)
     observation, action = jnp.zeros((1, sizes.observation.padded)), jnp.zeros((1, sizes.action.padded))
     critics = _critics(sizes, architecture).init(key_critics, observation, action)
@@ -99,7 +98,7 @@ def init(key: Array, architecture: Architecture, sizes: Sizes, statistics: Stati
 
 
 def noise(key: Array, architecture: Architecture, sizes: Sizes) -> Noise:
-    """The random arrays of one update."""
+    """Return the random arrays of one update."""
     key_action, key_next_action, key_uniform, key_current, key_next = jax.random.split(key, 5)
     batch_size, axis = architecture.batch_size, sizes.action
     count, shape = architecture.candidates * batch_size, (architecture.candidates, batch_size, axis.padded)
@@ -112,28 +111,30 @@ def noise(key: Array, architecture: Architecture, sizes: Sizes) -> Noise:
     )
 
 
-def sample(state: State, policy: Any, observation: Array, draw: Array) -> tuple[Array, Array]:
-    """Actions and their log densities, `[…, batch, action]` and `[…, batch]`, of normalised observations `[batch]`."""
+def sample(state: State, policy: Parameters, observation: Array, draw: Array) -> tuple[Array, Array]:
+    """Sample actions `[…, batch, action]`, with log densities `[…, batch]`, at normalised observations `[batch]`."""
     mean, log_std = AffineStdPolicy(state.sizes, state.architecture.policy_widths).apply(policy, observation)
     return squashed_sample(mean, log_std, draw, state.sizes.action)
 
 
-def policy_loss(policy: Any, state: State, batch: Transition, draw: Array, temperature: Array) -> tuple[Array, Array]:
-    """Mean of α log π - min Q at the policy's own action, on the critics before the update; and log π `[batch]`."""
+def policy_loss(
+    policy: Parameters, state: State, batch: Transition, draw: Array, temperature: Array
+) -> tuple[Array, Array]:
+    """Return mean α log π - min Q at the policy's own action, on the critics before the update; and log π `[batch]`."""
     action, log_density = sample(state, policy, batch.observation, draw)
     q = _q_values(state, state.critics.parameters, batch.observation, action).min(axis=-1)
     return (temperature * log_density - q).mean(), log_density
 
 
 def target(state: State, batch: Transition, draw: Array, discount: Array | float) -> Array:
-    """Equation 1's target r + γ min Q'(s', a') with a' ~ π(s') and no entropy, `[batch]`."""
+    """Return equation 1's target r + γ min Q'(s', a') with a' ~ π(s') and no entropy, `[batch]`."""
     next_action, _ = sample(state, state.policy.parameters, batch.next_observation, draw)
     next_q = _q_values(state, state.critic_targets, batch.next_observation, next_action).min(axis=-1)
-    return jax.vmap(bellman_target, (0, 0, 0, None))(batch.reward, batch.bootstrap, next_q, discount)
+    return bellman_targets(batch, next_q, discount)
 
 
 def candidates(state: State, batch: Transition, noise: Noise) -> tuple[Array, Array]:
-    """Uniform, next and current actions `[3·candidates, batch, action]` and the log densities they came with.
+    """Return uniform, next and current actions `[3·candidates, batch, action]` and the log densities they came with.
 
     Next actions are π's at s', weighed by π(a | s') though Q will see them at s, as in the source.
     """
@@ -147,7 +148,7 @@ def candidates(state: State, batch: Transition, noise: Noise) -> tuple[Array, Ar
 
 
 def conservative_gap(candidate_q: Array, log_density: Array, data_q: Array) -> Array:
-    """Equation 4's log Σ exp Q(s, a) - Q(s, a of the data), by importance sampling, `[batch, critics]`.
+    """Return equation 4's log Σ exp Q(s, a) - Q(s, a of the data), by importance sampling, `[batch, critics]`.
 
     `[candidates, batch, critics]`, `[candidates, batch]` and `[batch, critics]`. The paper's appendix F divides the sum
     by the number of candidates; the source does not, which adds a constant and changes no gradient.
@@ -156,9 +157,14 @@ def conservative_gap(candidate_q: Array, log_density: Array, data_q: Array) -> A
 
 
 def critic_loss(
-    critics: Any, state: State, batch: Transition, target: Array, proposed: tuple[Array, Array], weight: Array | float
+    critics: Parameters,
+    state: State,
+    batch: Transition,
+    target: Array,
+    proposed: tuple[Array, Array],
+    weight: Array | float,
 ) -> tuple[Array, tuple[Array, Array]]:
-    """Equation 4 summed over critics, without the paper's half of the squared error; values `[batch, 2]` and gap."""
+    """Return equation 4 summed over critics, without its half of the squared error; values `[batch, 2]` and the gap."""
     actions, log_density = proposed
     actions = jnp.concatenate([batch.action[None], actions])
     observations = jnp.broadcast_to(batch.observation, (*actions.shape[:-1], batch.observation.shape[-1]))
@@ -168,11 +174,8 @@ def critic_loss(
 
 
 def update(state: State, batch: Transition, noise: Noise, knobs: Knobs) -> tuple[State, Metrics]:
-    """One update of temperature, policy, critics and targets."""
-    scale = state.observation_mean, state.observation_std
-    batch = batch._replace(
-        observation=normalised(batch.observation, *scale), next_observation=normalised(batch.next_observation, *scale)
-    )
+    """Make one update of temperature, policy, critics and targets."""
+    batch = normalised_batch(batch, state.observation_mean, state.observation_std)
     temperature = jnp.exp(state.log_temperature.parameters)
     policy, _, log_density = descend(
         state.policy,
@@ -202,7 +205,7 @@ def update(state: State, batch: Transition, noise: Noise, knobs: Knobs) -> tuple
 
 
 def act(state: State, observation: Array, noise: None, knobs: Knobs) -> Array:
-    """The deterministic policy tanh(mean), `[batch, action]`."""
+    """Return the deterministic policy tanh(mean), `[batch, action]`."""
     module = AffineStdPolicy(state.sizes, state.architecture.policy_widths)
     return jnp.tanh(
         module.apply(state.policy.parameters, normalised(observation, state.observation_mean, state.observation_std))[0]

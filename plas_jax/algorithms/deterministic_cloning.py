@@ -5,15 +5,15 @@ is left out: it ranks trajectories that time limits have already cut.
 """
 
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax.numpy as jnp
 from flax import struct
 
 from plas_jax.algorithms.descent import Network, descend, network
-from plas_jax.algorithms.normalisation import normalised
+from plas_jax.algorithms.draws import normalised
 from plas_jax.models.deterministic_policy import DeterministicPolicy
-from plas_jax.types import Algorithm, Array, Metrics, Sizes, Statistics, Transition
+from plas_jax.types import Algorithm, Array, Metrics, Parameters, Sizes, Statistics, Transition
 
 
 class Architecture(NamedTuple):
@@ -41,7 +41,7 @@ class State:
 
 
 def init(key: Array, architecture: Architecture, sizes: Sizes, statistics: Statistics) -> State:
-    """The state before the first update on a data set of these statistics."""
+    """Return the state before the first update on a data set of these statistics."""
     observation = jnp.zeros((1, sizes.observation.padded))
     policy = DeterministicPolicy(sizes, architecture.policy_widths).init(key, observation)
     return State(
@@ -54,23 +54,23 @@ def init(key: Array, architecture: Architecture, sizes: Sizes, statistics: Stati
 
 
 def noise(key: Array, architecture: Architecture, sizes: Sizes) -> None:
-    """Nothing: policy and loss are deterministic."""
+    """Draw nothing: policy and loss are deterministic."""
 
 
-def policy_action(state: State, policy: Any, observation: Array) -> Array:
-    """The action of these policy parameters, which see (s - mean) / (std + 1e-3); `[batch, action]`."""
+def policy_action(state: State, policy: Parameters, observation: Array) -> Array:
+    """Return the action of these policy parameters, which see (s - mean) / (std + 1e-3); `[batch, action]`."""
     seen = normalised(observation, state.observation_mean, state.observation_std)
     return DeterministicPolicy(state.sizes, state.architecture.policy_widths).apply(policy, seen)
 
 
-def policy_loss(policy: Any, state: State, batch: Transition) -> tuple[Array, None]:
-    """The squared error to the data's action, mean over the batch and over the action's dimensions."""
+def policy_loss(policy: Parameters, state: State, batch: Transition) -> tuple[Array, None]:
+    """Return the squared error to the data's action, mean over the batch and over the action's dimensions."""
     error = jnp.square(policy_action(state, policy, batch.observation) - batch.action)
     return state.sizes.action.mean(error).mean(), None
 
 
 def update(state: State, batch: Transition, noise: None, knobs: Knobs) -> tuple[State, Metrics]:
-    """One Adam step on the squared error; the metric is the loss before it."""
+    """Take one Adam step on the squared error; the metric is the loss before it."""
     policy, loss, _ = descend(
         state.policy, lambda parameters: policy_loss(parameters, state, batch), knobs.learning_rate
     )
@@ -78,7 +78,7 @@ def update(state: State, batch: Transition, noise: None, knobs: Knobs) -> tuple[
 
 
 def act(state: State, observation: Array, noise: None, knobs: Knobs) -> Array:
-    """The deterministic policy, `[batch, action]`."""
+    """Return the deterministic policy, `[batch, action]`."""
     return policy_action(state, state.policy.parameters, observation)
 
 

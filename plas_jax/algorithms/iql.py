@@ -6,18 +6,18 @@ Equations are the paper's (Kostrikov et al., arXiv:2110.06169).
 """
 
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 from flax import struct
 
-from plas_jax.algorithms.bellman import bellman_target, polyak_average, squared_error
+from plas_jax.algorithms.bellman import bellman_targets, critic_loss, polyak_average
 from plas_jax.algorithms.descent import Network, descend, network
 from plas_jax.models.orthogonal_critics import OrthogonalCritics
 from plas_jax.models.state_value import StateValue
 from plas_jax.models.unsquashed_policy import UnsquashedPolicy, gaussian_log_density
-from plas_jax.types import Algorithm, Array, Metrics, Sizes, Statistics, Transition
+from plas_jax.types import Algorithm, Array, Metrics, Parameters, Sizes, Statistics, Transition
 
 LARGEST_WEIGHT = 100.0  # actor.py
 LARGEST_ACTION = 1 - 1e-5  # dataset_utils.py
@@ -54,23 +54,22 @@ class State:
     value: Network
     policy: Network
     critics: Network
-    critic_targets: Any
+    critic_targets: Parameters
     reward_scale: Array
     updates: Array
     architecture: Architecture = struct.field(pytree_node=False)
 
 
-def _value(state: State, value: Any, observation: Array) -> Array:
+def _value(state: State, value: Parameters, observation: Array) -> Array:
     return StateValue(state.sizes, state.architecture.value_widths).apply(value, observation)
 
 
-def _critics(state: State, critics: Any, batch: Transition) -> Array:
-    module = OrthogonalCritics(state.sizes, state.architecture.critic_widths)
-    return module.apply(critics, batch.observation, batch.action)
+def _critics(state: State) -> OrthogonalCritics:
+    return OrthogonalCritics(state.sizes, state.architecture.critic_widths)
 
 
 def init(key: Array, architecture: Architecture, sizes: Sizes, statistics: Statistics) -> State:
-    """The state before the first update; critic targets start as copies."""
+    """Return the state before the first update; critic targets start as copies."""
     key_value, key_policy, key_critics = jax.random.split(key, 3)
     observation, action = jnp.zeros((1, sizes.observation.padded)), jnp.zeros((1, sizes.action.padded))
     critics = OrthogonalCritics(sizes, architecture.critic_widths).init(key_critics, observation, action)
@@ -87,57 +86,53 @@ def init(key: Array, architecture: Architecture, sizes: Sizes, statistics: Stati
 
 
 def reward_scale(return_range: Array) -> Array:
-    """What makes the data's returns range over 1000; 1 for data without two episodes of different returns."""
+    """Return what makes the data's returns range over 1000; 1 for data without two episodes of different returns."""
     return jnp.where(return_range > 0, SCALED_RETURN_RANGE / return_range, 1.0)
 
 
 def noise(key: Array, architecture: Architecture, sizes: Sizes) -> None:
-    """Nothing: no action is ever sampled."""
+    """Draw nothing: no action is ever sampled."""
 
 
 def conditioned(state: State, batch: Transition) -> Transition:
-    """The batch as IQL sees it: returns of a range of 1000, actions inside the unit box."""
+    """Return the batch as IQL sees it: returns of a range of 1000, actions inside the unit box."""
     action = jnp.clip(batch.action, -LARGEST_ACTION, LARGEST_ACTION)
     return batch._replace(action=action, reward=batch.reward * state.reward_scale)
 
 
 def expectile_loss(difference: Array, expectile: Array | float) -> Array:
-    """Section 4.1: |τ - 1(u < 0)|·u², element by element."""
+    """Return section 4.1's |τ - 1(u < 0)|·u², element by element."""
     return jnp.where(difference > 0, expectile, 1 - expectile) * jnp.square(difference)
 
 
 def advantage_weight(advantage: Array, inverse_temperature: Array | float) -> Array:
-    """Equation 7's exp(β·A), at most 100."""
+    """Return equation 7's exp(β·A), at most 100."""
     return jnp.minimum(jnp.exp(inverse_temperature * advantage), LARGEST_WEIGHT)
 
 
 def cosine_decayed(learning_rate: Array | float, updates: Array, policy_updates: Array | float) -> Array:
-    """The rate of the update after `updates` others, from `learning_rate` down to 0 along half a cosine."""
+    """Return the rate of the update after `updates` others, from `learning_rate` down to 0 along half a cosine."""
     return learning_rate * 0.5 * (1 + jnp.cos(jnp.pi * jnp.minimum(updates / policy_updates, 1.0)))
 
 
-def value_loss(value: Any, state: State, batch: Transition, q: Array, expectile: Array | float) -> tuple[Array, None]:
-    """Equation 5: V regresses to the τ-expectile of Q over the data's actions."""
+def value_loss(
+    value: Parameters, state: State, batch: Transition, q: Array, expectile: Array | float
+) -> tuple[Array, None]:
+    """Return the loss of equation 5: V regresses to the τ-expectile of Q over the data's actions."""
     return expectile_loss(q - _value(state, value, batch.observation), expectile).mean(), None
 
 
-def policy_loss(policy: Any, state: State, batch: Transition, weight: Array) -> tuple[Array, None]:
-    """Minus equation 7: the weighted log-likelihood of the data's actions."""
+def policy_loss(policy: Parameters, state: State, batch: Transition, weight: Array) -> tuple[Array, None]:
+    """Return minus equation 7: the weighted log-likelihood of the data's actions."""
     module = UnsquashedPolicy(state.sizes, state.architecture.policy_widths)
     mean, log_std = module.apply(policy, batch.observation)
     return -(weight * gaussian_log_density(batch.action, mean, log_std, state.sizes.action)).mean(), None
 
 
-def critic_loss(critics: Any, state: State, batch: Transition, target: Array) -> tuple[Array, Array]:
-    """Equation 6, summed over both critics, and their values `[batch, 2]`."""
-    q_values = _critics(state, critics, batch)
-    return squared_error(q_values, target), q_values
-
-
 def update(state: State, batch: Transition, noise: None, knobs: Knobs) -> tuple[State, Metrics]:
-    """One update of V, policy, critics and targets."""
+    """Make one update of V, policy, critics and targets."""
     batch = conditioned(state, batch)
-    q = _critics(state, state.critic_targets, batch).min(axis=-1)
+    q = _critics(state).apply(state.critic_targets, batch.observation, batch.action).min(axis=-1)
     value, value_error, _ = descend(
         state.value,
         lambda parameters: value_loss(parameters, state, batch, q, knobs.expectile),
@@ -150,9 +145,12 @@ def update(state: State, batch: Transition, noise: None, knobs: Knobs) -> tuple[
         cosine_decayed(knobs.policy_learning_rate, state.updates, knobs.policy_updates),
     )
     next_value = _value(state, value.parameters, batch.next_observation)
-    goal = jax.vmap(bellman_target, (0, 0, 0, None))(batch.reward, batch.bootstrap, next_value, knobs.discount)
+    goal = bellman_targets(batch, next_value, knobs.discount)
+    # equation 6, summed over both critics
     critics, error, q_values = descend(
-        state.critics, lambda parameters: critic_loss(parameters, state, batch, goal), knobs.critic_learning_rate
+        state.critics,
+        lambda parameters: critic_loss(parameters, _critics(state), batch, goal),
+        knobs.critic_learning_rate,
     )
     state = replace(
         state,
@@ -167,7 +165,7 @@ def update(state: State, batch: Transition, noise: None, knobs: Knobs) -> tuple[
 
 
 def act(state: State, observation: Array, noise: None, knobs: Knobs) -> Array:
-    """The policy's mean, `[batch, action]`: temperature 0 in the official evaluation.py."""
+    """Return the policy's mean, `[batch, action]`: temperature 0 in the official evaluation.py."""
     return UnsquashedPolicy(state.sizes, state.architecture.policy_widths).apply(state.policy.parameters, observation)[
         0
     ]

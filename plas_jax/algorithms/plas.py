@@ -6,20 +6,19 @@ updated, then both targets; no delay, no target smoothing.
 """
 
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 from flax import struct
 
-from plas_jax.algorithms.bellman import bellman_target, polyak_average, soft_clipped, squared_error
+from plas_jax.algorithms.bellman import bellman_targets, critic_loss, polyak_average, soft_clipped
 from plas_jax.algorithms.descent import Network, descend, network
-from plas_jax.models.cvae import CVAE
 from plas_jax.models.frozen_decoder import Decoded, action_of, decode, decoder_of
 from plas_jax.models.latent_policy import LatentPolicy
 from plas_jax.models.perturbation import Perturbation
 from plas_jax.models.twin_critics import TwinCritics
-from plas_jax.types import Algorithm, Array, Metrics, Sizes, Transition
+from plas_jax.types import Algorithm, Array, Metrics, Parameters, Sizes, Transition
 
 
 class Architecture(NamedTuple):
@@ -48,16 +47,20 @@ class State:
     """One run: the frozen CVAE, the policy (latent and perturbation) and the critics with their targets."""
 
     sizes: Sizes
-    cvae: Any
+    cvae: Parameters
     policy: Network
-    policy_target: Any
+    policy_target: Parameters
     critics: Network
-    critic_targets: Any
+    critic_targets: Parameters
     architecture: Architecture = struct.field(pytree_node=False)
 
 
-def init(key: Array, architecture: Architecture, sizes: Sizes, cvae: Any) -> State:
-    """The state before the first update, around the parameters of a trained CVAE; targets start as copies."""
+def _critics(state: State) -> TwinCritics:
+    return TwinCritics(state.sizes, state.architecture.critic_widths)
+
+
+def init(key: Array, architecture: Architecture, sizes: Sizes, cvae: Parameters) -> State:
+    """Return the state before the first update, around the parameters of a trained CVAE; targets start as copies."""
     key_latent, key_perturbation, key_critics = jax.random.split(key, 3)
     observation, action = jnp.zeros((1, sizes.observation.padded)), jnp.zeros((1, sizes.action.padded))
     policy = {
@@ -70,8 +73,10 @@ def init(key: Array, architecture: Architecture, sizes: Sizes, cvae: Any) -> Sta
     return around(architecture, sizes, cvae, policy, critics)
 
 
-def around(architecture: Architecture, sizes: Sizes, cvae: Any, policy: Any, critics: Any) -> State:
-    """The state before the first update with these parameters."""
+def around(
+    architecture: Architecture, sizes: Sizes, cvae: Parameters, policy: Parameters, critics: Parameters
+) -> State:
+    """Return the state before the first update with these parameters."""
     return State(
         sizes=sizes,
         cvae=cvae,
@@ -84,32 +89,23 @@ def around(architecture: Architecture, sizes: Sizes, cvae: Any, policy: Any, cri
 
 
 def noise(key: Array, architecture: Architecture, sizes: Sizes) -> None:
-    """Nothing: policy and targets are deterministic."""
+    """Draw nothing: policy and targets are deterministic."""
 
 
-def policy_latent(state: State, policy: Any, observation: Array, knobs: Knobs) -> Array:
-    """The latent of these policy parameters, `[batch, latent]`."""
+def policy_latent(state: State, policy: Parameters, observation: Array, knobs: Knobs) -> Array:
+    """Return the latent of these policy parameters, `[batch, latent]`."""
     module = LatentPolicy(state.sizes, state.architecture.policy_widths)
     return module.apply(policy["latent_policy"], observation, knobs.latent_limit)
 
 
-def policy_action(state: State, policy: Any, observation: Array, knobs: Knobs, decoded: Decoded | None = None) -> Array:
-    """The action of these policy parameters: latent, decoded, perturbed; `[batch, action]`.
-
-    `decoded` is what the decoder made of these latents, where that is known already.
-    """
-    latent = policy_latent(state, policy, observation, knobs)
-    if decoded is None:
-        cvae = CVAE(state.sizes, state.architecture.cvae_width)
-        action = cvae.apply(state.cvae, observation, latent, method=CVAE.decode)
-    else:
-        action = action_of(latent, decoder_of(state.cvae), decoded)
+def policy_action(state: State, policy: Parameters, observation: Array, decoded: Array, knobs: Knobs) -> Array:
+    """Return the action of these policy parameters, `[batch, action]`: that decoded from their latents, perturbed."""
     module = Perturbation(state.sizes, state.architecture.policy_widths)
-    return module.apply(policy["perturbation"], observation, action, knobs.perturbation_limit)
+    return module.apply(policy["perturbation"], observation, decoded, knobs.perturbation_limit)
 
 
 def decode_both(state: State, batch: Transition, knobs: Knobs) -> tuple[Decoded, Decoded]:
-    """The target policy's latents at the next observations decoded, and the policy's at the observations."""
+    """Return the target policy's latents at the next observations decoded, and the policy's at the observations."""
     next_latent = policy_latent(state, state.policy_target, batch.next_observation, knobs)
     latent = policy_latent(state, state.policy.parameters, batch.observation, knobs)
     observations = jnp.concatenate([batch.next_observation, batch.observation])
@@ -117,41 +113,42 @@ def decode_both(state: State, batch: Transition, knobs: Knobs) -> tuple[Decoded,
     return both.rows(0, len(latent)), both.rows(len(latent), len(observations))
 
 
-def target(state: State, batch: Transition, knobs: Knobs, decoded: Decoded | None = None) -> Array:
-    """Algorithm 1's targets, r + γ·(λ min Q' + (1 - λ) max Q') at the target policy's action; `[batch]`."""
-    next_action = policy_action(state, state.policy_target, batch.next_observation, knobs, decoded)
-    critics = TwinCritics(state.sizes, state.architecture.critic_widths)
-    next_q = critics.apply(state.critic_targets, batch.next_observation, next_action)
+def target(state: State, batch: Transition, next_decoded: Array, knobs: Knobs) -> Array:
+    """Return Algorithm 1's targets, r + γ·(λ min Q' + (1 - λ) max Q') at the target policy's action; `[batch]`.
+
+    `next_decoded` is what the target policy's latents decode to, `[batch, action]`.
+    """
+    next_action = policy_action(state, state.policy_target, batch.next_observation, next_decoded, knobs)
+    next_q = _critics(state).apply(state.critic_targets, batch.next_observation, next_action)
     next_value = jax.vmap(soft_clipped, (0, None))(next_q, knobs.clip_weight)
-    return jax.vmap(bellman_target, (0, 0, 0, None))(batch.reward, batch.bootstrap, next_value, knobs.discount)
-
-
-def critic_loss(critics: Any, state: State, batch: Transition, target: Array) -> tuple[Array, Array]:
-    """Both critics' squared error to the target, and their values `[batch, 2]`."""
-    module = TwinCritics(state.sizes, state.architecture.critic_widths)
-    q_values = module.apply(critics, batch.observation, batch.action)
-    return squared_error(q_values, target), q_values
+    return bellman_targets(batch, next_value, knobs.discount)
 
 
 def policy_loss(
-    policy: Any, state: State, critics: Any, batch: Transition, knobs: Knobs, decoded: Decoded | None = None
+    policy: Parameters, state: State, critics: Parameters, batch: Transition, decoded: Decoded, knobs: Knobs
 ) -> tuple[Array, None]:
-    """-Q1 of the policy's action: the first critic, not the smaller one (`algos.py:238`, 325)."""
-    action = policy_action(state, policy, batch.observation, knobs, decoded)
-    module = TwinCritics(state.sizes, state.architecture.critic_widths)
-    return -module.apply(critics, batch.observation, action, method=TwinCritics.first).mean(), None
+    """Return -Q1 of the policy's action: the first critic, not the smaller one (`algos.py:238`, 325).
+
+    `decoded` is what the decoder made of the latents of these policy parameters.
+    """
+    latent = policy_latent(state, policy, batch.observation, knobs)
+    action = action_of(latent, decoder_of(state.cvae), decoded)
+    action = policy_action(state, policy, batch.observation, action, knobs)
+    return -_critics(state).apply(critics, batch.observation, action, method=TwinCritics.first).mean(), None
 
 
 def update(state: State, batch: Transition, noise: None, knobs: Knobs) -> tuple[State, Metrics]:
-    """One pass through the loop of Algorithm 1."""
+    """Make one pass through the loop of Algorithm 1."""
     next_decoded, decoded = decode_both(state, batch, knobs)
-    goal = target(state, batch, knobs, next_decoded)
+    goal = target(state, batch, next_decoded.action, knobs)
     critics, error, q_values = descend(
-        state.critics, lambda parameters: critic_loss(parameters, state, batch, goal), knobs.critic_learning_rate
+        state.critics,
+        lambda parameters: critic_loss(parameters, _critics(state), batch, goal),
+        knobs.critic_learning_rate,
     )
     policy, loss, _ = descend(
         state.policy,
-        lambda parameters: policy_loss(parameters, state, critics.parameters, batch, knobs, decoded),
+        lambda parameters: policy_loss(parameters, state, critics.parameters, batch, decoded, knobs),
         knobs.policy_learning_rate,
     )
     state = replace(
@@ -166,8 +163,10 @@ def update(state: State, batch: Transition, noise: None, knobs: Knobs) -> tuple[
 
 
 def act(state: State, observation: Array, noise: None, knobs: Knobs) -> Array:
-    """The deterministic policy, `[batch, action]`."""
-    return policy_action(state, state.policy.parameters, observation, knobs)
+    """Return the deterministic policy, `[batch, action]`."""
+    latent = policy_latent(state, state.policy.parameters, observation, knobs)
+    decoded = decode(decoder_of(state.cvae), observation, latent)
+    return policy_action(state, state.policy.parameters, observation, decoded.action, knobs)
 
 
 PLAS = Algorithm(init, noise, update, act)

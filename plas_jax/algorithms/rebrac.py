@@ -7,19 +7,19 @@ policy's target from the policy before this update, the critics' targets from th
 """
 
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 from flax import struct
 
-from plas_jax.algorithms.bellman import bellman_target, polyak_average, smoothed, squared_error
+from plas_jax.algorithms.bellman import bellman_targets, critic_loss, polyak_average, smoothed
 from plas_jax.algorithms.descent import Network, descend, is_due, network, taken
 from plas_jax.algorithms.draws import padded_normal
 from plas_jax.models.deterministic_policy import DeterministicPolicy
 from plas_jax.models.layer_normalised_critics import LayerNormalisedCritics, edac_hidden
 from plas_jax.models.perceptron import Perceptron, uniform_within
-from plas_jax.types import Algorithm, Array, Metrics, Sizes, Transition
+from plas_jax.types import Algorithm, Array, Metrics, Parameters, Sizes, Transition
 
 
 class Architecture(NamedTuple):
@@ -61,15 +61,19 @@ class State:
 
     sizes: Sizes
     policy: Network
-    policy_target: Any
+    policy_target: Parameters
     critics: Network
-    critic_targets: Any
+    critic_targets: Parameters
     updates: Array
     architecture: Architecture = struct.field(pytree_node=False)
 
 
+def _critics(state: State) -> LayerNormalisedCritics:
+    return LayerNormalisedCritics(state.sizes, state.architecture.critic_widths)
+
+
 def init(key: Array, architecture: Architecture, sizes: Sizes) -> State:
-    """The state before the first update; targets start as copies."""
+    """Return the state before the first update; targets start as copies."""
     key_policy, key_critics = jax.random.split(key)
     observation, action = jnp.zeros((1, sizes.observation.padded)), jnp.zeros((1, sizes.action.padded))
     policy = first_policy(key_policy, architecture, sizes)
@@ -85,8 +89,8 @@ def init(key: Array, architecture: Architecture, sizes: Sizes) -> State:
     )
 
 
-def first_policy(key: Array, architecture: Architecture, sizes: Sizes) -> Any:
-    """Parameters of a `DeterministicPolicy`, by EDAC's initial law instead of torch's (`rebrac.py:99-136`)."""
+def first_policy(key: Array, architecture: Architecture, sizes: Sizes) -> Parameters:
+    """Return parameters of a `DeterministicPolicy`, by EDAC's initial law instead of torch's (`rebrac.py:99-136`)."""
     layers = Perceptron(
         (sizes.observation,), architecture.policy_widths, sizes.action, edac_hidden, uniform_within(1e-3)
     )
@@ -94,30 +98,29 @@ def first_policy(key: Array, architecture: Architecture, sizes: Sizes) -> Any:
 
 
 def noise(key: Array, architecture: Architecture, sizes: Sizes) -> Noise:
-    """The random arrays of one update."""
+    """Return the random arrays of one update."""
     return Noise(padded_normal(key, architecture.batch_size, sizes.action))
 
 
-def policy_action(state: State, policy: Any, observation: Array) -> Array:
-    """The action of these policy parameters, `[batch, action]`."""
+def policy_action(state: State, policy: Parameters, observation: Array) -> Array:
+    """Return the action of these policy parameters, `[batch, action]`."""
     return DeterministicPolicy(state.sizes, state.architecture.policy_widths).apply(policy, observation)
 
 
-def smaller_q(state: State, critics: Any, observation: Array, action: Array) -> Array:
-    """min Q over both critics, `[batch]`: everywhere in ReBRAC, also in the policy's loss."""
-    module = LayerNormalisedCritics(state.sizes, state.architecture.critic_widths)
-    return module.apply(critics, observation, action).min(axis=-1)
+def smaller_q(state: State, critics: Parameters, observation: Array, action: Array) -> Array:
+    """Return min Q over both critics, `[batch]`: everywhere in ReBRAC, also in the policy's loss."""
+    return _critics(state).apply(critics, observation, action).min(axis=-1)
 
 
 def penalty(action: Array, data_action: Array) -> Array:
-    """‖a - â‖², summed (not averaged, as in TD3+BC) over the dimensions of actions; `[batch]`."""
+    """Return ‖a - â‖², summed (not averaged, as in TD3+BC) over the dimensions of actions; `[batch]`."""
     return jnp.square(action - data_action).sum(axis=-1)
 
 
 def target(state: State, batch: Transition, draw: Array, knobs: Knobs) -> Array:
-    """The targets r + γ·(min Q'(s', ã) - β2·‖ã - â'‖²) for the target policy's smoothed ã and the data's â', `[batch]`.
+    """Return the targets r + γ·(min Q'(s', ã) - β2·‖ã - â'‖²), `[batch]`.
 
-    Raises `ValueError` where the data have no next actions.
+    ã is the target policy's smoothed action, â' the data's. Raises `ValueError` where the data have no next actions.
     """
     if batch.next_action is None:
         raise ValueError("ReBRAC needs the data's next actions: qlearning_transitions(…, next_actions=True)")
@@ -125,18 +128,13 @@ def target(state: State, batch: Transition, draw: Array, knobs: Knobs) -> Array:
     next_action = smoothed(next_action, draw, knobs.target_noise, knobs.target_noise_limit)
     next_q = smaller_q(state, state.critic_targets, batch.next_observation, next_action)
     next_value = next_q - knobs.critic_penalty * penalty(next_action, batch.next_action)
-    return jax.vmap(bellman_target, (0, 0, 0, None))(batch.reward, batch.bootstrap, next_value, knobs.discount)
+    return bellman_targets(batch, next_value, knobs.discount)
 
 
-def critic_loss(critics: Any, state: State, batch: Transition, target: Array) -> tuple[Array, Array]:
-    """Both critics' squared error to the target, and their values `[batch, 2]`."""
-    module = LayerNormalisedCritics(state.sizes, state.architecture.critic_widths)
-    q_values = module.apply(critics, batch.observation, batch.action)
-    return squared_error(q_values, target), q_values
-
-
-def policy_loss(policy: Any, state: State, critics: Any, batch: Transition, knobs: Knobs) -> tuple[Array, Metrics]:
-    """mean (β1·‖π(s) - a‖² - min Q(s, π(s)) / mean |min Q|), whose denominator is no function of the policy."""
+def policy_loss(
+    policy: Parameters, state: State, critics: Parameters, batch: Transition, knobs: Knobs
+) -> tuple[Array, Metrics]:
+    """Return mean (β1·‖π(s) - a‖² - min Q(s, π(s)) / mean |min Q|), whose denominator is no function of the policy."""
     action = policy_action(state, policy, batch.observation)
     q = smaller_q(state, critics, batch.observation, action)
     scale = jax.lax.stop_gradient(jnp.abs(q).mean())
@@ -146,10 +144,12 @@ def policy_loss(policy: Any, state: State, critics: Any, batch: Transition, knob
 
 
 def update(state: State, batch: Transition, noise: Noise, knobs: Knobs) -> tuple[State, Metrics]:
-    """One update of the critics and, on every d-th, of policy and targets."""
+    """Make one update of the critics and, on every d-th, of policy and targets."""
     goal = target(state, batch, noise.next_action, knobs)
     critics, error, q_values = descend(
-        state.critics, lambda parameters: critic_loss(parameters, state, batch, goal), knobs.critic_learning_rate
+        state.critics,
+        lambda parameters: critic_loss(parameters, _critics(state), batch, goal),
+        knobs.critic_learning_rate,
     )
     policy, _, metrics = descend(
         state.policy,
@@ -177,7 +177,7 @@ def update(state: State, batch: Transition, noise: Noise, knobs: Knobs) -> tuple
 
 
 def act(state: State, observation: Array, noise: None, knobs: Knobs) -> Array:
-    """The deterministic policy, `[states, action]`."""
+    """Return the deterministic policy, `[states, action]`."""
     return policy_action(state, state.policy.parameters, observation)
 
 

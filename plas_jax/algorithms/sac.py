@@ -6,20 +6,20 @@ trained with, and on a fixed buffer it is the paper's SAC baseline.
 """
 
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 from flax import struct
 
-from plas_jax.algorithms.bellman import bellman_target, polyak_average, squared_error
+from plas_jax.algorithms.bellman import bellman_targets, critic_loss, polyak_average
 from plas_jax.algorithms.descent import Network, descend, network
 from plas_jax.algorithms.divergences import temperature_loss
 from plas_jax.algorithms.draws import padded_normal
 from plas_jax.models.gaussian_policy import GaussianPolicy, squashed_sample
 from plas_jax.models.perceptron import rlkit_hidden, uniform_within
 from plas_jax.models.twin_critics import TwinCritics
-from plas_jax.types import Algorithm, Array, Metrics, Sizes, Transition
+from plas_jax.types import Algorithm, Array, Metrics, Parameters, Sizes, Transition
 
 
 class Architecture(NamedTuple):
@@ -54,7 +54,7 @@ class State:
     sizes: Sizes
     policy: Network
     critics: Network
-    critic_targets: Any
+    critic_targets: Parameters
     log_temperature: Network
     architecture: Architecture = struct.field(pytree_node=False)
 
@@ -64,7 +64,7 @@ def _critics(sizes: Sizes, architecture: Architecture) -> TwinCritics:
 
 
 def init(key: Array, architecture: Architecture, sizes: Sizes) -> State:
-    """The state before the first update; critic targets start as copies."""
+    """Return the state before the first update; critic targets start as copies."""
     key_policy, key_critics = jax.random.split(key)
     observation, action = jnp.zeros((1, sizes.observation.padded)), jnp.zeros((1, sizes.action.padded))
     policy = GaussianPolicy(sizes, architecture.policy_widths).init(key_policy, observation)
@@ -80,7 +80,7 @@ def init(key: Array, architecture: Architecture, sizes: Sizes) -> State:
 
 
 def noise(key: Array, architecture: Architecture, sizes: Sizes) -> Noise:
-    """The random arrays of one update."""
+    """Return the random arrays of one update."""
     key_action, key_next_action = jax.random.split(key)
     batch_size = architecture.batch_size
     return Noise(
@@ -88,38 +88,32 @@ def noise(key: Array, architecture: Architecture, sizes: Sizes) -> Noise:
     )
 
 
-def sample(state: State, policy: Any, observation: Array, draw: Array) -> tuple[Array, Array]:
-    """An action of the policy and its log density, `[batch, action]` and `[batch]`."""
+def sample(state: State, policy: Parameters, observation: Array, draw: Array) -> tuple[Array, Array]:
+    """Return an action of the policy and its log density, `[batch, action]` and `[batch]`."""
     mean, log_std = GaussianPolicy(state.sizes, state.architecture.policy_widths).apply(policy, observation)
     return squashed_sample(mean, log_std, draw, state.sizes.action)
 
 
 def target(state: State, batch: Transition, draw: Array, temperature: Array, discount: Array | float) -> Array:
-    """The soft target r + γ·(min Q'(s', a') - α log π(a' | s')), `[batch]`."""
+    """Return the soft target r + γ·(min Q'(s', a') - α log π(a' | s')), `[batch]`."""
     next_action, log_density = sample(state, state.policy.parameters, batch.next_observation, draw)
     critics = _critics(state.sizes, state.architecture)
     next_q = critics.apply(state.critic_targets, batch.next_observation, next_action).min(axis=-1)
     next_value = next_q - temperature * log_density
-    return jax.vmap(bellman_target, (0, 0, 0, None))(batch.reward, batch.bootstrap, next_value, discount)
-
-
-def critic_loss(critics: Any, state: State, batch: Transition, target: Array) -> tuple[Array, Array]:
-    """Both critics' squared error to the target, and their values `[batch, 2]`."""
-    q_values = _critics(state.sizes, state.architecture).apply(critics, batch.observation, batch.action)
-    return squared_error(q_values, target), q_values
+    return bellman_targets(batch, next_value, discount)
 
 
 def policy_loss(
-    policy: Any, state: State, critics: Any, batch: Transition, draw: Array, temperature: Array
+    policy: Parameters, state: State, critics: Parameters, batch: Transition, draw: Array, temperature: Array
 ) -> tuple[Array, Array]:
-    """Mean of α log π - min Q at the policy's own action, and log π `[batch]`."""
+    """Return the mean of α log π - min Q at the policy's own action, and log π `[batch]`."""
     action, log_density = sample(state, policy, batch.observation, draw)
     q = _critics(state.sizes, state.architecture).apply(critics, batch.observation, action).min(axis=-1)
     return (temperature * log_density - q).mean(), log_density
 
 
 def update(state: State, batch: Transition, noise: Noise, knobs: Knobs) -> tuple[State, Metrics]:
-    """One update of temperature, critics, policy and targets."""
+    """Make one update of temperature, critics, policy and targets."""
     _, log_density = sample(state, state.policy.parameters, batch.observation, noise.action)
     log_temperature, _, _ = descend(
         state.log_temperature,
@@ -129,7 +123,9 @@ def update(state: State, batch: Transition, noise: Noise, knobs: Knobs) -> tuple
     temperature = jnp.exp(log_temperature.parameters)
     goal = target(state, batch, noise.next_action, temperature, knobs.discount)
     critics, error, q_values = descend(
-        state.critics, lambda parameters: critic_loss(parameters, state, batch, goal), knobs.critic_learning_rate
+        state.critics,
+        lambda parameters: critic_loss(parameters, _critics(state.sizes, state.architecture), batch, goal),
+        knobs.critic_learning_rate,
     )
     policy, _, log_density = descend(
         state.policy,
@@ -148,7 +144,7 @@ def update(state: State, batch: Transition, noise: Noise, knobs: Knobs) -> tuple
 
 
 def act(state: State, observation: Array, noise: None, knobs: Knobs) -> Array:
-    """The deterministic policy tanh(mean), `[batch, action]`."""
+    """Return the deterministic policy tanh(mean), `[batch, action]`."""
     module = GaussianPolicy(state.sizes, state.architecture.policy_widths)
     return jnp.tanh(module.apply(state.policy.parameters, observation)[0])
 

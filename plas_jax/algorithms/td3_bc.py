@@ -6,19 +6,18 @@ stand still on the other updates.
 """
 
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 from flax import struct
 
-from plas_jax.algorithms.bellman import bellman_target, polyak_average, smoothed, squared_error
+from plas_jax.algorithms.bellman import bellman_targets, critic_loss, polyak_average, smoothed
 from plas_jax.algorithms.descent import Network, descend, is_due, network, taken
-from plas_jax.algorithms.draws import padded_normal
-from plas_jax.algorithms.normalisation import normalised
+from plas_jax.algorithms.draws import normalised, normalised_batch, padded_normal
 from plas_jax.models.deterministic_policy import DeterministicPolicy
 from plas_jax.models.twin_critics import TwinCritics
-from plas_jax.types import Algorithm, Array, Metrics, Sizes, Statistics, Transition
+from plas_jax.types import Algorithm, Array, Metrics, Parameters, Sizes, Statistics, Transition
 
 
 class Architecture(NamedTuple):
@@ -54,17 +53,21 @@ class State:
 
     sizes: Sizes
     policy: Network
-    policy_target: Any
+    policy_target: Parameters
     critics: Network
-    critic_targets: Any
+    critic_targets: Parameters
     observation_mean: Array
     observation_std: Array
     updates: Array
     architecture: Architecture = struct.field(pytree_node=False)
 
 
+def _critics(state: State) -> TwinCritics:
+    return TwinCritics(state.sizes, state.architecture.critic_widths)
+
+
 def init(key: Array, architecture: Architecture, sizes: Sizes, statistics: Statistics) -> State:
-    """The state before the first update on data of these statistics; targets start as copies."""
+    """Return the state before the first update on data of these statistics; targets start as copies."""
     key_policy, key_critics = jax.random.split(key)
     observation, action = jnp.zeros((1, sizes.observation.padded)), jnp.zeros((1, sizes.action.padded))
     policy = DeterministicPolicy(sizes, architecture.policy_widths).init(key_policy, observation)
@@ -83,54 +86,46 @@ def init(key: Array, architecture: Architecture, sizes: Sizes, statistics: Stati
 
 
 def noise(key: Array, architecture: Architecture, sizes: Sizes) -> Noise:
-    """The random arrays of one update."""
+    """Return the random arrays of one update."""
     return Noise(padded_normal(key, architecture.batch_size, sizes.action))
 
 
-def policy_action(state: State, policy: Any, observation: Array) -> Array:
-    """The action of these policy parameters at normalised observations, `[batch, action]`."""
+def policy_action(state: State, policy: Parameters, observation: Array) -> Array:
+    """Return the action of these policy parameters at normalised observations, `[batch, action]`."""
     return DeterministicPolicy(state.sizes, state.architecture.policy_widths).apply(policy, observation)
 
 
 def target(state: State, batch: Transition, draw: Array, knobs: Knobs) -> Array:
-    """The targets r + γ·min Q'(s', ã) at the target policy's smoothed action ã, `[batch]`."""
+    """Return the targets r + γ·min Q'(s', ã) at the target policy's smoothed action ã, `[batch]`."""
     next_action = policy_action(state, state.policy_target, batch.next_observation)
     next_action = smoothed(next_action, draw, knobs.target_noise, knobs.target_noise_limit)
-    critics = TwinCritics(state.sizes, state.architecture.critic_widths)
-    next_q = critics.apply(state.critic_targets, batch.next_observation, next_action).min(axis=-1)
-    return jax.vmap(bellman_target, (0, 0, 0, None))(batch.reward, batch.bootstrap, next_q, knobs.discount)
+    next_q = _critics(state).apply(state.critic_targets, batch.next_observation, next_action).min(axis=-1)
+    return bellman_targets(batch, next_q, knobs.discount)
 
 
-def critic_loss(critics: Any, state: State, batch: Transition, target: Array) -> tuple[Array, Array]:
-    """Both critics' squared error to the target, and their values `[batch, 2]`."""
-    module = TwinCritics(state.sizes, state.architecture.critic_widths)
-    q_values = module.apply(critics, batch.observation, batch.action)
-    return squared_error(q_values, target), q_values
-
-
-def policy_loss(policy: Any, state: State, critics: Any, batch: Transition, knobs: Knobs) -> tuple[Array, Metrics]:
-    """Equation 3: -λ·mean Q1(s, π(s)) + mean (π(s) - a)², with λ = α / mean |Q1(s, π(s))| held fixed.
+def policy_loss(
+    policy: Parameters, state: State, critics: Parameters, batch: Transition, knobs: Knobs
+) -> tuple[Array, Metrics]:
+    """Return equation 3's -λ·mean Q1(s, π(s)) + mean (π(s) - a)², with λ = α / mean |Q1(s, π(s))| held fixed.
 
     The squares are averaged over the action's true dimensions. The paper's equation 5 has |Q| at the data's actions,
     the code at the policy's (`TD3_BC.py:136-155`).
     """
     action = policy_action(state, policy, batch.observation)
-    module = TwinCritics(state.sizes, state.architecture.critic_widths)
-    q = module.apply(critics, batch.observation, action, method=TwinCritics.first)
+    q = _critics(state).apply(critics, batch.observation, action, method=TwinCritics.first)
     weight = jax.lax.stop_gradient(knobs.value_weight / jnp.abs(q).mean())
     cloning_error = state.sizes.action.mean(jnp.square(action - batch.action)).mean()
     return -weight * q.mean() + cloning_error, {"policy_value": q.mean(), "cloning_error": cloning_error}
 
 
 def update(state: State, batch: Transition, noise: Noise, knobs: Knobs) -> tuple[State, Metrics]:
-    """One update of the critics and, on every d-th, of policy and targets."""
-    scale = state.observation_mean, state.observation_std
-    batch = batch._replace(
-        observation=normalised(batch.observation, *scale), next_observation=normalised(batch.next_observation, *scale)
-    )
+    """Make one update of the critics and, on every d-th, of policy and targets."""
+    batch = normalised_batch(batch, state.observation_mean, state.observation_std)
     goal = target(state, batch, noise.next_action, knobs)
     critics, error, q_values = descend(
-        state.critics, lambda parameters: critic_loss(parameters, state, batch, goal), knobs.critic_learning_rate
+        state.critics,
+        lambda parameters: critic_loss(parameters, _critics(state), batch, goal),
+        knobs.critic_learning_rate,
     )
     policy, _, metrics = descend(
         state.policy,
@@ -159,7 +154,7 @@ def update(state: State, batch: Transition, noise: Noise, knobs: Knobs) -> tuple
 
 
 def act(state: State, observation: Array, noise: None, knobs: Knobs) -> Array:
-    """The deterministic policy at raw observations, `[states, action]`."""
+    """Return the deterministic policy at raw observations, `[states, action]`."""
     return policy_action(
         state, state.policy.parameters, normalised(observation, state.observation_mean, state.observation_std)
     )

@@ -17,7 +17,7 @@ import chex
 import jax
 import jax.numpy as jnp
 
-from plas_jax.algorithms.bellman import bellman_target
+from plas_jax.algorithms.bellman import bellman_targets
 from plas_jax.algorithms.descent import Network
 from plas_jax.algorithms.draws import padded_normal
 from plas_jax.models.cvae import CVAE, kl_from_standard_normal, reconstruction_error
@@ -115,7 +115,7 @@ def _of_critics(algorithm: Algorithm, of: Trained, probe: ProbeRows, action: Arr
     critics = state.critics.parameters
     q = values(critics, rows.observation, rows.action)
     next_q = values(critics, rows.next_observation, policy_action(algorithm, of, rows.next_observation)).min(axis=-1)
-    target = jax.vmap(bellman_target, (0, 0, 0, None))(rows.reward, rows.bootstrap, next_q, DISCOUNT)
+    target = bellman_targets(rows, next_q, DISCOUNT)
     of_policy = values(critics, rows.observation, action)
     terminal_q = values(critics, probe.terminal.observation, probe.terminal.action).mean()
     return {
