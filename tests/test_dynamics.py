@@ -325,7 +325,8 @@ def test_evaluation_speed_command(tmp_path):
 
 
 def test_evaluation_speed_says_what_to_install(tmp_path):
-    code = "import sys; sys.modules['imageio'] = None; from plas_jax.commands import evaluation_speed as e; e.main()"
+    code = "import sys; sys.modules['imageio'] = None\nfrom plas_jax.commands.evaluation_speed import main\n"
+    code += "sys.exit(main())"
     done = python("-c", code, folder=tmp_path)
     assert done.returncode != 0
     assert "plas_jax[test]" in done.stderr

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from plas_jax.algorithms import behaviour, plas
-from plas_jax.commands.throughput import PRINTED, run
+from plas_jax.commands.throughput import FLAGS, PRINTED, USAGE, run
 from plas_jax.environments.lockstep import Lockstep
 from plas_jax.methods.presets import PAPER, PAPER_POLICY
 from plas_jax.methods.published import METHODS
@@ -29,7 +29,6 @@ from plas_jax.performance.throughput.cases import (
 from plas_jax.performance.throughput.evaluation import BarePhysics, evaluation_rates, recorded
 from plas_jax.performance.throughput.operations import behaviour_operations, plas_operations, to_inputs
 from plas_jax.performance.throughput.processes import Figures
-from plas_jax.performance.throughput.request import FLAGS, USAGE
 from plas_jax.performance.throughput.rows import line, rows_of
 from plas_jax.training.chunk import HEALTHY, chunk_program
 from plas_jax.training.layout import run_mesh
@@ -308,10 +307,10 @@ def test_every_measure_prints_its_rows():
     assert loading["rows"] == 1_000_000
     assert loading["file_megabytes_per_second"] == pytest.approx(loading["file_bytes"] / 1e6 / loading["load_seconds"])
     for row in rows:
-        heading, _, printed = PRINTED[row["measure"]]
-        names = next(text for text in heading.splitlines() if text)
-        assert abs(len(printed(row)) - len(names)) <= 1
-    assert "1,000,000" in printed(loading)
+        measure = PRINTED[row["measure"]]
+        names = next(text for text in measure.HEADING.splitlines() if text)
+        assert abs(len(measure.line(row)) - len(names)) <= 1
+    assert "1,000,000" in measure.line(loading)
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 """What the throughput benchmark trains: any method's last phase, at any widths, on random data of Walker2d's sizes."""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import numpy as np
@@ -19,7 +19,7 @@ from plas_jax.training import phases
 from plas_jax.training.acting import policy_of
 from plas_jax.training.chunk import Batch, Runs
 from plas_jax.training.layout import data_on, on_runs, run_mesh
-from plas_jax.types import Algorithm, Sizes, Transition
+from plas_jax.types import Algorithm, Array, Sizes, Transition
 
 OBSERVATION, ACTION, ROWS = 17, 6, 100_000
 DATASET = "walker2d-medium"  # whose constants a method takes that has them by data set
@@ -32,12 +32,10 @@ _BEHAVIOUR = Method(
 )
 ALGORITHMS = {method.name: method for method in (_BEHAVIOUR, *METHODS.values())}
 NAMED_WIDTHS = ("paper", "laptop")
-OPERATIONS: dict[Algorithm, Callable[[Any, int, int, int], int]] = {
+OPERATIONS: dict[Algorithm, Callable[..., int]] = {
     behaviour.BEHAVIOUR: operations.behaviour_operations,
     plas.PLAS: operations.plas_operations,
 }
-
-
 OURS = "plas_jax"
 
 
@@ -52,7 +50,7 @@ class Case(NamedTuple):
 
 
 def method_of(algorithm: str, widths: str) -> Method:
-    """The method with this name, as published, at a preset's size or with every layer as wide as `widths` says.
+    """Return the method with this name, as published, at a preset's size or with every layer as wide as `widths` says.
 
     A number leaves batch sizes and sampled counts as published. Raises `KeyError` for a name that is none.
     """
@@ -71,16 +69,16 @@ def _as_wide(phase: Phase, width: int) -> Phase:
 
 
 def operations_per_update(case: Case) -> int | None:
-    """The least floating-point operations of one update of one run; None where nobody has counted them."""
+    """Return the least floating-point operations of one update of one run; None where nobody has counted them."""
     phase = method_of(case.algorithm, case.widths).phase
     count = OPERATIONS.get(phase.algorithm)
     return None if count is None else count(phase.architecture, OBSERVATION, ACTION, 2 * ACTION)
 
 
 def random_rows(next_actions: bool) -> Rows:
-    """One data set of standard normal observations and rewards and uniform actions, with next actions if asked.
+    """Return one data set of standard normal observations and rewards and uniform actions, with next actions if asked.
 
-    A row's next observation is the following row's observation, so that the rows can also be told as episodes.
+    A row's next observation is the following row's observation, so that the rows can also be taken as episodes.
     """
     generator = np.random.default_rng(0)
     stream = generator.standard_normal((ROWS + 1, OBSERVATION), np.float32)
@@ -94,7 +92,7 @@ def random_rows(next_actions: bool) -> Rows:
 
 
 def first_batch(case: Case, mesh: Mesh) -> tuple[Batch, Runs, Transition]:
-    """The runs before their first update and their data, laid out as a sweep lays them out.
+    """Return the runs before their first update and their data, laid out as a sweep lays them out.
 
     Every run starts from the first weights of one, around an untrained network of the first phase where there is one:
     speed does not depend on them. Each has a key of its own, so that no two draw the same rows.
@@ -109,7 +107,7 @@ def first_batch(case: Case, mesh: Mesh) -> tuple[Batch, Runs, Transition]:
     inputs = method.inputs(sizes, untrained, jax.tree.map(lambda leaf: np.asarray(leaf)[None], known))
     batch, run = phases.first_batch(phases.part(method, phases.LAST_PHASE, pairs), rows, pairs, inputs)
 
-    def repeated(leaf: Any) -> np.ndarray:
+    def repeated(leaf: Array) -> np.ndarray:
         return np.broadcast_to(leaf, (case.runs, *leaf.shape[1:]))
 
     keys = jax.random.split(run.key[0], case.runs)
@@ -118,7 +116,7 @@ def first_batch(case: Case, mesh: Mesh) -> tuple[Batch, Runs, Transition]:
 
 
 def acting_batch(case: Case) -> Callable[[np.ndarray, int], np.ndarray]:
-    """What an evaluation calls at each control step for the runs of `first_batch`: `act(observation, step)`."""
+    """Return what an evaluation calls at each control step for the runs of `first_batch`: `act(observation, step)`."""
     pairs = [phases.Pair(0, DATASET, seed=0)]
     part = phases.part(method_of(case.algorithm, case.widths), phases.LAST_PHASE, pairs)
     part = part._replace(cells=part.cells * case.runs, mesh=run_mesh(case.runs))

@@ -1,35 +1,36 @@
 """What a start costs: with an empty compilation cache, and again in a new process with what the first one left."""
 
 import time
+from collections.abc import Iterator
 from functools import partial
 from tempfile import TemporaryDirectory
 
 from plas_jax.performance.throughput.cases import Case
 from plas_jax.performance.throughput.processes import figure, measuring, training_rates
-from plas_jax.performance.throughput.rows import Row, widths_of
+from plas_jax.performance.throughput.request import ThroughputRequest
+from plas_jax.performance.throughput.rows import Row, case_cells, case_columns
 
 HEADING = """
 algorithm      widths  runs  compile s  second s  start s  second s"""
 
 
-def row_of(case: Case) -> Row:
-    """Seconds of compiling the program that trains a case, and of a whole start, in two processes in turn.
+def rows(request: ThroughputRequest) -> Iterator[Row]:
+    """Measure the seconds of compiling the program that trains a case, and of a whole start, in two processes in turn.
 
     A start is all that passes before the first update can begin: imports, data, first weights, compiling. The second
     process finds JAX's persistent compilation cache as the first one left it. Raises `OSError` when one dies.
     """
-    with TemporaryDirectory(prefix="throughput-") as cache:
-        (cold, cold_start), (second, second_start) = (_started(case, cache) for _ in range(2))
-    return {
-        "measure": "compile",
-        "algorithm": case.algorithm,
-        "widths": widths_of(case),
-        "runs": case.runs,
-        "compile_seconds": cold,
-        "second_compile_seconds": second,
-        "start_seconds": cold_start,
-        "second_start_seconds": second_start,
-    }
+    for case in request.batches():
+        with TemporaryDirectory(prefix="throughput-") as cache:
+            (cold, cold_start), (second, second_start) = (_started(case, cache) for _ in range(2))
+        yield {
+            "measure": "compile",
+            **case_columns(case),
+            "compile_seconds": cold,
+            "second_compile_seconds": second,
+            "start_seconds": cold_start,
+            "second_start_seconds": second_start,
+        }
 
 
 def _started(case: Case, cache: str) -> tuple[float, float]:
@@ -40,8 +41,8 @@ def _started(case: Case, cache: str) -> tuple[float, float]:
 
 
 def line(row: Row) -> str:
-    """One line of the table."""
+    """Return one line of the table."""
     return (
-        f"{row['algorithm']:14s}{row['widths']!s:>7s}{row['runs']:>6d}{row['compile_seconds']:>11.1f}"
+        f"{case_cells(row)}{row['compile_seconds']:>11.1f}"
         f"{row['second_compile_seconds']:>10.1f}{row['start_seconds']:>9.1f}{row['second_start_seconds']:>10.1f}"
     )

@@ -27,7 +27,7 @@ WARM_UP = 20  # updates: the first ones allocate
 
 
 def replay_buffer(path: str) -> d3rlpy.dataset.MDPDataset:
-    """The rows in d3rlpy's own replay buffer, as `MDPDataset` builds it from arrays."""
+    """Return the rows in d3rlpy's own replay buffer, as `MDPDataset` builds it from arrays."""
     with np.load(path, allow_pickle=False) as rows:
         columns = {name: rows[name] for name in ("observations", "actions", "rewards", "timeouts")}
     return d3rlpy.dataset.MDPDataset(
@@ -36,7 +36,7 @@ def replay_buffer(path: str) -> d3rlpy.dataset.MDPDataset:
 
 
 def algorithm(request: dict[str, Any], buffer: d3rlpy.dataset.MDPDataset) -> d3rlpy.algos.PLASWithPerturbation:
-    """PLAS with perturbation, as wide and with the constants that are asked for, on the CPU."""
+    """Return PLAS with perturbation, as wide and with the constants that are asked for, on the CPU."""
     config = d3rlpy.algos.PLASWithPerturbationConfig(
         actor_learning_rate=request["policy_learning_rate"],
         critic_learning_rate=request["critic_learning_rate"],
@@ -63,7 +63,7 @@ def train(
     seconds: float = float("inf"),
     updates: int = sys.maxsize,
 ) -> float:
-    """Updates/s over so many seconds or updates, whichever ends first."""
+    """Train, and return the updates/s over so many seconds or updates, whichever ends first."""
     done, started = 0, time.perf_counter()
     while (passed := time.perf_counter() - started) < seconds and done < updates:
         plas.update(buffer.sample_transition_batch(plas.config.batch_size))

@@ -21,7 +21,7 @@ Policy = Callable[[np.ndarray], np.ndarray]
 
 
 def random_policy(observation_size: int, action_size: int) -> Policy:
-    """A policy of the paper's widths with random weights: `[n, observation_size]` to float32 `[n, action_size]`."""
+    """Return a policy of the paper's widths, random weights: `[n, observation_size]` to float32 `[n, action_size]`."""
     generator = np.random.default_rng(0)
     sizes = (observation_size, *WIDTHS, action_size)
     weights = [
@@ -52,17 +52,17 @@ def _quiet() -> Iterator[None]:
 
 
 def vector_environment(name: str, copies: int) -> gymnasium.vector.VectorEnv:
-    """Gymnasium's `SyncVectorEnv` of the environment, as `make_vec` gives it. Raises `SystemExit` when it cannot."""
+    """Return Gymnasium's `SyncVectorEnv`, as `make_vec` gives it. Raises `ValueError`, one line, when it cannot."""
     try:
         with _quiet():
             return gymnasium.make_vec(GYMNASIUM[name], num_envs=copies, vectorization_mode="sync")
     except (ImportError, gymnasium.error.DependencyNotInstalled) as error:
         advice = "pip install 'plas_jax[test]'"
-        raise SystemExit(f"evaluation_speed: Gymnasium's own environments are needed ({error}): {advice}") from None
+        raise ValueError(f"Gymnasium's own environments are needed ({error}): {advice}") from error
 
 
 def gymnasium_speed(environments: gymnasium.vector.VectorEnv, policy: Policy, seconds: float) -> float:
-    """Control steps per second; finished episodes start again, and the calls that restart them count as steps."""
+    """Return control steps per second; finished episodes start again, in calls that count as steps."""
     observation, _ = environments.reset(seed=0)
     steps, start = 0, time.perf_counter()
     while (passed := time.perf_counter() - start) < seconds:
@@ -72,7 +72,7 @@ def gymnasium_speed(environments: gymnasium.vector.VectorEnv, policy: Policy, se
 
 
 def lockstep_speed(lockstep: Lockstep, policy: Policy, seconds: float) -> float:
-    """Control steps per second; finished episodes start again at once, in the time that counts."""
+    """Return control steps per second; finished episodes start again at once, in the time that counts."""
     index, seed = np.arange(lockstep.episodes), lockstep.episodes
     observation = lockstep.reset(range(lockstep.episodes))
     steps, start = 0, time.perf_counter()
@@ -87,7 +87,7 @@ def lockstep_speed(lockstep: Lockstep, policy: Policy, seconds: float) -> float:
 
 
 def compare(name: str, copies: int, episodes: int, seconds: float) -> dict[str, float]:
-    """Medians of interleaved measurements, by "SyncVectorEnv" and the name of the dynamics."""
+    """Return medians of interleaved measurements, by "SyncVectorEnv" and the name of the dynamics."""
     robot = LOCOMOTION[name]
     policy = random_policy(robot.observation_size, robot.action_size)
     environments = vector_environment(name, copies)

@@ -6,7 +6,7 @@ control step the batch's own policy is called and waited for, and the recorded a
 
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from statistics import median
@@ -19,8 +19,9 @@ from plas_jax.datasets.catalogue import ENVIRONMENTS
 from plas_jax.environments.lockstep import Lockstep, cores
 from plas_jax.evaluation.returns import Stage, episode_seeds
 from plas_jax.performance.throughput.cases import OBSERVATION, Case, acting_batch
-from plas_jax.performance.throughput.processes import figure, starting_cold
-from plas_jax.performance.throughput.rows import Row, widths_of
+from plas_jax.performance.throughput.processes import figures_by_round, starting_cold
+from plas_jax.performance.throughput.request import ThroughputRequest
+from plas_jax.performance.throughput.rows import Row, case_cells, case_columns
 from plas_jax.recipes.behaviour_policy import load_policies, shipped
 
 EPISODES = 10  # of each run, as the paper evaluates
@@ -40,7 +41,7 @@ class Recorded(NamedTuple):
 
 
 def stage(robot: str, runs: int, horizon: int) -> Stage:
-    """Where so many runs are evaluated in one robot's environment."""
+    """Return where so many runs are evaluated in one robot's environment."""
     return Stage([ENVIRONMENTS[robot]] * runs, EPISODES, horizon, DYNAMICS)
 
 
@@ -67,17 +68,17 @@ class BarePhysics:
     A thread takes one episode after the other, the longest first, so that no thread ever waits for another.
     """
 
-    def __init__(self, of: Recorded):
-        lockstep = Lockstep(of.robot, of.lengths.size, DYNAMICS)
-        lockstep.reset([seed for seeds in of.seeds for seed in seeds])
+    def __init__(self, episodes: Recorded):
+        lockstep = Lockstep(episodes.robot, episodes.lengths.size, DYNAMICS)
+        lockstep.reset([seed for seeds in episodes.seeds for seed in seeds])
         lockstep.close()
         self.threads = cores()
         self._model, self._frames = lockstep.model, lockstep.locomotion.frame_skip
         self._starts = list(zip(lockstep.position.copy(), lockstep.velocity.copy(), strict=True))
         self.data = [mujoco.MjData(self._model) for _ in self._starts]
-        every = np.stack(of.actions).astype(np.float64).reshape(len(of.actions), of.lengths.size, -1)
-        self._actions = [list(every[:length, place]) for place, length in enumerate(of.lengths.ravel())]
-        self._longest_first = np.argsort(-of.lengths.ravel(), kind="stable").tolist()
+        every = np.stack(episodes.actions).astype(np.float64).reshape(len(episodes.actions), episodes.lengths.size, -1)
+        self._actions = [list(every[:length, place]) for place, length in enumerate(episodes.lengths.ravel())]
+        self._longest_first = np.argsort(-episodes.lengths.ravel(), kind="stable").tolist()
 
     def seconds(self) -> float:
         """Step every episode from its start to its end."""
@@ -107,61 +108,51 @@ class BarePhysics:
 
 
 def evaluation_rates(case: Case, robot: str, horizon: int) -> Iterator[tuple[float, float]]:
-    """Control steps/s of evaluating the case's policies and of the bare physics, again and again; the first is void."""
-    of, bare = (episodes := recorded(robot, case.runs, horizon)), BarePhysics(episodes)
+    """Yield control steps/s of evaluating the case's policies and of the bare physics, for ever; the first is void."""
+    episodes = recorded(robot, case.runs, horizon)
+    bare = BarePhysics(episodes)
     policy, scene = acting_batch(case), stage(robot, case.runs, horizon)
 
     def act(observation: np.ndarray, step: int) -> np.ndarray:
         policy(observation, step)
-        return of.actions[step]
+        return episodes.actions[step]
 
-    active, steps = np.ones(case.runs, bool), int(of.lengths.sum())
+    active, steps = np.ones(case.runs, bool), int(episodes.lengths.sum())
     policy(np.zeros((case.runs, EPISODES, OBSERVATION), np.float32), 0)  # compiles
     yield 0.0, 0.0
     while True:
         started = time.perf_counter()
-        played = scene.play(act, of.seeds, active, OBSERVATION)
+        played = scene.play(act, episodes.seeds, active, OBSERVATION)
         passed = time.perf_counter() - started
-        if not np.array_equal(played.episode_length, of.lengths):
+        if not np.array_equal(played.episode_length, episodes.lengths):
             raise RuntimeError("the recorded actions did not lead to the recorded episodes")
         yield steps / passed, steps / bare.seconds()
 
 
-def rows(case: Case, seconds: float, rounds: int, robots: Sequence[str] = tuple(ENVIRONMENTS)) -> Iterator[Row]:
-    """One row for each robot. Raises `OSError` when a measuring process dies."""
-    horizon = max(1, round(seconds * STEPS_PER_SECOND / (case.runs * EPISODES)))
-    for robot in robots:
-        rates = partial(evaluation_rates, case, robot, horizon)
-        with starting_cold(rates, case.devices) as connection:
-            figure(connection, case)
-            found = []
-            for _ in range(rounds):
-                connection.send(None)
-                found.append(figure(connection, case)[0])
-        yield row(case, robot, found)
-
-
-def row(case: Case, robot: str, found: list[tuple[float, float]]) -> Row:
-    """What `--json` prints of one robot's rounds, less what every row says."""
-    ours, physics = zip(*found, strict=True)
-    return {
-        "measure": "evaluation",
-        "algorithm": case.algorithm,
-        "widths": widths_of(case),
-        "runs": case.runs,
-        "environment": robot,
-        "evaluation_steps_per_second": median(ours),
-        "lowest_and_highest": [min(ours), max(ours)],
-        "physics_steps_per_second": median(physics),
-        "share_of_physics": median(mine / bare for mine, bare in found),
-    }
+def rows(request: ThroughputRequest) -> Iterator[Row]:
+    """Measure evaluating every batch, a row for each robot. Raises `OSError` when a measuring process dies."""
+    for case in request.batches():
+        horizon = max(1, round(request.seconds * STEPS_PER_SECOND / (case.runs * EPISODES)))
+        for robot in ENVIRONMENTS:
+            with starting_cold(partial(evaluation_rates, case, robot, horizon), case.devices) as connection:
+                rates = [rate for rate, _ in figures_by_round(connection, case, request.rounds)]
+            ours, physics = zip(*rates, strict=True)
+            yield {
+                "measure": "evaluation",
+                **case_columns(case),
+                "environment": robot,
+                "evaluation_steps_per_second": median(ours),
+                "lowest_and_highest": [min(ours), max(ours)],
+                "physics_steps_per_second": median(physics),
+                "share_of_physics": median(mine / bare for mine, bare in rates),
+            }
 
 
 def line(row: Row) -> str:
-    """One line of the table."""
+    """Return one line of the table."""
     lowest, highest = row["lowest_and_highest"]
     return (
-        f"{row['algorithm']:14s}{row['widths']!s:>7s}{row['runs']:>6d}{row['environment']:>13s}"
+        f"{case_cells(row)}{row['environment']:>13s}"
         f"{row['evaluation_steps_per_second']:>13.0f}{f'{lowest:.0f} to {highest:.0f}':>21s}"
         f"{row['physics_steps_per_second']:>11.0f}{row['share_of_physics']:>10.1%}"
     )

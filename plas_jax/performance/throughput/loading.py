@@ -12,7 +12,8 @@ import numpy as np
 from plas_jax.datasets import d4rl_files
 from plas_jax.datasets.catalogue import Dataset, parse
 from plas_jax.performance.throughput.cases import Case
-from plas_jax.performance.throughput.processes import figure, starting_cold
+from plas_jax.performance.throughput.processes import figures_by_round, starting_cold
+from plas_jax.performance.throughput.request import ThroughputRequest
 from plas_jax.performance.throughput.rows import Row
 from plas_jax.sweeps.data import Needs, load
 
@@ -25,7 +26,7 @@ rows             seconds    lowest to highest  MB/s of the file  memory
 
 
 def write(path: Path, dataset: Dataset, rows: int) -> None:
-    """Random rows with the columns, and the kinds of numbers, that a recipe writes."""
+    """Write random rows with the columns, and the kinds of numbers, that a recipe writes."""
     generator, environment = np.random.default_rng(0), dataset.environment
     stream = generator.standard_normal((rows + 1, environment.observation_size), np.float32)
     columns = {
@@ -42,7 +43,7 @@ def write(path: Path, dataset: Dataset, rows: int) -> None:
 
 
 def loading_rates(rows: int) -> Iterator[tuple[float, int]]:
-    """Seconds that a sweep takes to load such a file, and the file's bytes, again and again; the first is a write.
+    """Yield the seconds that a sweep takes to load such a file, and the file's bytes, for ever; the first is a write.
 
     The file has just been written, so the operating system has it in memory: what is measured is ours, not the disk.
     """
@@ -61,28 +62,26 @@ def loading_rates(rows: int) -> Iterator[tuple[float, int]]:
             yield passed, size
 
 
-def row_of(rounds: int, rows: int = ROWS) -> Row:
-    """What `--json` prints of loading, less what every row says. Raises `OSError` when the measuring process dies."""
-    case, found = Case("loading", "", 1, 1), []
-    with starting_cold(partial(loading_rates, rows), case.devices) as connection:
-        figure(connection, case)
-        for _ in range(rounds):
-            connection.send(None)
-            (passed, size), peak = figure(connection, case)
-            found.append(passed)
-    return {
+def rows(request: ThroughputRequest) -> Iterator[Row]:
+    """Measure loading. Raises `OSError` when the measuring process dies."""
+    case = Case("loading", "", 1, 1)
+    with starting_cold(partial(loading_rates, ROWS), case.devices) as connection:
+        figures = figures_by_round(connection, case, request.rounds)
+    seconds = [passed for (passed, _), _ in figures]
+    (_, size), peak = figures[-1]
+    yield {
         "measure": "loading",
-        "rows": rows,
-        "load_seconds": median(found),
-        "lowest_and_highest": [min(found), max(found)],
+        "rows": ROWS,
+        "load_seconds": median(seconds),
+        "lowest_and_highest": [min(seconds), max(seconds)],
         "file_bytes": size,
-        "file_megabytes_per_second": size / 1e6 / median(found),
+        "file_megabytes_per_second": size / 1e6 / median(seconds),
         "peak_memory": peak,
     }
 
 
 def line(row: Row) -> str:
-    """One line of the table."""
+    """Return one line of the table."""
     lowest, highest = row["lowest_and_highest"]
     return (
         f"{row['rows']:<12,d}{row['load_seconds']:>12.2f}{f'{lowest:.2f} to {highest:.2f}':>21s}"

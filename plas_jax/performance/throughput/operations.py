@@ -12,22 +12,20 @@ Layers = tuple[int, ...]  # the inputs of a perceptron, then the outputs of each
 
 
 def forward(layers: Layers) -> int:
-    """Multiply-adds of one row's outputs."""
+    """Count the multiply-adds of one row's outputs.
+
+    One row's part in the gradient of every kernel, given the gradients of the layers' outputs, takes as many.
+    """
     return sum(inputs * outputs for inputs, outputs in pairwise(layers))
 
 
-def to_weights(layers: Layers) -> int:
-    """Multiply-adds of one row's part in the gradient of every kernel, given the gradients of the layers' outputs."""
-    return forward(layers)
-
-
 def to_inputs(layers: Layers, wanted: int) -> int:
-    """Multiply-adds of one row's gradients of the layers' outputs, and of `wanted` of the perceptron's inputs."""
+    """Count the multiply-adds of one row's gradients of the layers' outputs, and of `wanted` of the inputs."""
     return forward((wanted, *layers[1:]))
 
 
 def behaviour_operations(architecture: behaviour.Architecture, observation: int, action: int, latent: int) -> int:
-    """Floating-point operations of one update of the CVAE (Eq. 4), with true sizes.
+    """Count the floating-point operations of one update of the CVAE (Eq. 4), with true sizes.
 
     - forward: encoder, its two heads (mean and log std), decoder;
     - weights: the same four;
@@ -37,14 +35,13 @@ def behaviour_operations(architecture: behaviour.Architecture, observation: int,
     width = architecture.cvae_width
     encoder, head = (observation + action, width, width), (width, latent)
     decoder = (observation + latent, width, width, action)
-    ahead = forward(encoder) + 2 * forward(head) + forward(decoder)
-    weights = to_weights(encoder) + 2 * to_weights(head) + to_weights(decoder)
+    ahead = weights = forward(encoder) + 2 * forward(head) + forward(decoder)
     inputs = to_inputs(decoder, latent) + 2 * to_inputs(head, width) + to_inputs(encoder, 0)
     return 2 * architecture.batch_size * (ahead + weights + inputs)
 
 
 def plas_operations(architecture: plas.Architecture, observation: int, action: int, latent: int) -> int:
-    """Floating-point operations of one pass through Algorithm 1's loop with ε > 0 (PLAS+P), with true sizes.
+    """Count the floating-point operations of one pass through Algorithm 1's loop with ε > 0 (PLAS+P), with true sizes.
 
     - target, forward only: latent policy, decoder, perturbation and both critics, at the next observation;
     - critics: forward, weights and inner inputs of both (observation and action need no gradient);
@@ -60,8 +57,8 @@ def plas_operations(architecture: plas.Architecture, observation: int, action: i
     acting = forward(latent_policy) + forward(decoder) + forward(perturbation)
 
     target = acting + 2 * forward(critic)
-    critics = 2 * (forward(critic) + to_weights(critic) + to_inputs(critic, 0))
-    policy = acting + forward(critic) + to_weights(latent_policy) + to_weights(perturbation)
+    critics = 2 * (forward(critic) + forward(critic) + to_inputs(critic, 0))
+    policy = acting + forward(critic) + forward(latent_policy) + forward(perturbation)
     policy += to_inputs(critic, action) + to_inputs(perturbation, action)
     policy += to_inputs(decoder, latent) + to_inputs(latent_policy, 0)
     return 2 * architecture.batch_size * (target + critics + policy)

@@ -18,22 +18,22 @@ SIZE = (
     "0.3 GB to download and 1 GB on disk, or 3 GB to download where pip finds torch's CUDA build alone "
     "(PIP_EXTRA_INDEX_URL may name an index with its build for CPUs)"
 )
-TOLD = ("Collecting", "Downloading", "Building", "Installing")  # the lines of pip that are progress
+PROGRESS = ("Collecting", "Downloading", "Building", "Installing")  # the lines of pip that are progress
 
 
 def environment_folder() -> Path:
-    """The folder of the environment with these pins, for this Python, whether or not it has been made."""
+    """Return the folder of the environment with these pins, for this Python, whether or not it has been made."""
     python = f"python{sys.version_info.major}.{sys.version_info.minor}"
     return cache_folder() / "-".join([*(pin.replace("==", "-") for pin in PINS), python])
 
 
 def interpreter(folder: Path) -> Path:
-    """The Python of a virtual environment."""
+    """Return the Python of a virtual environment."""
     return folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 
 
 def peer_python(tell: Callable[[str], None]) -> Path:
-    """The Python that has d3rlpy: that of the environment in the cache folder, which is made if it is not there.
+    """Return the Python that has d3rlpy: that of the environment in the cache folder, which is made if it is not there.
 
     It appears whole or not at all. `tell` gets a line before the download, with what and how large it is, and lines
     of progress. Raises `OSError`, one line, when it cannot be made.
@@ -71,7 +71,7 @@ def _called(folder: Path, words: list[str], tell: Callable[[str], None]) -> None
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
         assert process.stdout is not None  # a pipe was asked for
         for line in process.stdout:
-            if line.strip().startswith(TOLD):
+            if line.strip().startswith(PROGRESS):
                 tell(f"install d3rlpy: {line.strip()[:100]}")
             if line.startswith("ERROR") or not complaint.startswith("ERROR"):
                 complaint = line.strip() or complaint

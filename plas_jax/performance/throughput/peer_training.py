@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import IO, Any
+from typing import IO
 
 import numpy as np
 
@@ -21,17 +21,12 @@ D3RLPY = "d3rlpy"
 SCRIPT = Path(__file__).with_name("d3rlpy_plas.py")
 EPISODE = 1000  # rows, at the end of which the random data time out
 CONSTANTS = (
-    "perturbation_limit",
-    "clip_weight",
-    "discount",
-    "polyak",
-    "policy_learning_rate",
-    "critic_learning_rate",
-)
+    "perturbation_limit", "clip_weight", "discount", "polyak", "policy_learning_rate", "critic_learning_rate",
+)  # fmt: skip
 
 
 def has_counterpart(algorithm: str) -> bool:
-    """Whether d3rlpy's PLAS with perturbation trains what this algorithm of the throughput benchmark does."""
+    """Tell whether d3rlpy's PLAS with perturbation trains what this algorithm of the throughput benchmark does."""
     return method_of(algorithm, "paper").phase.algorithm is plas.PLAS
 
 
@@ -41,7 +36,7 @@ class Peer:
     def __init__(self, process: subprocess.Popen[str], complaints: IO[str]):
         self._process, self._complaints = process, complaints
 
-    def send(self, question: Any, /) -> None:
+    def send(self, question: object, /) -> None:
         """Say something, in a line of JSON."""
         assert self._process.stdin is not None  # a pipe was asked for
         try:
@@ -51,37 +46,37 @@ class Peer:
                 self._process.stdin.close()
 
     def recv(self) -> tuple[float | None, int]:
-        """The rate that was asked for, None at first, and the peak memory so far in bytes.
+        """Return the rate that was asked for, None at first, and the peak memory so far in bytes.
 
         Raises `OSError`, one line, when the process says anything else or has ended.
         """
         assert self._process.stdout is not None  # a pipe was asked for
-        said = self._process.stdout.readline()
+        line = self._process.stdout.readline()
         try:
-            answer = json.loads(said)
+            answer = json.loads(line)
             return answer.get("updates_per_second"), answer.get("peak_memory", 0)
         except (json.JSONDecodeError, AttributeError):
-            raise OSError(f"the process that measures {D3RLPY} {self._end(said)}") from None
+            raise OSError(f"the process that measures {D3RLPY} {self._end(line)}") from None
 
-    def _end(self, said: str) -> str:
-        if said:
-            return f"said what is no answer: {said.strip()[:200]}"
+    def _end(self, line: str) -> str:
+        if line:
+            return f"said what is no answer: {line.strip()[:200]}"
         status = self._process.wait()
         self._complaints.seek(0)
-        words = [line.strip() for line in self._complaints if line.strip()]
+        words = [text.strip() for text in self._complaints if text.strip()]
         return f"ended with status {status}: {words[-1][:300] if words else 'it said nothing'}"
 
 
-def request(case: Case, rows: Path, seconds: float) -> dict[str, Any]:
-    """The first line of the conversation: what to train, on what, with how many threads, how long at a time."""
+def request(case: Case, rows: Path, seconds: float) -> dict[str, object]:
+    """Return the first line of the conversation: what to train, on what, with how many threads, how long at a time."""
     phase = method_of(case.algorithm, case.widths).phase
     constants = {name: float(getattr(phase.knobs, name)) for name in CONSTANTS}
-    asked = {"rows": str(rows), "threads": case.devices, "seconds": seconds}
-    return asked | phase.architecture._asdict() | constants
+    measurement = {"rows": str(rows), "threads": case.devices, "seconds": seconds}
+    return measurement | phase.architecture._asdict() | constants
 
 
 def write_rows(path: Path) -> None:
-    """The random data of the benchmark as d3rlpy takes them: float32 columns, in episodes that only time out.
+    """Write the random data of the benchmark as d3rlpy takes them: float32 columns, in episodes that only time out.
 
     A transition from an episode's last row to the next one's first, one in a thousand, is ours alone.
     """
@@ -94,7 +89,7 @@ def write_rows(path: Path) -> None:
 
 @contextmanager
 def training_peer(case: Case, seconds: float) -> Iterator[Peer]:
-    """A process of d3rlpy's that trains the counterpart of `case`, and waits while it is not asked."""
+    """Start a process of d3rlpy's that trains the counterpart of `case`, and waits while it is not asked."""
     with TemporaryDirectory(prefix="throughput-") as folder:
         rows = Path(folder) / "rows.npz"
         write_rows(rows)

@@ -28,10 +28,8 @@ from plas_jax.training.phases import compile_only
 
 PRODUCT = "product"
 PRODUCT_SIZES = (1024, 1536, 2048)
-
-
 # What a measuring process does: figures, again and again; the first one tells that it is ready.
-Rates = Callable[[], Iterator[Any]]
+Rates = Callable[[], Iterator[object]]
 
 
 class Figures(NamedTuple):
@@ -44,20 +42,17 @@ class Figures(NamedTuple):
 
 
 class Answering(Protocol):
-    """A process at the other end: it says first how long it compiled, and after each message a rate; each with a peak.
+    """A process at the other end: first it says how long it compiled, and after each message a rate, with its peak."""
 
-    `recv` raises `EOFError` when the process has died.
-    """
-
-    def send(self, question: Any, /) -> None:
+    def send(self, question: None, /) -> None:
         """Ask for the next rate."""
 
     def recv(self) -> Any:
-        """The next answer: a figure, and the peak memory so far in bytes."""
+        """Return the next answer: a figure, and the peak memory so far in bytes. Raises `EOFError` if it has died."""
 
 
 def training_rates(case: Case, seconds: float) -> Iterator[float]:
-    """The seconds that compiling took, then run-updates/s of one chunk of about `seconds` after another, for ever."""
+    """Yield the seconds that compiling took, then run-updates/s of chunks of about `seconds`, for ever."""
     mesh, algorithm = run_mesh(case.runs), method_of(case.algorithm, case.widths).phase.algorithm
     batch, runs, transitions = first_batch(case, mesh)
     started = time.perf_counter()
@@ -77,7 +72,7 @@ def training_rates(case: Case, seconds: float) -> Iterator[float]:
 
 
 def product_rates(seconds: float) -> Iterator[float]:
-    """The seconds that compiling took, then the best rate of float32 products in `seconds`, FLOP/s, for ever."""
+    """Yield the seconds that compiling took, then the best rate of float32 products in `seconds`, FLOP/s, for ever."""
     product = jax.jit(jnp.matmul)
     generator = np.random.default_rng(0)
     factors = [jnp.asarray(generator.standard_normal((size, size), np.float32)) for size in PRODUCT_SIZES]
@@ -95,15 +90,15 @@ def product_rates(seconds: float) -> Iterator[float]:
 
 
 def peak_memory() -> int:
-    """Bytes: the device's peak where it counts its own memory, otherwise that of this process."""
-    statistics_of_device = jax.devices()[0].memory_stats() or {}
+    """Return the bytes of the device's peak where it counts its own memory, otherwise of this process's."""
+    statistics = jax.devices()[0].memory_stats() or {}
     unit = 1 if sys.platform == "darwin" else 1024
     in_process = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
-    return int(statistics_of_device.get("peak_bytes_in_use", in_process))
+    return int(statistics.get("peak_bytes_in_use", in_process))
 
 
 def answer(connection: Connection, rates: Rates, devices: int, cache: str) -> None:
-    """The life of a measuring process: set up, then one figure for each question until nobody listens."""
+    """Live as a measuring process: set up, then send one figure for each question until nobody listens."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the asking process's to handle
     use_every_core(devices)
     jax.config.update("jax_compilation_cache_dir", cache)
@@ -117,7 +112,7 @@ def answer(connection: Connection, rates: Rates, devices: int, cache: str) -> No
 
 @contextmanager
 def measuring(rates: Rates, devices: int, cache: str) -> Iterator[Answering]:
-    """A process of so many devices, behind a connection: it sends a figure of `rates` first and after each message.
+    """Start a process of so many devices, which sends a figure of `rates` first and after each message.
 
     What it compiles is looked for and kept in the folder `cache`, and nowhere else.
     """
@@ -135,24 +130,34 @@ def measuring(rates: Rates, devices: int, cache: str) -> Iterator[Answering]:
 
 @contextmanager
 def starting_cold(rates: Rates, devices: int) -> Iterator[Answering]:
-    """As `measuring`, with an empty compilation cache."""
+    """Do as `measuring`, with an empty compilation cache."""
     with TemporaryDirectory(prefix="throughput-") as cache, measuring(rates, devices, cache) as connection:
         yield connection
 
 
 def training(case: Case, seconds: float) -> AbstractContextManager[Answering]:
-    """The process that trains a case, ours or a peer's."""
+    """Start the process that trains a case, ours or a peer's."""
     if case.library == OURS:
         return starting_cold(partial(training_rates, case, seconds), case.devices)
     return training_peer(case, seconds)
 
 
 def figure(connection: Answering, case: Case) -> tuple[Any, int]:
-    """The next figure of a measuring process and its peak memory so far. Raises `OSError` if the process died."""
+    """Return the next figure of a measuring process and its peak memory so far. Raises `OSError` if it has died."""
     try:
         return connection.recv()
     except EOFError:
         raise OSError(f"the process that measures {case.algorithm}, {case.runs} runs, died: memory?") from None
+
+
+def figures_by_round(connection: Answering, case: Case, rounds: int) -> list[tuple[Any, int]]:
+    """Return the figures of so many rounds of a process that measures alone, once it is ready."""
+    figure(connection, case)
+    figures = []
+    for _ in range(rounds):
+        connection.send(None)
+        figures.append(figure(connection, case))
+    return figures
 
 
 def measured(groups: list[list[Case]], seconds: float, rounds: int) -> Iterator[list[Figures]]:
@@ -171,12 +176,12 @@ def measured(groups: list[list[Case]], seconds: float, rounds: int) -> Iterator[
                     connections.append(stack.enter_context(training(case, seconds)))
                     all_figures.append(Figures(case, figure(connections[-1], case)[0], [], 0))
                 for _ in range(rounds):
-                    all_figures = [asked(*both) for both in zip(connections, all_figures, strict=True)]
+                    all_figures = [with_a_round(*both) for both in zip(connections, all_figures, strict=True)]
             yield all_figures
 
 
-def asked(connection: Answering, so_far: Figures) -> Figures:
-    """The figures of a process with those of one more round."""
+def with_a_round(connection: Answering, so_far: Figures) -> Figures:
+    """Return the figures of a process with those of one more round."""
     connection.send(None)
     rate, peak = figure(connection, so_far.case)
     return so_far._replace(rates=[*so_far.rates, rate], peak_memory=peak)
