@@ -12,7 +12,6 @@ import json
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
 import jax
 import numpy as np
@@ -91,7 +90,7 @@ def _start(folder: Path, checkpoints: Checkpoints) -> tuple[Checkpoint | None, l
     return start, seams
 
 
-def _record(at: Checkpoint, seams: list[int]) -> dict[str, Any]:
+def _record(at: Checkpoint, seams: list[int]) -> dict[str, object]:
     return {
         "environment": FLAGS.environment,
         "seed": FLAGS.seed,

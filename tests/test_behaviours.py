@@ -179,7 +179,7 @@ def test_a_run_goes_on_from_its_networks_alone(trained, tmp_path, monkeypatch):
     monkeypatch.setattr(behaviours, "REFILL_STEPS", 100)
     kernels, actions = [np.asarray(from_parameters(start.state.policy.parameters).mean[0])], []
     for at in behaviours.train("hopper", 0, 6200, start):
-        kernels.append(from_parameters(at.at.state.policy.parameters).mean[0])
+        kernels.append(from_parameters(at.checkpoint.state.policy.parameters).mean[0])
         actions.append(at.columns["actions"])
     changes = [np.abs(after - earlier).max() for earlier, after in pairwise(kernels)]
     assert changes[:2] == [0.0, 0.0]

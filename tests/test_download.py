@@ -22,7 +22,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from plas_jax.datasets import download as module
-from plas_jax.datasets.download import DownloadError, download
+from plas_jax.datasets.download import DownloadError, Patience, Published, download
 
 BODY = random.Random(0).randbytes(300_000)
 SIZE, SHA256 = len(BODY), hashlib.sha256(BODY).hexdigest()
@@ -276,7 +276,8 @@ def partial(path):
 
 
 def fetch(url, path, progress=lambda received: None, **how):
-    return download(url, path, SIZE, SHA256, progress, **{"timeout": 0.3, "attempts": 3, "pause": 0} | how)
+    patience = Patience(timeout=0.3, attempts=3, pause=0)._replace(**how)
+    return download(Published(url, SIZE, SHA256), path, progress, patience)
 
 
 def arrives(url, path, **how):
@@ -312,11 +313,11 @@ def test_a_whole_file_is_not_asked_for_again(path):
 
 def test_a_hash_may_be_written_in_capitals(path):
     with serving("whole") as server:
-        assert download(server.url, str(path), SIZE, SHA256.upper()) == path
+        assert download(Published(server.url, SIZE, SHA256.upper()), str(path)) == path
 
 
 def test_an_empty_file_needs_no_server(path):
-    download("http://127.0.0.1:1/", path, 0, hashlib.sha256().hexdigest())
+    download(Published("http://127.0.0.1:1/", 0, hashlib.sha256().hexdigest()), path)
     assert path.read_bytes() == b""
 
 
@@ -554,8 +555,9 @@ def test_ctrl_c_keeps_the_bytes_and_the_next_call_fetches_the_rest(path):
 
 def test_a_killed_process_leaves_its_bytes_to_the_next(path):
     program = (
-        "import sys; from pathlib import Path; from plas_jax.datasets.download import download\n"
-        "download(sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]), sys.argv[4], lambda n: print(n, flush=True))"
+        "import sys; from pathlib import Path; from plas_jax.datasets.download import Published, download\n"
+        "published = Published(sys.argv[1], int(sys.argv[3]), sys.argv[4])\n"
+        "download(published, Path(sys.argv[2]), lambda n: print(n, flush=True))"
     )
     with serving("stalled", "whole") as server:
         command = [sys.executable, "-c", program, server.url, str(path), str(SIZE), SHA256]

@@ -113,7 +113,7 @@ def rows_of(path):
 
 def short(environment, rows, slots, behaviour, horizon=40):
     """Episodes cut at 40 steps, so that few rows fill many slots."""
-    return rollout.roll_out(environment, horizon, rows, behaviour, [0, 1], collect.ignore, slots)
+    return rollout.roll_out(rollout.Series(environment, horizon, behaviour, (0, 1)), rows, collect.ignore, slots)
 
 
 @pytest.mark.parametrize("environment", sorted(ENVIRONMENTS))
@@ -141,7 +141,8 @@ def test_fewer_rows_are_the_beginning_of_more():
     [("hopper", 12_000, 18.2, 0.3), ("walker2d", 8_000, 1.75, 0.13), ("halfcheetah", 16_000, -276.0, 7.0)],
 )
 def test_random_returns_are_those_of_uniform_actions(environment, rows, mean, error):
-    columns = rollout.roll_out(environment, 1000, rows, stretches.UNIFORM, [5, 6], collect.ignore)
+    series = rollout.Series(environment, 1000, stretches.UNIFORM, (5, 6))
+    columns = rollout.roll_out(series, rows, collect.ignore)
     recording = d4rl_files.Recording(*(columns[key] for key in d4rl_files.Recording._fields))
     found = describe(recording, 1000)
     sampling = found.return_std / np.sqrt(found.episodes)
@@ -251,7 +252,8 @@ def test_replay_climbs_the_ladder_in_whole_episodes(tmp_path):
     rows, ends = rows_of(path), []
     for stretch, wanted in ((uniform, 200), (first, 600), (second, 800)):
         begin = ends[-1] if ends else 0
-        alone = rollout.roll_out("hopper", 1000, 1500, stretch.behaviour, [0, stretch.stream], collect.ignore)
+        series = rollout.Series("hopper", 1000, stretch.behaviour, (0, stretch.stream))
+        alone = rollout.roll_out(series, 1500, collect.ignore)
         end = begin + next(end + 1 for end in ends_of(alone) if begin + end + 1 >= wanted)
         for key, values in alone.items():
             assert values[: end - begin].tobytes() == rows[key][begin:end].tobytes(), key
@@ -282,7 +284,7 @@ def test_a_trained_buffer_is_that_of_its_run(tmp_path, soon):
     assert digest(paths[0]) == digest(paths[1])
     rows = rows_of(paths[0])
     *_, last = behaviours.train("hopper", 5, 250)
-    replay = last.at.replay.rows
+    replay = last.checkpoint.replay.rows
     for key, column in (("observations", replay.observation), ("actions", replay.action), ("rewards", replay.reward)):
         np.testing.assert_array_equal(rows[key], column[:230])
     np.testing.assert_array_equal(rows["terminals"], replay.bootstrap[:230] == 0)

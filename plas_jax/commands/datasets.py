@@ -96,10 +96,8 @@ def _download(part: Dataset, folder: Path, watch: Watch) -> Path:
     size, published = part.bytes or 0, url(part)
     phase = watch.phase(f"fetch {part.name}", size)
     return download.download(
-        published.replace(D4RL_SERVER, FLAGS.server.rstrip("/")),
+        download.Published(published.replace(D4RL_SERVER, FLAGS.server.rstrip("/")), size, part.sha256),
         folder / published.rpartition("/")[2],
-        size,
-        part.sha256,
         lambda done: phase.show(done, f"{done / 1e6:,.0f} of {size / 1e6:,.0f} MB"),
     )
 

@@ -77,7 +77,7 @@ def _nothing(why: str) -> list[str]:
     return [""] * len(NUMBERS) + [why]
 
 
-def _made(path: Path, manifest: dict) -> Found:
+def _made(path: Path, manifest: manifests.Manifest) -> Found:
     numbers = (manifest["seed"], manifest["episodes"], manifest["terminals"], manifest["timeouts"])
     return Found(manifest["rows_made"], *numbers, manifest["return_mean"], manifest["fingerprint"], str(path))
 

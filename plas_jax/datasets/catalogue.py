@@ -110,24 +110,27 @@ def _dataset(line: dict[str, str]) -> Dataset:
 
 
 def names() -> list[str]:
-    """Every name worth offering: all recipes, then D4RL's v0 and v2. `parse` also takes v1, with a warning."""
+    """List every name worth offering: all recipes, then D4RL's v0 and v2. `parse` also takes v1, with a warning."""
     return [name for name, dataset in _table().items() if dataset.version != "v1"]
 
 
 def parse(name: str) -> Dataset:
-    """The data set of this name. Raises `ValueError`, one line that says which part is wrong and what is close."""
-    found = _table().get(name)
-    if found is None:
+    """Return the data set of this name.
+
+    Raises `ValueError`, one line that says which part is wrong and what is close.
+    """
+    dataset = _table().get(name)
+    if dataset is None:
         close = difflib.get_close_matches(name.lower(), names(), n=3, cutoff=0.75)
         advice = f"did you mean {' or '.join(close)}?" if close else f"the names are {', '.join(names())}"
         raise ValueError(f"unknown data set {name!r}: {_fault(name)}; {advice}")
-    if found.version == "v1":
+    if dataset.version == "v1":
         warnings.warn(f"{name}: {V1_FAULTS}", stacklevel=2)
-    return found
+    return dataset
 
 
 def _fault(name: str) -> str:
-    """What is wrong with a name that the table does not have."""
+    """Say what is wrong with a name that the table does not have."""
     environment, _, rest = name.partition("-")
     level, _, version = rest.rpartition("-")
     if environment not in ENVIRONMENTS:
@@ -136,8 +139,8 @@ def _fault(name: str) -> str:
     if version not in versions:
         ending = f", not in {version!r}" if version else ""
         return f"it must end in a version ({', '.join(versions)}){ending}"
-    of = [d.level for d in _table().values() if (d.environment.name, d.version) == (environment, version)]
-    return f"{version} of {environment} has no level {level!r} (it has {', '.join(of)})"
+    levels = [d.level for d in _table().values() if (d.environment.name, d.version) == (environment, version)]
+    return f"{version} of {environment} has no level {level!r} (it has {', '.join(levels)})"
 
 
 def robot(name: str) -> str:
@@ -175,14 +178,14 @@ def _names_of_files() -> dict[str, str]:
 
 
 def parts(dataset: Dataset) -> tuple[Dataset, ...]:
-    """The data sets that one is mixed of, in their order; itself alone when it is no mixture."""
+    """Return the data sets that one is mixed of, in their order; itself alone when it is no mixture."""
     if " + " not in dataset.source:
         return (dataset,)
     return tuple(_table()[name] for name in dataset.source.split(" + "))
 
 
 def url(dataset: Dataset) -> str:
-    """Where D4RL published the file; its last part is the file's name in D4RL's cache.
+    """Return where D4RL published the file; its last part is the file's name in D4RL's cache.
 
     Raises `ValueError` for what D4RL has no single file of.
     """
@@ -192,7 +195,7 @@ def url(dataset: Dataset) -> str:
 
 
 def normalised_score(environment: Environment, episode_return: np.ndarray | float) -> np.ndarray:
-    """D4RL's score 100·(return − min)/(max − min); any shape to float64 of that shape, NaN without references."""
+    """Return D4RL's score 100·(return − min)/(max − min), float64 of the returns' shape; NaN without references."""
     values = np.asarray(episode_return, np.float64)
     if environment.minimum is None or environment.maximum is None:
         return np.full_like(values, np.nan)

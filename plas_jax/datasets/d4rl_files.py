@@ -7,21 +7,23 @@ import h5py
 import numpy as np
 
 from plas_jax.datasets.catalogue import Environment
-from plas_jax.datasets.hdf5_files import line_of, opened
+from plas_jax.datasets.hdf5_files import opened
 from plas_jax.datasets.recordings import BadDatasetError, Recording, recording
+from plas_jax.files.messages import one_line
 
 
 def read(path: Path, environment: Environment) -> Recording:
-    """The recording in `path`, checked and its actions mapped to [-1, 1] as `recording` does.
+    """Read the recording in `path`, checked and its actions mapped to [-1, 1] as `recording` does.
 
     Raises `BadDatasetError` as `recording` does, for a damaged file and for one of fewer than two rows; `OSError` for
     a file that cannot be opened at all.
     """
     with opened(path) as columns:
-        found = recording(str(path), columns, environment)
-    if len(found.rewards) < 2:
-        raise BadDatasetError(f"{path}: observations: a transition needs two rows, and there is {len(found.rewards)}")
-    return found
+        recorded = recording(str(path), columns, environment)
+    rows = len(recorded.rewards)
+    if rows < 2:
+        raise BadDatasetError(f"{path}: observations: a transition needs two rows, and there is {rows}")
+    return recorded
 
 
 def write(path: Path, columns: Mapping[str, np.ndarray], attributes: Mapping[str, str | int]) -> None:
@@ -39,11 +41,11 @@ def write(path: Path, columns: Mapping[str, np.ndarray], attributes: Mapping[str
             for key, value in attributes.items():
                 metadata.attrs[key] = value
     except (OSError, RuntimeError) as error:  # h5py raises either where the disk takes no more
-        raise OSError(f"{path} cannot be written: {line_of(error)}") from error
+        raise OSError(f"{path} cannot be written: {one_line(error, 300)}") from error
 
 
 def count_rows(path: Path) -> int:
-    """How many rows a file has, without reading them. Raises as `read` does."""
+    """Count the rows of a file without reading them. Raises as `read` does."""
     with opened(path) as columns:
         shape = columns["observations"].shape if "observations" in columns else ()
     if not shape:
@@ -52,13 +54,13 @@ def count_rows(path: Path) -> int:
 
 
 def read_extras(path: Path, keys: Sequence[str]) -> dict[str, np.ndarray]:
-    """The arrays under those of the keys (`infos/qpos`, …) that the file has, as they are stored.
+    """Read the arrays under those of the keys (`infos/qpos`, …) that the file has, as they are stored.
 
     Raises `BadDatasetError` for one that is not an array of numbers and for a damaged file, `OSError` as `read` does.
     """
     with opened(path) as columns:
-        found = {key: columns[key] for key in keys if key in columns}
-        for key, column in found.items():
+        extras = {key: columns[key] for key in keys if key in columns}
+        for key, column in extras.items():
             if column.dtype.kind not in "fiub":
                 raise BadDatasetError(f"{path}: {key}: not an array of numbers")
-        return {key: column[()] for key, column in found.items()}
+        return {key: column[()] for key, column in extras.items()}

@@ -26,17 +26,31 @@ class _Interrupted(Exception):  # noqa: N818 (no error yet: another try may get 
     """Why a try ended early, in words."""
 
 
+class Published(NamedTuple):
+    """A file as its publisher has it: where, how many bytes, with which hash in hexadecimal."""
+
+    url: str
+    size: int
+    sha256: str
+
+
+class Patience(NamedTuple):
+    """How long to wait for a server."""
+
+    timeout: float = 30.0  # seconds without headway that end a try
+    attempts: int = 5  # tries in a row that come to nothing and are the end
+    pause: float = 1.0  # seconds between tries, and as many more for each that came to nothing
+
+
 class _Wanted(NamedTuple):
     """A published file, where it goes, and how patiently to ask for it."""
 
     url: str
-    path: Path
     size: int
     sha256: str
+    path: Path
     progress: Callable[[int], None]
-    timeout: float
-    attempts: int
-    pause: float
+    patience: Patience
 
     @property
     def partial(self) -> Path:
@@ -49,12 +63,12 @@ class _Wanted(NamedTuple):
         return max(1, min(1 << 14, self.size // 100))
 
     def fault(self, cause: str) -> DownloadError:
-        """The error that ends the download."""
+        """Return the error that ends the download."""
         by_hand = f"if you get it by hand, put it in {self.path.parent} as {self.path.name}"
         return DownloadError(f"cannot download {self.url}: {cause}; {by_hand}")
 
     def is_there(self) -> bool:
-        """Whether the whole file is in place; `DownloadError` when something else is."""
+        """Tell whether the whole file is in place; `DownloadError` when something else is."""
         if not os.path.lexists(self.path):
             return False
         is_file = self.path.is_file() and self.path.stat().st_size == self.size
@@ -63,30 +77,28 @@ class _Wanted(NamedTuple):
         raise self.fault(f"{self.path} is another file, which is left as it is: move it away first")
 
 
+PATIENCE = Patience()
+
+
 def download(
-    url: str,
+    published: Published,
     path: Path,
-    size: int,
-    sha256: str,
     progress: Callable[[int], None] = lambda received: None,
-    *,
-    timeout: float = 30.0,
-    attempts: int = 5,
-    pause: float = 1.0,
+    patience: Patience = PATIENCE,
 ) -> Path:
-    """The file of `size` bytes with this hash, downloaded to `path` unless it is there already; returns `path`.
+    """Download a file to `path` unless it is there already; return `path`.
 
     A connection that drops, or brings less than a hundredth of the file (16 KiB at most) in `timeout` seconds, is taken
-    up from the bytes already there, after `pause` seconds and as many more for each try that came to nothing;
-    `attempts` tries in a row that bring less than that between them are the end. A server's headers have no such
-    floor: they may trickle in.
+    up from the bytes already there, after a pause; `attempts` tries in a row that bring less than that between them are
+    the end. A server's headers have no such floor: they may trickle in.
     `progress` is called with the bytes there so far, four times a second at most, and with `size` at the end.
 
     Raises `DownloadError`, an `OSError` of one line, and leaves nothing behind: when the server refuses (4xx) or offers
     another file, when attempts or disk run out, while another process is at it, and when `path` is another file, which
     is never overwritten. Ctrl-C or a kill leaves `.<name>.partial` beside `path`, and the next call goes on from it.
     """
-    wanted = _Wanted(url, Path(path), size, sha256.lower(), progress, timeout, attempts, pause)
+    url, size, sha256 = published
+    wanted = _Wanted(url, size, sha256.lower(), Path(path), progress, patience)
     try:
         if wanted.is_there():
             # An interrupted call may have left its bytes before the file was got by hand.
@@ -105,7 +117,7 @@ def download(
 
 @contextmanager
 def _gathering(wanted: _Wanted) -> Iterator[BinaryIO]:
-    """The partial file, locked and at its end; removed on an error inside, not on an interruption."""
+    """Yield the partial file, locked and at its end; removed on an error inside, not on an interruption."""
     with wanted.partial.open("ab") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -135,7 +147,7 @@ def _complete(wanted: _Wanted, file: BinaryIO) -> None:
 
 
 def _fetch(wanted: _Wanted, file: BinaryIO) -> bool:
-    """Append what is missing, in as many requests as it takes; whether one reply brought the whole file."""
+    """Append what is missing, in as many requests as it takes; return whether one reply brought the whole file."""
     start, mark, idle = None, file.tell(), 0
     while file.tell() < wanted.size:
         try:
@@ -151,19 +163,19 @@ def _fetch(wanted: _Wanted, file: BinaryIO) -> bool:
         # The mark never goes back, so that a server that makes every try start over ends in an error.
         if file.tell() >= mark + wanted.headway:
             mark, idle = file.tell(), 0
-        if idle >= wanted.attempts:
+        if idle >= wanted.patience.attempts:
             raise wanted.fault(f"{cause} (given up after {idle} attempts)")
-        time.sleep(wanted.pause * (1 + idle))
+        time.sleep(wanted.patience.pause * (1 + idle))
     return start == 0
 
 
 def _ask(wanted: _Wanted, start: int) -> requests.Response:
-    """The reply to a request for the bytes from `start` on, its body not read yet."""
+    """Return the reply to a request for the bytes from `start` on, its body not read yet."""
     headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={start}-"} if start else {})
     try:
-        return requests.get(wanted.url, headers=headers, stream=True, timeout=wanted.timeout)
+        return requests.get(wanted.url, headers=headers, stream=True, timeout=wanted.patience.timeout)
     except requests.Timeout as error:
-        raise _Interrupted(f"the server did not answer for {wanted.timeout:g} s") from error
+        raise _Interrupted(f"the server did not answer for {wanted.patience.timeout:g} s") from error
     except requests.TooManyRedirects as error:
         raise wanted.fault("its redirects go on for ever") from error
     except ValueError as error:  # how requests and urllib3 report a bad address or scheme
@@ -173,12 +185,12 @@ def _ask(wanted: _Wanted, start: int) -> requests.Response:
 
 
 def _start(wanted: _Wanted, file: BinaryIO, reply: requests.Response) -> int:
-    """The offset of a reply's first byte, to which the partial file is cut; `DownloadError` for a useless reply."""
-    status, asked = reply.status_code, file.tell()
+    """Cut the partial file to the offset of a reply's first byte and return it; `DownloadError` for a useless reply."""
+    status, start = reply.status_code, file.tell()
     answer = f"the server answered {status} {responses.get(status, '')}".rstrip()
     if status >= 500:
         raise _Interrupted(answer)
-    if status == 416 and asked:
+    if status == 416 and start:
         file.truncate(file.seek(0))
         raise _Interrupted(answer)
     if status not in (200, 206):
@@ -189,8 +201,8 @@ def _start(wanted: _Wanted, file: BinaryIO, reply: requests.Response) -> int:
     offered = reply.headers.get("Content-Length", "") if status == 200 else total
     if offered not in ("", "*", str(wanted.size)):
         raise wanted.fault(f"the server offers {offered} bytes, not the {wanted.size} that were published")
-    if status == 206 and span.startswith(f"bytes {asked}-"):
-        return asked
+    if status == 206 and span.startswith(f"bytes {start}-"):
+        return start
     file.truncate(file.seek(0))
     if status == 206:
         raise _Interrupted("the server sent another part than was asked for")
@@ -199,8 +211,9 @@ def _start(wanted: _Wanted, file: BinaryIO, reply: requests.Response) -> int:
 
 def _receive(wanted: _Wanted, file: BinaryIO, reply: requests.Response) -> None:
     """Append a reply's body as it arrives."""
-    silence = f"less than {wanted.headway} bytes came in {wanted.timeout:g} s"
-    mark, deadline, report = file.tell(), time.monotonic() + wanted.timeout, 0.0
+    timeout = wanted.patience.timeout
+    silence = f"less than {wanted.headway} bytes came in {timeout:g} s"
+    mark, deadline, report = file.tell(), time.monotonic() + timeout, 0.0
     while True:
         missing = wanted.size - file.tell()
         try:
@@ -221,6 +234,6 @@ def _receive(wanted: _Wanted, file: BinaryIO, reply: requests.Response) -> None:
             wanted.progress(file.tell())
             report = now + REPORT_EVERY
         if file.tell() >= mark + wanted.headway:
-            mark, deadline = file.tell(), now + wanted.timeout
+            mark, deadline = file.tell(), now + timeout
         elif now > deadline:
             raise _Interrupted(silence)

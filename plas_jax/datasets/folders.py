@@ -9,7 +9,7 @@ VARIABLE = "D4RL_DATASET_DIR"  # d4rl/offline_env.py
 
 
 def search_path(data_dir: str | Path | None = None) -> list[Path]:
-    """The folders to look in, first one first: `data_dir` alone if given, else $D4RL_DATASET_DIR, ~/.d4rl/datasets.
+    """List the folders to look in, first one first: `data_dir` alone, or else $D4RL_DATASET_DIR, ~/.d4rl/datasets.
 
     Raises `NotADirectoryError`, one line, when `data_dir` is given and is no folder.
     """
@@ -22,7 +22,7 @@ def search_path(data_dir: str | Path | None = None) -> list[Path]:
 
 
 def writable_folder(data_dir: str | Path | None = None) -> Path:
-    """The folder that recipes are written to: the first of `search_path`, created unless it is `data_dir`."""
+    """Return the folder that recipes are written to: the first of `search_path`, created unless it is `data_dir`."""
     folder = search_path(data_dir)[0]
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -32,7 +32,7 @@ def writable_folder(data_dir: str | Path | None = None) -> Path:
 
 
 def locate(dataset: Dataset, data_dir: str | Path | None = None) -> Path | None:
-    """The file of a D4RL data set, under D4RL's own name or `<name>.hdf5`; None when no folder has it.
+    """Find the file of a D4RL data set, under D4RL's own name or `<name>.hdf5`; None when no folder has it.
 
     For a mixture, ask for each of its `parts`. Raises `NotADirectoryError` when `data_dir` is given and is no folder.
     """
@@ -41,15 +41,15 @@ def locate(dataset: Dataset, data_dir: str | Path | None = None) -> Path | None:
 
 
 def require(dataset: Dataset, data_dir: str | Path | None = None) -> Path:
-    """The file of a D4RL data set; `FileNotFoundError` naming its address, its file name and the folders if none."""
-    found = locate(dataset, data_dir)
-    if found is None:
+    """Find a D4RL data set's file, or raise `FileNotFoundError` with its address, its file name and the folders."""
+    file = locate(dataset, data_dir)
+    if file is None:
         looked = ", ".join(str(folder) for folder in search_path(data_dir))
         raise FileNotFoundError(
             f"{dataset.name} was not found: looked for {' or '.join(_file_names(dataset))} in {looked}; "
             f"fetch it (python -m plas_jax.datasets fetch {dataset.name}), or download {url(dataset)} and put it there"
         )
-    return found
+    return file
 
 
 def _file_names(dataset: Dataset) -> list[str]:

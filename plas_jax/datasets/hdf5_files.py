@@ -10,12 +10,12 @@ import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import h5py
 import numpy as np
 
 from plas_jax.datasets.recordings import BadDatasetError, memory_of_the_machine
+from plas_jax.files.messages import one_line
 from plas_jax.files.whole_files import refuse_devices
 
 # Deflate makes at most 1032 bytes of one. HDF5 inflates a chunk to wherever that leads, whatever size it should have.
@@ -37,7 +37,7 @@ class Column:
         self.shape: tuple[int, ...] = stored.shape or ()
 
     def __getitem__(self, rows: tuple[()]) -> np.ndarray:
-        """All of it. Raises `BadDatasetError` where HDF5 cannot read it."""
+        """Read all of it. Raises `BadDatasetError` where HDF5 cannot read it."""
         with _refused(f"{self.where}: cannot be read"):
             return np.asarray(self.stored[rows])
 
@@ -49,7 +49,7 @@ class Columns(Mapping[str, Column]):
         self._path, self._file = path, file
 
     def __getitem__(self, key: str) -> Column:
-        """One array. Raises `BadDatasetError` for what is none, or not wholly in this file."""
+        """Return one array. Raises `BadDatasetError` for what is none, or not wholly in this file."""
         where = f"{self._path}: {key}"
         with _refused(f"{where}: damaged"):
             stored = _linked(self._file, key, where)
@@ -59,9 +59,9 @@ class Columns(Mapping[str, Column]):
             return Column(where, stored)
 
     def __contains__(self, key: object) -> bool:
-        """Whether the file has something of this name, be it sound or not."""
+        """Tell whether the file has something of this name, be it sound or not."""
         with _refused(f"{self._path}: {key}: damaged"):
-            group: Any = self._file
+            group: h5py.Group | h5py.Dataset = self._file
             for name in str(key).split("/"):
                 if not isinstance(group, h5py.Group) or group.get(name, getlink=True, default=None) is None:
                     return False
@@ -69,7 +69,7 @@ class Columns(Mapping[str, Column]):
             return True
 
     def __iter__(self) -> Iterator[str]:
-        """The names at the top of the file, those that are long or odd escaped; the first few where they are many."""
+        """Yield the names at the top of the file, long and odd ones escaped; the first few where they are many."""
         with _refused(f"{self._path}: damaged"):
             names = list(itertools.islice(self._file, SHOWN + 1))
         for place, name in enumerate(names):
@@ -81,13 +81,13 @@ class Columns(Mapping[str, Column]):
             yield shown if len(shown) < 100 else f"{shown[:100]}…"
 
     def __len__(self) -> int:
-        """How many names there are at the top."""
+        """Count the names at the top."""
         return len(self._file)
 
 
 @contextmanager
 def opened(path: Path) -> Iterator[Columns]:
-    """The columns of a file while it is open.
+    """Yield the columns of a file while it is open.
 
     Raises `OSError` for a file that cannot be opened at all, `BadDatasetError`, one line, for one that is damaged.
     """
@@ -128,39 +128,34 @@ def _opened(path: Path, name: str) -> Iterator[h5py.File]:
     except (FileNotFoundError, PermissionError, IsADirectoryError):
         raise
     except Exception as error:  # h5py raises most kinds for what it cannot make sense of
-        raise BadDatasetError(f"{name}: not a whole HDF5 file: {line_of(error)}") from error
+        raise BadDatasetError(f"{name}: not a whole HDF5 file: {one_line(error, 300)}") from error
     with file:
         yield file
 
 
 @contextmanager
 def _refused(what: str) -> Iterator[None]:
-    """Whatever h5py raises for damage, as one line."""
+    """Raise whatever h5py raises for damage as one line."""
     try:
         yield
     except BadDatasetError:
         raise
     except Exception as error:  # KeyError, OSError, RuntimeError, TypeError, ValueError, … by the place of the damage
-        raise BadDatasetError(f"{what}: {line_of(error)}") from error
+        raise BadDatasetError(f"{what}: {one_line(error, 300)}") from error
 
 
-def line_of(error: Exception) -> str:
-    """What another package's error says, in one line that is not too long."""
-    return " ".join(str(error).split())[:300] or type(error).__name__
-
-
-def _linked(group: h5py.Group, key: str, where: str) -> Any:
-    """What lies under a key, along hard links: a soft one may lead round in circles, an external one elsewhere."""
-    found: Any = group
+def _linked(group: h5py.Group, key: str, where: str) -> h5py.Group | h5py.Dataset:
+    """Return what hard links lead to under a key: a soft one may lead round in circles, an external one elsewhere."""
+    node: h5py.Group | h5py.Dataset = group
     for name in key.split("/") if isinstance(key, str) else [key]:
-        if not isinstance(found, h5py.Group):
+        if not isinstance(node, h5py.Group):
             raise BadDatasetError(f"{where}: not an array of numbers")
-        link = found.get(name, getlink=True)
+        link = node.get(name, getlink=True)
         if not isinstance(link, h5py.HardLink):
             kind = "another file" if isinstance(link, h5py.ExternalLink) else "another name"
             raise BadDatasetError(f"{where}: a link to {kind}, which is not followed: copy the rows into this file")
-        found = found[name]
-    return found
+        node = node[name]
+    return node
 
 
 def _check(stored: h5py.Dataset, where: str, path: Path) -> None:
@@ -193,7 +188,7 @@ def _check(stored: h5py.Dataset, where: str, path: Path) -> None:
 
 def _check_pieces(stored: h5py.Dataset, where: str, chunk: Sequence[int]) -> None:
     """Refuse so many chunks that keeping account of them takes more memory than the numbers do."""
-    pieces = math.prod(-(-length // of) for length, of in zip(stored.shape, chunk, strict=True))
+    pieces = math.prod(-(-length // piece) for length, piece in zip(stored.shape, chunk, strict=True))
     if pieces > MOST_PIECES:
         raise BadDatasetError(
             f"{where}: in {pieces:,} chunks of shape {list(chunk)}, more than the {MOST_PIECES:,} that are read:"
@@ -204,7 +199,7 @@ def _check_pieces(stored: h5py.Dataset, where: str, chunk: Sequence[int]) -> Non
 def _check_chunks(stored: h5py.Dataset, where: str, size: int, deflated: bool) -> None:
     """Refuse compressed chunks that would become much more than a chunk's `size` in bytes."""
 
-    def check(chunk: Any) -> None:
+    def check(chunk: h5py.h5d.StoreInfo) -> None:
         # An incompressible chunk grows by a few bytes in a thousand.
         if chunk.size > size + size // 64 + 4096:
             raise BadDatasetError(f"{where}: a chunk of {size:,} bytes takes {chunk.size:,} compressed: damaged")
@@ -214,7 +209,7 @@ def _check_chunks(stored: h5py.Dataset, where: str, size: int, deflated: bool) -
     stored.id.chunk_iter(check)
 
 
-def _inflates_to(stored: h5py.Dataset, chunk: Any, size: int) -> bool:
+def _inflates_to(stored: h5py.Dataset, chunk: h5py.h5d.StoreInfo, size: int) -> bool:
     _, packed = stored.id.read_direct_chunk(chunk.chunk_offset)
     try:
         return len(zlib.decompressobj().decompress(packed, size + 1)) <= size

@@ -24,7 +24,7 @@ class Loaded(NamedTuple):
 
 
 def files(dataset: Dataset, data_dir: str | Path | None = None) -> list[Path]:
-    """The files of a data set that is no recipe: one's own, Minari's, or those of D4RL's parts.
+    """Find the files of a data set that is no recipe: one's own, Minari's, or those of D4RL's parts.
 
     Raises `OSError`, one line, for one that is nowhere and for a `data_dir` that is no folder.
     """
@@ -34,7 +34,7 @@ def files(dataset: Dataset, data_dir: str | Path | None = None) -> list[Path]:
 
 
 def load(dataset: Dataset, paths: Sequence[Path], next_actions: bool = False) -> Loaded:
-    """The transitions of a data set whose parts lie in `paths`; Minari's lies where its package keeps it.
+    """Load the transitions of a data set whose parts lie in `paths`; Minari's lies where its package keeps it.
 
     No transition leads from one part to the next: each part loses its last row, as a file does. `next_actions` are
     those of `qlearning_transitions`.
@@ -48,20 +48,20 @@ def load(dataset: Dataset, paths: Sequence[Path], next_actions: bool = False) ->
 
 
 def describe_files(dataset: Dataset, paths: Sequence[Path]) -> Description:
-    """What the files hold, without their transitions. Raises as `load` does, save for a lack of transitions."""
+    """Describe what the files hold without their transitions. Raises as `load` does, save for a lack of transitions."""
     horizon = dataset.environment.horizon
     return _all([describe(_read(dataset, source), horizon) for source in _sources(dataset, paths)])
 
 
 def count_rows(dataset: Dataset, paths: Sequence[Path]) -> int:
-    """How many rows `load` will read, without reading them. Raises as `load` does for what cannot be opened."""
+    """Count the rows that `load` will read, without reading them. Raises as `load` does for what cannot be opened."""
     if dataset.version == "minari":
         return minari_files.count_rows(dataset.source)
     return sum(d4rl_files.count_rows(path) for path in paths)
 
 
 def fingerprint(paths: Sequence[Path]) -> str:
-    """The sha256 of a file; of several, that of their hashes with blanks between them.
+    """Return the sha256 of a file; of several, that of their hashes with blanks between them.
 
     Of a Minari data set it is that of its steps alone: its metadata may change without them.
     """
@@ -70,12 +70,12 @@ def fingerprint(paths: Sequence[Path]) -> str:
 
 
 def contents(dataset: Dataset, paths: Sequence[Path]) -> str:
-    """A sha256 of what the files hold, column by column: two files of the same rows have the same. Raises as `load`."""
-    found = hashlib.sha256()
+    """Hash what the files hold (sha256), column by column: the same for files of the same rows. Raises as `load`."""
+    digest = hashlib.sha256()
     for source in _sources(dataset, paths):
         for column in _read(dataset, source):
-            found.update(b"" if column is None else np.ascontiguousarray(column).tobytes())
-    return found.hexdigest()
+            digest.update(b"" if column is None else np.ascontiguousarray(column).tobytes())
+    return digest.hexdigest()
 
 
 def _sources(dataset: Dataset, paths: Sequence[Path]) -> list[str]:

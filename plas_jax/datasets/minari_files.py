@@ -6,14 +6,18 @@ Nothing is ever downloaded from here. `MINARI_DATASETS_PATH` is honoured, since 
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from plas_jax.datasets.catalogue import Environment
-from plas_jax.datasets.hdf5_files import EXPANSION, check_all, line_of
+from plas_jax.datasets.hdf5_files import EXPANSION, check_all
 from plas_jax.datasets.recordings import BadDatasetError, Recording, memory_of_the_machine, recording
 from plas_jax.files.json_files import NUMBER, check, parsed, read_object
+from plas_jax.files.messages import one_line
+
+if TYPE_CHECKING:
+    from minari import EpisodeData, MinariDataset
 
 METADATA = "metadata.json"
 FOLDER = "$MINARI_DATASETS_PATH or else ~/.minari/datasets"
@@ -35,7 +39,7 @@ REMOVED_FROM_SPECIFICATIONS = ("autoreset", "apply_api_compatibility")  # by Gym
 
 
 def specifications(identifier: str) -> list[str]:
-    """Gymnasium's `EnvSpec`s that the data set names, as JSON: first of the environment to evaluate in.
+    """Return Gymnasium's `EnvSpec`s that the data set names, as JSON: first of the environment to evaluate in.
 
     That is Minari's `eval_env`, or else the environment of the recording, which comes last. None of Minari's code has
     seen them: a specification names a function to call. Raises as `read`.
@@ -46,36 +50,36 @@ def specifications(identifier: str) -> list[str]:
 
 
 def _without_removed(text: str, where: str) -> str:
-    found = parsed(text, f"{where}: its environment", finite=False)
-    check(found, SPECIFICATION, f"{where}: its environment")
-    return json.dumps({key: value for key, value in found.items() if key not in REMOVED_FROM_SPECIFICATIONS})
+    specification = parsed(text, f"{where}: its environment", finite=False)
+    check(specification, SPECIFICATION, f"{where}: its environment")
+    return json.dumps({key: value for key, value in specification.items() if key not in REMOVED_FROM_SPECIFICATIONS})
 
 
 def has_spaces(identifier: str) -> bool:
-    """Whether it says what its observations and actions are; else Minari asks the environment. Raises as `read`."""
+    """Tell whether it says what observations and actions are; else Minari asks the environment. Raises as `read`."""
     return {"observation_space", "action_space"} <= set(_metadata(identifier))
 
 
 def references(identifier: str) -> tuple[float, float] | None:
-    """The returns that Minari scores 0 and 1 (here 0 and 100), None where it has not both. Raises as `read`."""
+    """Return the returns that Minari scores 0 and 1 (here 0 and 100), None where it has not both. Raises as `read`."""
     metadata = _metadata(identifier)
     low, high = metadata.get("ref_min_score"), metadata.get("ref_max_score")
     return None if low is None or high is None else (float(low), float(high))
 
 
 def count_rows(identifier: str) -> int:
-    """How many steps its metadata count. Raises as `read`."""
-    return int(_found(identifier).total_steps)
+    """Return how many steps its metadata count. Raises as `read`."""
+    return int(_dataset(identifier).total_steps)
 
 
 def data_files(identifier: str) -> list[Path]:
-    """The files that hold its steps (for Minari's usual format one, `main_data.hdf5`), sorted. Raises as `read`."""
-    folder = Path(_found(identifier).storage.data_path)
+    """List the files that hold its steps (of Minari's usual format one, `main_data.hdf5`), sorted. Raises as `read`."""
+    folder = Path(_dataset(identifier).storage.data_path)
     return sorted(path for path in folder.rglob("*") if path.is_file() and path.name != METADATA)
 
 
 def read(identifier: str, environment: Environment) -> Recording:
-    """Its episodes one after another, checked and mapped as `recording` does: what D4RL's file of them would give.
+    """Read its episodes one after another, checked and mapped as `recording` does: what D4RL's file of them would give.
 
     A Minari episode of T steps has T + 1 observations, of which the last is left out: D4RL's loader takes the next
     row's, and drops or masks the transition where that belongs to another episode. An episode whose last step has
@@ -84,11 +88,11 @@ def read(identifier: str, environment: Environment) -> Recording:
     Raises `FileNotFoundError` for a data set that is not on this machine, `ValueError` where minari is not installed,
     `BadDatasetError` for steps that cannot be trained on.
     """
-    name, found = f"minari:{identifier}", _found(identifier)
+    name, dataset = f"minari:{identifier}", _dataset(identifier)
     for path in data_files(identifier):
         if path.suffix in (".hdf5", ".h5"):
             check_all(path, f"{name}: {path.name}")
-    rows, end = int(found.total_steps), 0
+    rows, end = int(dataset.total_steps), 0
     size = rows * (4 * environment.observation_size + 4 * environment.action_size + FLAGS_AND_REWARD)
     if size > memory_of_the_machine() // 2:
         raise BadDatasetError(f"{name}: {rows:,} steps take {size / 1e9:,.0f} GB, too many for this machine")
@@ -99,7 +103,7 @@ def read(identifier: str, environment: Environment) -> Recording:
         np.empty(rows, bool),
         np.empty(rows, bool),
     )
-    for number, episode in enumerate(_episodes(name, found)):
+    for number, episode in enumerate(_episodes(name, dataset)):
         part = _recorded(f"{name}: episode {number}", episode, environment)
         start, end = end, end + len(part.rewards)
         if end > rows:
@@ -111,12 +115,12 @@ def read(identifier: str, environment: Environment) -> Recording:
     return Recording(*columns)
 
 
-def _recorded(source: str, episode: Any, environment: Environment) -> Recording:
-    """One episode's rows."""
+def _recorded(source: str, episode: "EpisodeData", environment: Environment) -> Recording:
+    """Return one episode's rows."""
     for name in ("observations", "rewards"):
-        of = getattr(episode, name)
-        if not isinstance(of, np.ndarray) or not of.ndim:
-            raise BadDatasetError(f"{source}: {name}: not an array of numbers but {type(of).__name__}")
+        column = getattr(episode, name)
+        if not isinstance(column, np.ndarray) or not column.ndim:
+            raise BadDatasetError(f"{source}: {name}: not an array of numbers but {type(column).__name__}")
     seen, steps = episode.observations, len(episode.rewards)
     if len(seen) != steps + 1:
         raise BadDatasetError(f"{source}: observations: there are {len(seen)} of {steps} steps, not one more")
@@ -133,16 +137,16 @@ def _recorded(source: str, episode: Any, environment: Environment) -> Recording:
     return part._replace(timeouts=timeouts)
 
 
-def _episodes(name: str, found: Any) -> Iterator[Any]:
-    """One at a time, so that memory never holds a second copy of them all."""
+def _episodes(name: str, dataset: "MinariDataset") -> Iterator["EpisodeData"]:
+    """Yield one at a time, so that memory never holds a second copy of them all."""
     try:
-        yield from found.iterate_episodes()
+        yield from dataset.iterate_episodes()
     except Exception as error:  # h5py and minari raise most kinds for damage
-        raise BadDatasetError(f"{name}: its episodes cannot be read: {line_of(error)}") from error
+        raise BadDatasetError(f"{name}: its episodes cannot be read: {one_line(error, 300)}") from error
 
 
 def _metadata(identifier: str) -> dict[str, Any]:
-    """What its metadata say, before any of minari's code acts on them."""
+    """Read its metadata, before any of minari's code acts on them."""
     try:
         import minari  # noqa: F401, PLC0415 (an optional extra)
         from minari.storage.datasets_root_dir import get_dataset_path  # noqa: PLC0415
@@ -154,24 +158,24 @@ def _metadata(identifier: str) -> dict[str, Any]:
             f"minari:{identifier} is not on this machine, where {FOLDER} is looked in: minari download {identifier}"
         )
     try:
-        found = read_object(folder / METADATA, SHAPE)
+        metadata = read_object(folder / METADATA, SHAPE)
         held = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     except (OSError, ValueError) as error:
-        raise BadDatasetError(f"minari:{identifier} cannot be opened: {line_of(error)}") from error
+        raise BadDatasetError(f"minari:{identifier} cannot be opened: {one_line(error, 300)}") from error
     for name, most in (("total_episodes", held), ("total_steps", EXPANSION * held)):
-        if not 0 <= found[name] <= most:
-            raise BadDatasetError(f"minari:{identifier} cannot be opened: {found[name]:,} {name} in {held:,} bytes")
-    return found
+        if not 0 <= metadata[name] <= most:
+            raise BadDatasetError(f"minari:{identifier} cannot be opened: {metadata[name]:,} {name} in {held:,} bytes")
+    return metadata
 
 
-def _found(identifier: str) -> Any:
-    """The `MinariDataset` of this id."""
+def _dataset(identifier: str) -> "MinariDataset":
+    """Open the `MinariDataset` of this id."""
     _metadata(identifier)
     import minari  # noqa: PLC0415 (an optional extra)
 
     try:
         return minari.load_dataset(identifier)
     except ImportError as error:  # a storage format with a package of its own
-        raise ValueError(f"minari:{identifier} cannot be opened: {line_of(error)}") from error
+        raise ValueError(f"minari:{identifier} cannot be opened: {one_line(error, 300)}") from error
     except Exception as error:  # minari raises most kinds for damage
-        raise BadDatasetError(f"minari:{identifier} cannot be opened: {line_of(error)}") from error
+        raise BadDatasetError(f"minari:{identifier} cannot be opened: {one_line(error, 300)}") from error

@@ -19,7 +19,7 @@ class Rows(NamedTuple):
 
 
 def concatenate(datasets: Iterable[Transition], rows: int, observation: int, action: int) -> Rows:
-    """One array for all, with `observation` and `action` columns and room for `rows` transitions.
+    """Concatenate all in one array, with `observation` and `action` columns and room for `rows` transitions.
 
     Data sets are taken one after the other, so that an iterator which loads them holds one at a time. The whole has
     next actions if each of them has.
@@ -47,7 +47,7 @@ def concatenate(datasets: Iterable[Transition], rows: int, observation: int, act
 
 
 def _aligned(shape: tuple[int, ...]) -> np.ndarray:
-    """float32 zeros that start at a multiple of 64 bytes: JAX then reads them where they are.
+    """Return float32 zeros that start at a multiple of 64 bytes: JAX then reads them where they are.
 
     Otherwise each core's device would hold a copy of its own, of gigabytes at the paper's sizes.
     """
@@ -57,7 +57,7 @@ def _aligned(shape: tuple[int, ...]) -> np.ndarray:
 
 
 def minibatch(key: Array, transitions: Transition, start: Array, size: Array, batch_size: int) -> Transition:
-    """`batch_size` rows of the data set at `start`, uniform with replacement (`utils.py` of PLAS and BCQ).
+    """Draw `batch_size` rows of the data set at `start`, uniform with replacement (`utils.py` of PLAS and BCQ).
 
     Columns that the data do not have, their next actions, the minibatch has not either.
     """

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
@@ -13,8 +13,23 @@ class BadDatasetError(ValueError):
     """Data that cannot be trained on; one line that names the file, the key and the first bad row."""
 
 
+class Column(Protocol):
+    """An array in memory or in a file, of which nothing is read before it is asked for."""
+
+    @property
+    def dtype(self) -> np.dtype:
+        """The type of its numbers."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Its axes, rows first."""
+
+    def __getitem__(self, rows: tuple[()], /) -> np.ndarray:
+        """Read all of it."""
+
+
 def memory_of_the_machine() -> int:
-    """Its physical memory in bytes."""
+    """Return its physical memory in bytes."""
     return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
@@ -28,8 +43,8 @@ class Recording(NamedTuple):
     timeouts: np.ndarray | None  # [rows], bool: the time limit cut it here
 
 
-def recording(source: str, columns: Mapping[str, Any], environment: Environment) -> Recording:
-    """The recording in `columns`, arrays (or an open HDF5 file's) by D4RL's keys, checked for `environment`.
+def recording(source: str, columns: Mapping[str, Column], environment: Environment) -> Recording:
+    """Return the recording in `columns`, arrays (or an open HDF5 file's) by D4RL's keys, checked for `environment`.
 
     Actions of an environment whose bounds are not ±1 are mapped linearly from them to [-1, 1]. `source` opens the
     line of an error.
@@ -47,7 +62,7 @@ def recording(source: str, columns: Mapping[str, Any], environment: Environment)
 
 
 def _in_unit_box(source: str, actions: np.ndarray, environment: Environment) -> np.ndarray:
-    """The actions, mapped from the environment's bounds to [-1, 1]; any outside is refused."""
+    """Map actions from the environment's bounds to [-1, 1]; refuse any outside."""
     if environment.action_low is None or environment.action_high is None:
         _refuse_rows(source, "actions", ~np.all(np.abs(actions) <= 1.0, axis=-1), actions, "outside [-1, 1]")
         return actions
@@ -57,8 +72,8 @@ def _in_unit_box(source: str, actions: np.ndarray, environment: Environment) -> 
     return np.clip(2.0 * (actions - low) / (high - low) - 1.0, -1.0, 1.0)  # clipped: rounding may pass ±1
 
 
-def _array(source: str, columns: Mapping[str, Any], key: str, tail: tuple[int, ...], rows: int | None) -> np.ndarray:
-    """The numbers under `key` as they are stored, with the shape `[rows, *tail]`."""
+def _array(source: str, columns: Mapping[str, Column], key: str, tail: tuple[int, ...], rows: int | None) -> np.ndarray:
+    """Return the numbers under `key` as they are stored, with the shape `[rows, *tail]`."""
     if key not in columns:
         there = ", ".join(columns) or "none"
         raise BadDatasetError(f"{source}: {key}: this key is missing (the file has {there})")
@@ -80,9 +95,9 @@ def _array(source: str, columns: Mapping[str, Any], key: str, tail: tuple[int, .
 
 
 def _numbers(
-    source: str, columns: Mapping[str, Any], key: str, tail: tuple[int, ...], rows: int | None = None
+    source: str, columns: Mapping[str, Column], key: str, tail: tuple[int, ...], rows: int | None = None
 ) -> np.ndarray:
-    """Finite float32 numbers."""
+    """Return finite float32 numbers."""
     with np.errstate(over="ignore"):  # a number beyond float32 becomes infinite and is refused below
         values = np.asarray(_array(source, columns, key, tail, rows), np.float32)
     finite = np.all(np.isfinite(values), axis=tuple(range(1, values.ndim)))
@@ -90,8 +105,8 @@ def _numbers(
     return values
 
 
-def _flags(source: str, columns: Mapping[str, Any], key: str, rows: int) -> np.ndarray:
-    """Booleans, whatever number type they are stored in."""
+def _flags(source: str, columns: Mapping[str, Column], key: str, rows: int) -> np.ndarray:
+    """Return booleans, whatever number type they are stored in."""
     values = _array(source, columns, key, (), rows)
     _refuse_rows(source, key, ~np.isin(values, (0, 1)), values, "neither 0 nor 1")
     return values.astype(bool)

@@ -6,10 +6,10 @@ from plas_jax.types import Statistics, Transition
 
 
 def statistics(transitions: Transition, returns: np.ndarray) -> Statistics:
-    """Mean and standard deviation of the transitions' observations, summed in float64, and the range of `returns`.
+    """Return mean and standard deviation of the observations, summed in float64, and the range of `returns`.
 
-    Over observations, not next ones, and by N, as TD3_BC's `utils.py:52-57`. `returns` are those of whole episodes,
-    `[episodes]`; without any the range is NaN.
+    Over the transitions' observations, not next ones, and by N, as TD3_BC's `utils.py:52-57`. `returns` are those of
+    whole episodes, `[episodes]`; without any the range is NaN.
     """
     observation = transitions.observation
     return Statistics(
@@ -19,8 +19,8 @@ def statistics(transitions: Transition, returns: np.ndarray) -> Statistics:
     )
 
 
-def padded(of: Statistics, observation: int) -> Statistics:
-    """The same with `observation` dimensions, those beyond the true ones of mean 0 and standard deviation 1."""
-    room = (0, observation - len(of.observation_mean))
-    mean, std = np.pad(of.observation_mean, room), np.pad(of.observation_std, room, constant_values=1.0)
-    return Statistics(mean, std, of.return_range)
+def padded(unpadded: Statistics, observation: int) -> Statistics:
+    """Pad to `observation` dimensions, those beyond the true ones of mean 0 and standard deviation 1."""
+    room = (0, observation - len(unpadded.observation_mean))
+    mean, std = np.pad(unpadded.observation_mean, room), np.pad(unpadded.observation_std, room, constant_values=1.0)
+    return Statistics(mean, std, unpadded.return_range)

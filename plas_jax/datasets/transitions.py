@@ -38,7 +38,7 @@ class Description(NamedTuple):
 
 
 def qlearning_transitions(recording: Recording, horizon: int, next_actions: bool = False) -> Transition:
-    """The transitions of a recording, float32 `[transitions, …]`, in the recording's order.
+    """Return the transitions of a recording, float32 `[transitions, …]`, in the recording's order.
 
     Row i gives (observation i, action i, reward i, observation i + 1, 1 − terminal i), and action i + 1 with
     `next_actions`. Rows on a time limit are dropped, also terminal ones, and so is the last row of all. Where the
@@ -61,7 +61,7 @@ def qlearning_transitions(recording: Recording, horizon: int, next_actions: bool
 
 
 def _counted_timeouts(terminals: np.ndarray, horizon: int, after_terminal: int) -> np.ndarray:
-    """Time limits of a file without `timeouts`, bool `[rows]`: where a counter of steps reaches `horizon` − 1.
+    """Return time limits of a file without `timeouts`, bool `[rows]`: where a counter of steps reaches `horizon` − 1.
 
     The counter starts at 0 in the file and after a time limit, and at `after_terminal` after a terminal row that is
     not on one. D4RL's loop adds 1 to the counter that a terminal row has just reset, so that there it is 1 (and an
@@ -78,7 +78,7 @@ def _counted_timeouts(terminals: np.ndarray, horizon: int, after_terminal: int) 
 
 
 def describe(recording: Recording, horizon: int) -> Description:
-    """Rows, episodes, flags and returns. Without `timeouts`, an episode ends after `horizon` rows at the latest."""
+    """Sum up rows, flags and returns. Without `timeouts`, an episode ends after `horizon` rows at the latest."""
     timeouts = recording.timeouts
     if timeouts is None:
         timeouts = _counted_timeouts(recording.terminals, horizon, after_terminal=0)

@@ -16,7 +16,7 @@ MARGINS_ARE_SUMMED_SINCE = (3, 5)
 
 
 def asset(xml: str) -> Path:
-    """The path of a model file that Gymnasium ships, found without importing its environments.
+    """Return the path of a model file that Gymnasium ships, found without importing its environments.
 
     Raises `ModuleNotFoundError` when Gymnasium is not installed and `FileNotFoundError` when it has no such file.
     """
@@ -30,12 +30,12 @@ def asset(xml: str) -> Path:
 
 
 def gymnasium_model(xml: str) -> mujoco.MjModel:
-    """The model of Gymnasium's `-v4` environments, as shipped: every byte as `MjModel.from_xml_path` gives it."""
+    """Return the model of Gymnasium's `-v4` environments as shipped: every byte as `MjModel.from_xml_path` gives it."""
     return _compiled(mujoco.MjSpec.from_file(str(asset(xml))))
 
 
 def d4rl_model(xml: str) -> mujoco.MjModel:
-    """The model of gym's `-v2` environments on MuJoCo 2.1.0, which recorded D4RL's locomotion data."""
+    """Return the model of gym's `-v2` environments on MuJoCo 2.1.0, which recorded D4RL's locomotion data."""
     model = gymnasium_model(xml)
     old = _cylinders_for_capsules(xml, model)
     for name in ("body_mass", "body_inertia", "body_ipos", "body_iquat"):
@@ -48,12 +48,12 @@ def d4rl_model(xml: str) -> mujoco.MjModel:
 
 
 def mujoco_version() -> tuple[int, ...]:
-    """MuJoCo's (major, minor) version as numbers."""
+    """Return MuJoCo's (major, minor) version as numbers."""
     return tuple(int(part) for part in mujoco.__version__.split(".")[:2])
 
 
 def _cylinders_for_capsules(xml: str, model: mujoco.MjModel) -> mujoco.MjModel:
-    """The same model with a cylinder of half-length h + r/2 for each capsule: MuJoCo's inertia before 2.1.1."""
+    """Return the model with a cylinder of half-length h + r/2 for each capsule: MuJoCo's inertia before 2.1.1."""
     spec = mujoco.MjSpec.from_file(str(asset(xml)))
     unset = [float("nan")] * 6
     for index, geom in enumerate(spec.geoms):
@@ -67,7 +67,7 @@ def _cylinders_for_capsules(xml: str, model: mujoco.MjModel) -> mujoco.MjModel:
 
 
 def _compiled(spec: mujoco.MjSpec) -> mujoco.MjModel:
-    """What `spec.compile()` returns, with the total mass set here.
+    """Return what `spec.compile()` does, with the total mass set here.
 
     HalfCheetah's file asks for a total mass by an attribute that MuJoCo 4.0 deprecates with a warning on the
     console and a MUJOCO_LOG.TXT in the working directory; the warning itself says to do it this way.

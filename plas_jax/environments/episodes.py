@@ -37,7 +37,7 @@ class Episodes:
         return np.stack([copy.reset(seed=seed)[0] for copy, seed in pairs]).astype(np.float64)
 
     def step(self, action: np.ndarray, episodes: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """One step of the episodes with these indices; `action` is `[len(episodes), action_size]`, in [-1, 1].
+        """Take one step of the episodes with these indices; `action` is `[len(episodes), action_size]`, in [-1, 1].
 
         Returns the observation `[len(episodes), observation_size]` and the reward `[len(episodes)]`, float64, and
         `[len(episodes)]` booleans: has it terminated or been truncated? Raises `ValueError` for another shape of
@@ -52,7 +52,7 @@ class Episodes:
         return np.stack(observation).astype(np.float64), np.array(reward, np.float64), ended
 
     def _native(self, action: np.ndarray) -> np.ndarray:
-        """Actions from [-1, 1] to the environment's bounds and its type of float: exact at both ends."""
+        """Map actions from [-1, 1] to the environment's bounds and its type of float: exact at both ends."""
         if self._bounds is None:
             native = np.clip(action, -1.0, 1.0)
         else:

@@ -94,7 +94,7 @@ class Lockstep:
         mujoco.mj_getState(self.model, data, self._rows[episode], STATE)
 
     def step(self, action: np.ndarray, episodes: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """One control step of the episodes with these indices; `action` is `[len(episodes), action_size]`.
+        """Take one control step of the episodes with these indices; `action` is `[len(episodes), action_size]`.
 
         Returns the observation `[len(episodes), observation_size]` and the reward `[len(episodes)]`, float64, and
         `[len(episodes)]` booleans: has it terminated? Actions are clipped to ±1 by the simulator, not in the cost of
@@ -142,5 +142,5 @@ class Lockstep:
 
 
 def cores() -> int:
-    """The cores that this process may use."""
+    """Return how many cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -28,12 +28,12 @@ class Locomotion(NamedTuple):
     reset_velocity: Callable[[np.random.Generator, int], np.ndarray]
 
     def observation(self, position: np.ndarray, velocity: np.ndarray) -> np.ndarray:
-        """`[..., nq], [..., nv]` to float64 `[..., observation_size]`: all but x, velocities clipped."""
+        """Map `[..., nq], [..., nv]` to float64 `[..., observation_size]`: all but x, velocities clipped."""
         velocity = np.clip(velocity, -self.velocity_limit, self.velocity_limit)
         return np.concatenate([position[..., 1:], velocity], axis=-1)
 
     def reward(self, x_before: np.ndarray, x_after: np.ndarray, action: np.ndarray) -> np.ndarray:
-        """Speed along x in m/s, plus the bonus for being alive, minus the cost of control: float64 `[...]`.
+        """Return the speed along x in m/s, plus the bonus for being alive, minus the cost of control: float64 `[...]`.
 
         The bonus is also paid on the terminating step, as in gym's `-v2` and Gymnasium's `-v4` (not `-v5`). The
         cost has the precision of `action` `[..., action_size]`, as there.
@@ -42,21 +42,21 @@ class Locomotion(NamedTuple):
         return speed + self.alive_bonus - self.control_cost * np.sum(np.square(action), axis=-1)
 
     def reset(self, generator: np.random.Generator, rest: np.ndarray, degrees: int) -> tuple[np.ndarray, np.ndarray]:
-        """A start state `(qpos, qvel)` round `rest`, in the order in which Gymnasium draws it."""
+        """Draw a start state `(qpos, qvel)` round `rest`, in the order in which Gymnasium draws it."""
         noise = self.reset_position
         position = rest + generator.uniform(low=-noise, high=noise, size=rest.shape)
         return position, self.reset_velocity(generator, degrees)
 
 
 def _hopper_healthy(position: np.ndarray, velocity: np.ndarray) -> np.ndarray:
-    """`hopper_v4.py: is_healthy`. Its height has no upper limit but must be below infinity; x is not looked at."""
+    """Tell as `hopper_v4.py: is_healthy` does. Its height has no limit but infinity above; x is not looked at."""
     height, angle = position[..., 1], position[..., 2]
     state = np.concatenate([position[..., 2:], velocity], axis=-1)
     return np.all(np.abs(state) < 100.0, axis=-1) & (height > 0.7) & (height < np.inf) & (np.abs(angle) < 0.2)
 
 
 def _walker_healthy(position: np.ndarray, velocity: np.ndarray) -> np.ndarray:
-    """`walker2d_v4.py: is_healthy`. Velocities are not looked at."""
+    """Tell as `walker2d_v4.py: is_healthy` does. Velocities are not looked at."""
     height, angle = position[..., 1], position[..., 2]
     return (height > 0.8) & (height < 2.0) & (np.abs(angle) < 1.0)
 

@@ -10,6 +10,7 @@ from gymnasium.envs.registration import EnvSpec
 from gymnasium.spaces import Box, Space
 
 from plas_jax.datasets.catalogue import Environment
+from plas_jax.files.messages import one_line
 
 # Of Gymnasium's wrappers those that only change numbers.
 WRAPPERS = tuple(
@@ -22,15 +23,15 @@ WRAPPERS = tuple(
 REFERENCES = ("ref_min_score", "ref_max_score")  # D4RL's registrations pass them to the environment
 
 
-def environment(of: str | EnvSpec) -> Environment:
-    """What there is to know of a Gymnasium environment, by its id (`Id-v0` or `module:Id-v0`) or specification.
+def environment(source: str | EnvSpec) -> Environment:
+    """Return what there is to know of a Gymnasium environment, by its id (`Id-v0`, `module:Id-v0`) or specification.
 
     It is made once, as every later one will be, and closed. Its name is the id without a module.
 
     Raises `ValueError`, one line, for an unknown id, for what cannot be imported or made, and for an environment
     without a time limit, with observations that are not one row of numbers or actions that are not bounded floats.
     """
-    registered = _registered(of) if isinstance(of, str) else of
+    registered = _registered(source) if isinstance(source, str) else source
     specification = _json(registered)
     made = _make(EnvSpec.from_json(specification))
     try:
@@ -65,7 +66,7 @@ def environment(of: str | EnvSpec) -> Environment:
 
 
 def trusted(text: str, name: str) -> EnvSpec:
-    """The specification in a data file, unless it names code that nobody on this machine has asked for.
+    """Return the specification in a data file, unless it names code that nobody on this machine has asked for.
 
     It may call what is registered with Gymnasium, and wrappers of Gymnasium's that neither draw nor write. Raises
     `ValueError`, one line, for any other.
@@ -88,7 +89,7 @@ def trusted(text: str, name: str) -> EnvSpec:
 
 
 def _is_gymnasiums(entry_point: str) -> bool:
-    """Whether this is an environment of Gymnasium's own, under whatever path: those change with its versions."""
+    """Tell whether this is an environment of Gymnasium's own, under whatever path: those change with its versions."""
     module, _, name = entry_point.partition(":")
     if not module.startswith("gymnasium.envs."):
         return False
@@ -100,7 +101,7 @@ def _is_gymnasiums(entry_point: str) -> bool:
 
 
 def scored(unscored: Environment, low: float | None, high: float | None) -> Environment:
-    """The environment with the returns worth 0 and 100, or without a score when both are None.
+    """Return the environment with the returns worth 0 and 100, or without a score when both are None.
 
     Raises `ValueError` for one alone and for two that are not in order.
     """
@@ -131,7 +132,7 @@ def _registered(identifier: str) -> EnvSpec:
 
 
 def _json(registered: EnvSpec) -> str:
-    """The specification as JSON; a class or function of a module is written as its name."""
+    """Write the specification as JSON; a class or function of a module is written as its name."""
     named = _entry_point(registered)
     if named:
         registered = dataclasses.replace(registered, entry_point=named)
@@ -145,7 +146,7 @@ def _json(registered: EnvSpec) -> str:
 
 
 def _entry_point(registered: EnvSpec) -> str:
-    """What makes the environment, as `module:name`; nothing where it has no such name."""
+    """Return what makes the environment, as `module:name`; nothing where it has no such name."""
     entry = registered.entry_point
     where, what = getattr(entry, "__module__", ""), getattr(entry, "__qualname__", "")
     if callable(entry):
@@ -176,4 +177,4 @@ def _shown(space: Space) -> str:
 
 
 def _line(error: Exception) -> str:
-    return f"{type(error).__name__}: {' '.join(str(error).split())}"
+    return f"{type(error).__name__}: {one_line(error)}"

@@ -18,7 +18,7 @@ SYNTAX += f"module (my_module:MyEnv-v0) where that registers it, or one of {', '
 
 
 def find(name: str) -> Dataset:
-    """The data set of this name: the catalogue's, `PATH.hdf5@ENVIRONMENT`, `minari:ID` or `minari:ID@ENVIRONMENT`.
+    """Find the data set of this name: the catalogue's, `PATH.hdf5@ENVIRONMENT`, `minari:ID` or `minari:ID@ENVIRONMENT`.
 
     An own file's name, as results bear it, is `<file's stem>@<id>`: neither folders nor module.
 
@@ -60,17 +60,17 @@ def _minari(name: str) -> Dataset:
     scores = minari_files.references(identifier) or (None, None)
     if at and not minari_files.has_spaces(identifier):
         raise ValueError(f"{name} does not say what its observations and actions are: it cannot be read")
-    asked = chosen if at else _recorded(identifier, name)
+    source = chosen if at else _recorded(identifier, name)
     minari_files.count_rows(identifier)  # whether Minari can open it: a specification is called from here on
     try:
-        environment = own.scored(own.environment(asked), *scores)
+        environment = own.scored(own.environment(source), *scores)
     except ValueError as error:
         raise ValueError(f"{name}: {error}") from error
     return Dataset(f"{MINARI}{identifier}", environment, version="minari", source=identifier)
 
 
 def _recorded(identifier: str, name: str) -> EnvSpec:
-    """The environment that a Minari data set is to be evaluated in, where it may be called at all."""
+    """Return the environment that a Minari data set is to be evaluated in, where it may be called at all."""
     specifications = [own.trusted(text, name) for text in minari_files.specifications(identifier)]
     if not specifications:
         raise ValueError(f"{name} does not say which environment it is of: name it, as in {name}@GYMNASIUM_ID")

@@ -19,7 +19,7 @@ class Returns(NamedTuple):
 
 
 def episode_seeds(seed: int, update: int, episodes: int) -> list[int]:
-    """The seeds of one evaluation's start states: the same for every ε, data set and method."""
+    """List the seeds of one evaluation's start states: the same for every ε, data set and method."""
     return [int(np.random.SeedSequence((seed, update, episode)).generate_state(1)[0]) for episode in range(episodes)]
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 LARGEST = 64 * 2**20  # bytes; the kept results of ten methods on nine data sets are 60 kB
-WORDS = {
+WORDS: Mapping[object, str] = {
     dict: "an object",
     list: "a list",
     str: "text",
@@ -18,18 +18,21 @@ WORDS = {
 }
 ANY = "*"  # a key of a shape that stands for every key
 NUMBER = (int, float)
-OBJECT: dict[str, Any] = {}  # a shape
+OBJECT: Mapping[str, object] = {}  # a shape
 
 
-def read_object(path: Path, shape: Mapping[str, Any] = OBJECT) -> dict[str, Any]:
-    """The JSON object in a file, checked as `check` does. Raises `OSError`, or `ValueError`, one line that names it."""
-    found = parsed(text_of(path), str(path))
-    check(found, shape, str(path))
-    return found
+def read_object(path: Path, shape: Mapping[str, object] = OBJECT) -> dict[str, Any]:
+    """Read the JSON object in a file, checked as `check` does.
+
+    Raises `OSError`, or `ValueError`, one line that names the file.
+    """
+    content = parsed(text_of(path), str(path))
+    check(content, shape, str(path))
+    return content
 
 
 def text_of(path: Path) -> bytes:
-    """The bytes of a file of text. Raises `OSError` where it is none, `ValueError` where it is larger than any."""
+    """Read the bytes of a file of text. Raises `OSError` where it is none, `ValueError` where it is larger than any."""
     about = path.stat()
     if not stat.S_ISREG(about.st_mode):  # a pipe would be waited for
         raise OSError(f"{path} is not a file")
@@ -39,15 +42,15 @@ def text_of(path: Path) -> bytes:
 
 
 def parsed(data: bytes | str, where: str, finite: bool = True) -> Any:
-    """What the JSON says; `where` opens the line of an error. Unless `finite`, numbers may be Infinity and NaN.
+    """Return what the JSON says; `where` opens the line of an error. Unless `finite`, numbers may be Infinity and NaN.
 
     Raises `ValueError` for what is no JSON in UTF-8, for numbers that neither 64-bit integers nor finite floats hold,
     for halves of characters and for nesting that nobody writes by hand.
     """
     try:
         text = data if isinstance(data, str) else data.decode("utf-8")
-        found = json.loads(text, parse_int=_whole, parse_float=_finite, parse_constant=_finite if finite else float)
-        json.dumps(found, ensure_ascii=False).encode("utf-8")
+        content = json.loads(text, parse_int=_whole, parse_float=_finite, parse_constant=_finite if finite else float)
+        json.dumps(content, ensure_ascii=False).encode("utf-8")
     except UnicodeDecodeError as error:
         raise ValueError(f"{where}: not JSON: byte {error.start} is not UTF-8 text") from error
     except UnicodeEncodeError as error:
@@ -56,44 +59,44 @@ def parsed(data: bytes | str, where: str, finite: bool = True) -> Any:
         raise ValueError(f"{where}: not JSON that can be read: nested too deeply") from error
     except ValueError as error:
         raise ValueError(f"{where}: not JSON: {error}") from error
-    return found
+    return content
 
 
-def check(found: Any, shape: Any, where: str) -> None:
+def check(content: Any, shape: object, where: str) -> None:
     """Raise `ValueError`, one line that says where, unless the value has this shape.
 
     A shape is a type or several; None for nothing; a list of the one shape of every member; or a mapping from keys to
     shapes, where a key that ends in ? may be missing and `ANY` stands for all keys. Keys that it has not are let be.
     """
     if isinstance(shape, Mapping):
-        _is(found, (dict,), where)
-        for key, of in shape.items():
+        _is(content, (dict,), where)
+        for key, inner in shape.items():
             name = key.removesuffix("?")
             if key == ANY:
-                for each, value in found.items():
-                    check(value, of, f"{where}: {shown(each)}")
-            elif name in found:
-                check(found[name], of, f"{where}: {name}")
+                for each, value in content.items():
+                    check(value, inner, f"{where}: {shown(each)}")
+            elif name in content:
+                check(content[name], inner, f"{where}: {name}")
             elif name == key:
                 raise ValueError(f"{where}: {name} is missing")
     elif isinstance(shape, list):
-        _is(found, (list,), where)
-        for place, value in enumerate(found):
+        _is(content, (list,), where)
+        for place, value in enumerate(content):
             check(value, shape[0], f"{where}: member {place}")
     else:
-        _is(found, shape if isinstance(shape, tuple) else (shape,), where)
+        _is(content, shape if isinstance(shape, tuple) else (shape,), where)
 
 
-def _is(found: Any, types: Sequence[Any], where: str) -> None:
+def _is(content: object, types: Sequence[object], where: str) -> None:
     # True is an int in Python, in JSON it is none.
-    if (found is None and None in types) or type(found) in types:
+    if (content is None and None in types) or type(content) in types:
         return
     wanted = " or ".join("null" if each is None else WORDS[each] for each in types)
-    raise ValueError(f"{where}: {shown(found)} is not {wanted}")
+    raise ValueError(f"{where}: {shown(content)} is not {wanted}")
 
 
-def shown(value: Any) -> str:
-    """A value as Python writes it, cut where it is long: for messages."""
+def shown(value: object) -> str:
+    """Write a value as Python does, cut where it is long: for messages."""
     text = repr(value)
     return text if len(text) <= 60 else f"{text[:60]}…"
 

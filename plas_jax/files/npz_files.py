@@ -5,13 +5,14 @@ from pathlib import Path
 
 import numpy as np
 
+from plas_jax.files.messages import one_line
 from plas_jax.files.whole_files import refuse_devices
 
 LARGEST = 2**31  # bytes of all arrays, unpacked: what is kept in such files takes a thousandth of it
 
 
 def read_arrays(path: Path | str) -> dict[str, np.ndarray]:
-    """The arrays of a `.npz` file by name; never unpickles.
+    """Read the arrays of a `.npz` file by name; never unpickle.
 
     Raises `OSError` for a file that cannot be opened and `ValueError`, one line, for one that is not such a file, or
     that would unpack to more than any such file.
@@ -25,20 +26,19 @@ def read_arrays(path: Path | str) -> dict[str, np.ndarray]:
             with zipfile.ZipFile(file) as archive:
                 return _arrays(archive)
         except Exception as error:  # zipfile, five decompressors and NumPy raise most kinds for damage
-            said = " ".join(str(error).split())[:300] or type(error).__name__
-            raise ValueError(f"{path}: cannot be read as arrays of numbers ({said})") from None
+            raise ValueError(f"{path}: cannot be read as arrays of numbers ({one_line(error, 300)})") from None
 
 
 def _arrays(archive: zipfile.ZipFile) -> dict[str, np.ndarray]:
     size = sum(member.file_size for member in archive.infolist())
     if size > LARGEST:
         raise ValueError(f"unpacks to {size:,} bytes, more than {LARGEST:,}")
-    found = {}
+    arrays = {}
     for member in archive.infolist():
         name = member.filename.removesuffix(".npy")
         with archive.open(member) as stored:
             array = np.lib.format.read_array(stored, allow_pickle=False)
         if array.dtype.kind not in "biuf":
             raise ValueError(f"{name[:100]!r} is of type {array.dtype}")
-        found[name] = array
-    return found
+        arrays[name] = array
+    return arrays

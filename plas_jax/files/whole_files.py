@@ -11,7 +11,7 @@ PARTIAL = ".partial"
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
-    """A temporary path beside `path`, renamed to it at the end, and removed on an error or Ctrl-C.
+    """Yield a temporary path beside `path`, renamed to it at the end, and removed on an error or Ctrl-C.
 
     The bytes are on the disk before the name is, so that a machine that loses power has the old file or the new one.
     An `OSError` that names no file gets this one's name.
@@ -48,7 +48,7 @@ def remove_partial(folder: Path) -> None:
 
 @contextmanager
 def appears_whole(path: Path) -> Iterator[Path]:
-    """As `whole_file`, for a file that takes long to make.
+    """Yield as `whole_file` does, for a file that takes long to make.
 
     Raises `OSError`, one line, at once when the folder cannot be written to.
     """
@@ -67,6 +67,6 @@ def refuse_devices(path: Path) -> None:
 
 
 def sha256(path: Path) -> str:
-    """The hash of a file's bytes, in hexadecimal."""
+    """Return the hash of a file's bytes, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

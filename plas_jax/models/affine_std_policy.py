@@ -10,7 +10,7 @@ LOG_STD_RANGE = (-20.0, 2.0)  # CORL's cql.py, ReparameterizedTanhGaussian
 
 
 def xavier_uniform(gain: float, fan_out: Array | int) -> Law:
-    """Kernels uniform within ±gain·√(6 / (fan in + fan out)) and biases of zero; the fan-out is the true one."""
+    """Draw kernels within ±gain·√(6 / (fan in + fan out)), uniform, and biases of zero; the fan-out is the true one."""
     return lambda fan_in, padded: (gain * jnp.sqrt(6 / (fan_in + fan_out)), 0.0, 0.0)
 
 
@@ -22,7 +22,7 @@ class AffineStdPolicy(nn.Module):
 
     @nn.compact
     def __call__(self, observation: Array) -> tuple[Array, Array]:
-        """`[batch, observation]` to mean and log std, each `[batch, action]`, zero in the padding."""
+        """Map `[batch, observation]` to mean and log std, each `[batch, action]`, zero in the padding."""
         action, last = self.sizes.action, Axis(self.widths[-1], self.widths[-1])
         features = nn.relu(Perceptron((self.sizes.observation,), self.widths[:-1], last)(observation))
         # One layer of 2·dim(A) outputs in the source: two heads of its law.

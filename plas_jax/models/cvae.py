@@ -3,13 +3,13 @@
 Widths, ranges and the order of concatenation are those of `VAEModule` (`algos.py:96-167` of the official code).
 """
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax.numpy as jnp
 from flax import linen as nn
 
 from plas_jax.models.perceptron import Linear, Perceptron
-from plas_jax.types import Array, Axis, Metrics, Sizes, Transition
+from plas_jax.types import Array, Axis, Metrics, Parameters, Sizes, Transition
 
 LOG_STD_RANGE = (-4.0, 15.0)  # algos.py:116
 MAX_ACTION = 1.0  # every environment here has actions in [-1, 1]
@@ -37,39 +37,39 @@ class CVAE(nn.Module):
         self.decoder = Perceptron((sizes.observation, sizes.latent), (self.width, self.width), sizes.action)
 
     def encode(self, observation: Array, action: Array) -> Posterior:
-        """q(z | s, a); log std is clipped to [-4, 15]."""
+        """Return q(z | s, a); log std is clipped to [-4, 15]."""
         features = nn.relu(self.encoder(observation, action))
         log_std = jnp.clip(self.latent_log_std(features), *LOG_STD_RANGE)
         return Posterior(self.latent_mean(features), jnp.exp(log_std))
 
     def decode(self, observation: Array, latent: Array) -> Array:
-        """The action of a latent, `[batch, action]` within ±1."""
+        """Return the action of a latent, `[batch, action]` within ±1."""
         return MAX_ACTION * nn.tanh(self.decoder(observation, latent))
 
     def __call__(self, observation: Array, action: Array, noise: Array) -> tuple[Array, Posterior]:
-        """The reconstruction of one reparameterised sample, and the posterior it came from."""
+        """Return the reconstruction of one reparameterised sample, and the posterior it came from."""
         posterior = self.encode(observation, action)
         return self.decode(observation, posterior.mean + posterior.std * noise), posterior
 
 
 def reconstruction_error(reconstruction: Array, action: Array, axis: Axis) -> Array:
-    """The mean squared error over the true dimensions of one action, Eq. 4's first term."""
+    """Return the mean squared error over the true dimensions of one action, Eq. 4's first term."""
     return axis.mean(jnp.square(reconstruction - action))
 
 
 def kl_from_standard_normal(posterior: Posterior, axis: Axis) -> Array:
-    """KL(q || N(0, I)) of one latent, averaged (not summed) over its true dimensions as in `algos.py:165`."""
+    """Return KL(q || N(0, I)) of one latent, averaged (not summed) over its true dimensions as in `algos.py:165`."""
     mean, std = posterior
     return -0.5 * axis.mean(1 + jnp.log(jnp.square(std)) - jnp.square(mean) - jnp.square(std))
 
 
 def evidence_loss(reconstruction_error: Array, divergence: Array) -> Array:
-    """Eq. 4 as the official code weighs it: reconstruction + KL/2 (`algos.py:166`)."""
+    """Return Eq. 4 as the official code weighs it: reconstruction + KL/2 (`algos.py:166`)."""
     return reconstruction_error + 0.5 * divergence
 
 
-def cvae_loss(cvae: Any, module: CVAE, batch: Transition, noise: Array) -> tuple[Array, Metrics]:
-    """Reconstruction error + KL/2 with the posterior noise `[batch, latent]`: the loss of PLAS's first phase.
+def cvae_loss(cvae: Parameters, module: CVAE, batch: Transition, noise: Array) -> tuple[Array, Metrics]:
+    """Return reconstruction error + KL/2 with the posterior noise `[batch, latent]`: the loss of PLAS's first phase.
 
     BCQ's and BEAR's code have the same, letter by letter (`BCQ.py`, `bear.py` of d4rl_evaluations).
     """

@@ -15,6 +15,6 @@ class DeterministicPolicy(nn.Module):
 
     @nn.compact
     def __call__(self, observation: Array) -> Array:
-        """`[batch, observation]` to `[batch, action]` within ±1, zero in the padding."""
+        """Map `[batch, observation]` to `[batch, action]` within ±1, zero in the padding."""
         action = Perceptron((self.sizes.observation,), self.widths, self.sizes.action)(observation)
         return MAX_ACTION * nn.tanh(action)

@@ -5,13 +5,13 @@ the same weights: one product of twice the rows costs less than two. The policy'
 so what it needs of that product is kept: the outputs of each layer.
 """
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 from plas_jax.models.cvae import MAX_ACTION
-from plas_jax.types import Array
+from plas_jax.types import Array, Parameters
 
 
 class Decoder(NamedTuple):
@@ -28,19 +28,19 @@ class Decoded(NamedTuple):
     action: Array  # [batch, action], within ±1
 
     def rows(self, first: int, last: int) -> "Decoded":
-        """Those of a part of the batch."""
+        """Return those of a part of the batch."""
         return jax.tree.map(lambda output: output[first:last], self)
 
 
-def decoder_of(cvae: Any) -> Decoder:
-    """The decoder among the parameters of a `CVAE`."""
+def decoder_of(cvae: Parameters) -> Decoder:
+    """Return the decoder among the parameters of a `CVAE`."""
     decoder = cvae["params"]["decoder"]
     layers = [decoder[f"Linear_{place}"] for place in range(len(decoder))]
     return Decoder(tuple(layer["kernel"] for layer in layers), tuple(layer["bias"] for layer in layers))
 
 
 def decode(decoder: Decoder, observation: Array, latent: Array) -> Decoded:
-    """What `CVAE.decode` computes, with every layer's output."""
+    """Compute what `CVAE.decode` does, with every layer's output."""
     output, hidden = jnp.concatenate([observation, latent], axis=-1), []
     for kernel, bias in zip(decoder.kernels[:-1], decoder.biases[:-1], strict=True):
         output = jax.nn.relu(output @ kernel + bias)
@@ -50,12 +50,12 @@ def decode(decoder: Decoder, observation: Array, latent: Array) -> Decoded:
 
 @jax.custom_vjp
 def action_of(latent: Array, decoder: Decoder, decoded: Decoded) -> Array:
-    """The action that was decoded from `latent` `[batch, latent]`, differentiable in the latent alone."""
+    """Return the action that was decoded from `latent` `[batch, latent]`, differentiable in the latent alone."""
     return decoded.action
 
 
 def _transposed(kernel: Array) -> Array:
-    """The kernel transposed; on a CPU in memory, once, since it stands still.
+    """Transpose the kernel; on a CPU in memory, once, since it stands still.
 
     A CPU multiplies by that a quarter faster; the barrier keeps the compiler from folding the transposition back into
     the product. An accelerator would read two kernels where it reads one.
@@ -70,7 +70,7 @@ def _forward(latent: Array, decoder: Decoder, decoded: Decoded) -> tuple[Array, 
 
 
 def _backward(known: tuple[Decoder, Decoded, int], gradient: Array) -> tuple[Array, None, None]:
-    """The chain rule from the last layer to the first one, of which the rows of the latent alone are needed."""
+    """Apply the chain rule from the last layer to the first one, of which the rows of the latent alone are needed."""
     decoder, (hidden, action), latent = known
     first, *inner, last = decoder.kernels
     gradient = gradient * (MAX_ACTION - jnp.square(action) / MAX_ACTION)

@@ -18,17 +18,17 @@ DENSITY_LIMIT = MAX_ACTION - 1e-3
 
 
 def keras_dense(fan_in: Array, fan_out: Array | int) -> tuple[Array, float, float]:
-    """Keras' `Dense`, Glorot's law: kernel uniform within ±√(6 / (fan_in + fan_out)), biases zero."""
+    """Return Keras' `Dense`, Glorot's law: kernel uniform within ±√(6 / (fan_in + fan_out)), biases zero."""
     return jnp.sqrt(6.0 / (fan_in + fan_out)), 0.0, 0.0
 
 
 def clipped_log_std(unbounded: Array) -> Array:
-    """rlkit's bounds on log std: a clip to [-5, 2]."""
+    """Clip log std to [-5, 2], rlkit's bounds."""
     return jnp.clip(unbounded, *LOG_STD_RANGE)
 
 
 def squeezed_log_std(unbounded: Array) -> Array:
-    """BRAC's bounds on log std: -5 + 2.5·(tanh(x) + 1), within [-5, 0] (`networks.py:74-76`)."""
+    """Squeeze log std into BRAC's bounds: -5 + 2.5·(tanh(x) + 1), within [-5, 0] (`networks.py:74-76`)."""
     smallest, largest = BRAC_LOG_STD_RANGE
     return smallest + 0.5 * (largest - smallest) * (jnp.tanh(unbounded) + 1)
 
@@ -44,7 +44,7 @@ class GaussianPolicy(nn.Module):
 
     @nn.compact
     def __call__(self, observation: Array) -> tuple[Array, Array]:
-        """`[batch, observation]` to mean and log std, each `[batch, action]`, zero in the padding."""
+        """Map `[batch, observation]` to mean and log std, each `[batch, action]`, zero in the padding."""
         widths, action = self.widths, self.sizes.action
         features = Perceptron(
             (self.sizes.observation,), widths[:-1], Axis(widths[-1], widths[-1]), self.hidden_law, self.hidden_law
@@ -57,7 +57,7 @@ class GaussianPolicy(nn.Module):
 
 
 def brac_policy(sizes: Sizes, widths: tuple[int, ...]) -> GaussianPolicy:
-    """The policy of BRAC and of its behaviour cloning (`networks.py:40-79`), with Keras' initial law.
+    """Return the policy of BRAC and of its behaviour cloning (`networks.py:40-79`), with Keras' initial law.
 
     There mean and log std are one layer of 2·dim(A) outputs, and Glorot's bound counts them all.
     """
@@ -68,7 +68,7 @@ def brac_policy(sizes: Sizes, widths: tuple[int, ...]) -> GaussianPolicy:
 
 
 def squashed_sample(mean: Array, log_std: Array, noise: Array, axis: Axis) -> tuple[Array, Array]:
-    """tanh(mean + exp(log_std)·noise) and its log density, `[batch, action]` and `[batch]`.
+    """Return tanh(mean + exp(log_std)·noise) and its log density, `[batch, action]` and `[batch]`.
 
     log π(a) = Σ log N(u; mean, std) − log(1 − tanh²u), the last term written as 2(log 2 − u − softplus(−2u)),
     which neither overflows nor loses digits. Padded dimensions count for nothing; `noise` must be zero there.
@@ -80,12 +80,12 @@ def squashed_sample(mean: Array, log_std: Array, noise: Array, axis: Axis) -> tu
 
 
 def within_density(action: Array) -> Array:
-    """The action clipped to ±(1 − 1e-3), where a squashed Gaussian's density may be asked."""
+    """Clip the action to ±(1 − 1e-3), where a squashed Gaussian's density may be asked."""
     return jnp.clip(action, -DENSITY_LIMIT, DENSITY_LIMIT)
 
 
 def squashed_log_density(mean: Array, log_std: Array, action: Array, axis: Axis) -> Array:
-    """log π(a) of given actions within ±1 (see `within_density`), `[batch, action]` to `[batch]`.
+    """Return log π(a) of given actions within ±1 (see `within_density`), `[batch, action]` to `[batch]`.
 
     The same density as `squashed_sample`'s, from a = tanh(u) back to u. Padded dimensions count for nothing.
     """

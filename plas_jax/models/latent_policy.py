@@ -14,6 +14,6 @@ class LatentPolicy(nn.Module):
 
     @nn.compact
     def __call__(self, observation: Array, latent_limit: Array | float) -> Array:
-        """`[batch, observation]` to `[batch, latent]` within ±`latent_limit` (σ)."""
+        """Map `[batch, observation]` to `[batch, latent]` within ±`latent_limit` (σ)."""
         latent = Perceptron((self.sizes.observation,), self.widths, self.sizes.latent)(observation)
         return latent_limit * nn.tanh(latent)

@@ -8,7 +8,7 @@ from plas_jax.types import Array, Axis, Sizes
 
 
 def edac_hidden(fan_in: Array, fan_out: int) -> tuple[Array, float, float]:
-    """EDAC's hidden layers: torch's kernels, within ±1/√fan_in, and biases of 0.1 (`rebrac.py:111-123` of CORL)."""
+    """Return EDAC's law of hidden layers: torch's kernels, ±1/√fan_in, biases of 0.1 (`rebrac.py:111-123` of CORL)."""
     return 1.0 / jnp.sqrt(fan_in), 0.0, 0.1
 
 
@@ -23,7 +23,7 @@ class LayerNormalisedCritic(nn.Module):
 
     @nn.compact
     def __call__(self, observation: Array, action: Array) -> Array:
-        """`[batch]`."""
+        """Return the value of `[batch, observation]`, `[batch, action]`: `[batch]`."""
         axes: tuple[Axis, ...] = (self.sizes.observation, self.sizes.action)
         features = jnp.concatenate([observation, action], axis=-1)
         for width in self.widths:
@@ -44,5 +44,5 @@ class LayerNormalisedCritics(nn.Module):
         self.second_critic = LayerNormalisedCritic(self.sizes, self.widths)
 
     def __call__(self, observation: Array, action: Array) -> Array:
-        """Both values, `[batch, 2]`."""
+        """Return both values, `[batch, 2]`."""
         return jnp.stack([self.first_critic(observation, action), self.second_critic(observation, action)], axis=-1)

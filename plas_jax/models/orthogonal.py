@@ -11,13 +11,13 @@ HIDDEN_GAIN = float(np.sqrt(2))  # of a ReLU layer: IQL's common.py:16, CORL's c
 
 
 def orthonormal_columns(matrix: Array) -> Array:
-    """Gram-Schmidt, `[rows, columns]` with no more columns than rows: QR with a positive diagonal in R."""
+    """Apply Gram-Schmidt to `[rows, columns]`, no more columns than rows: QR with a positive diagonal in R."""
     q, r = jnp.linalg.qr(matrix)
     return q * jnp.where(jnp.diagonal(r) < 0, -1.0, 1.0)
 
 
 def padded_orthogonal(key: Array, axes: tuple[Axis, ...], trailing: int) -> Array:
-    """A random orthogonal matrix, float32 `[sum of padded axes, trailing]`, zero in the padding.
+    """Draw a random orthogonal matrix, float32 `[sum of padded axes, trailing]`, zero in the padding.
 
     Its true rows are orthonormal; where they are more than `trailing`, its columns are.
     """
@@ -48,7 +48,7 @@ class OrthogonalLinear(nn.Module):
 
     @nn.compact
     def __call__(self, features: Array) -> Array:
-        """`[..., sum of padded inputs]` to `[..., outputs.padded]`."""
+        """Map `[..., sum of padded inputs]` to `[..., outputs.padded]`."""
 
         def draw_kernel(key: Array) -> Array:
             if self.is_last:
@@ -69,7 +69,7 @@ class OrthogonalPerceptron(nn.Module):
 
     @nn.compact
     def __call__(self, *inputs: Array) -> Array:
-        """One array `[..., axis.padded]` for each of `inputs` to `[..., outputs.padded]`."""
+        """Map one array `[..., axis.padded]` for each of `inputs` to `[..., outputs.padded]`."""
         axes, features = self.inputs, jnp.concatenate(inputs, axis=-1)
         for place, width in enumerate(self.widths):
             layer = OrthogonalLinear(axes, Axis(width, width), HIDDEN_GAIN, name=f"Linear_{place}")

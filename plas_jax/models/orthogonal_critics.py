@@ -21,6 +21,6 @@ class OrthogonalCritics(nn.Module):
         self.second_critic = OrthogonalPerceptron(inputs, self.widths, Axis(1, 1), self.last_gain)
 
     def __call__(self, observation: Array, action: Array) -> Array:
-        """Both values, `[..., 2]`."""
+        """Return both values, `[..., 2]`."""
         critics = (self.first_critic, self.second_critic)
         return jnp.concatenate([critic(observation, action) for critic in critics], axis=-1)

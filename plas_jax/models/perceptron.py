@@ -12,23 +12,23 @@ Law = Callable[[Array, int], tuple[Array | float, Array | float, float]]
 
 
 def torch_linear(fan_in: Array, fan_out: int) -> tuple[Array, Array, float]:
-    """torch's `nn.Linear`: kernel and bias uniform within ±1/√fan_in (bounds of kernel and bias, bias offset)."""
+    """Return torch's law of `nn.Linear`, uniform within ±1/√fan_in: bounds of kernel and bias, the bias's offset."""
     bound = 1.0 / jnp.sqrt(fan_in)
     return bound, bound, 0.0
 
 
 def rlkit_hidden(fan_in: Array, fan_out: int) -> tuple[float, float, float]:
-    """rlkit's hidden layers: ±1/√fan_out (its "fan in" reads a torch kernel's first axis) and biases of 0.1."""
+    """Return rlkit's law of hidden layers: ±1/√fan_out (its "fan in" is a torch kernel's first axis), biases of 0.1."""
     return fan_out**-0.5, 0.0, 0.1
 
 
 def uniform_within(bound: float) -> Law:
-    """rlkit's last layers: kernel and bias uniform within ±bound."""
+    """Return rlkit's law of last layers: kernel and bias uniform within ±bound."""
     return lambda fan_in, fan_out: (bound, bound, 0.0)
 
 
 def padded_uniform(key: Array, leading: Axis, trailing: int) -> Array:
-    """Uniform in [-1, 1), float32 `[leading.padded, trailing]`, zero in the padding.
+    """Draw uniformly in [-1, 1), float32 `[leading.padded, trailing]`, zero in the padding.
 
     The axis that may be padded leads: counters run along rows, so the true part is the same at every padding.
     """
@@ -49,7 +49,7 @@ class Linear(nn.Module):
 
     @nn.compact
     def __call__(self, features: Array) -> Array:
-        """`[..., sum of padded inputs]` to `[..., outputs.padded]`."""
+        """Map `[..., sum of padded inputs]` to `[..., outputs.padded]`."""
         fan_in = sum(axis.true for axis in self.inputs)
         kernel_bound, bias_bound, bias_offset = self.law(jnp.asarray(fan_in, float), self.outputs.padded)
 
@@ -79,7 +79,7 @@ class Perceptron(nn.Module):
 
     @nn.compact
     def __call__(self, *inputs: Array) -> Array:
-        """One array `[..., axis.padded]` for each of `inputs` to `[..., outputs.padded]`."""
+        """Map one array `[..., axis.padded]` for each of `inputs` to `[..., outputs.padded]`."""
         axes, features = self.inputs, jnp.concatenate(inputs, axis=-1)
         for width in self.widths:
             features = nn.relu(Linear(axes, Axis(width, width), self.hidden_law)(features))

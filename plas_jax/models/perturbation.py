@@ -16,7 +16,7 @@ class Perturbation(nn.Module):
 
     @nn.compact
     def __call__(self, observation: Array, decoded: Array, perturbation_limit: Array | float) -> Array:
-        """The perturbed action, `[batch, action]`; ε = 0 returns the decoded one.
+        """Return the perturbed action, `[batch, action]`; for ε = 0 the decoded one.
 
         ε is in units of the largest action, which is 1 here: BCQ multiplies by it, PLAS's code does not.
         """

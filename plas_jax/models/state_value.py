@@ -14,5 +14,5 @@ class StateValue(nn.Module):
 
     @nn.compact
     def __call__(self, observation: Array) -> Array:
-        """`[batch, observation]` to `[batch]`."""
+        """Map `[batch, observation]` to `[batch]`."""
         return OrthogonalPerceptron((self.sizes.observation,), self.widths, Axis(1, 1))(observation)[..., 0]

@@ -23,9 +23,9 @@ class TwinCritics(nn.Module):
         self.second_critic = Perceptron(inputs, self.widths, Axis(1, 1), *laws)
 
     def first(self, observation: Array, action: Array) -> Array:
-        """Q1, `[batch]`: what the policy ascends (`algos.py:238`)."""
+        """Return Q1, `[batch]`: what the policy ascends (`algos.py:238`)."""
         return self.first_critic(observation, action)[..., 0]
 
     def __call__(self, observation: Array, action: Array) -> Array:
-        """Both values, `[batch, 2]`."""
+        """Return both values, `[batch, 2]`."""
         return jnp.stack([self.first(observation, action), self.second_critic(observation, action)[..., 0]], axis=-1)

@@ -18,7 +18,7 @@ class UnsquashedPolicy(nn.Module):
 
     @nn.compact
     def __call__(self, observation: Array) -> tuple[Array, Array]:
-        """`[batch, observation]` to the mean `[batch, action]` and log std `[action]`, zero in the padding."""
+        """Map `[batch, observation]` to the mean `[batch, action]` and log std `[action]`, zero in the padding."""
         sizes = self.sizes
         mean = OrthogonalPerceptron((sizes.observation,), self.widths, sizes.action, name="mean")(observation)
         log_std = self.param("log_std", nn.initializers.zeros, (sizes.action.padded,))
@@ -26,7 +26,7 @@ class UnsquashedPolicy(nn.Module):
 
 
 def gaussian_log_density(action: Array, mean: Array, log_std: Array, axis: Axis) -> Array:
-    """log N(a; mean, std²) over the true dimensions, `[batch, action]` to `[batch]`."""
+    """Return log N(a; mean, std²) over the true dimensions, `[batch, action]` to `[batch]`."""
     deviation = (action - mean) * jnp.exp(-log_std)
     density = -0.5 * jnp.square(deviation) - log_std - 0.5 * np.log(2 * np.pi)
     return jnp.sum(density * axis.mask(), axis=-1)

@@ -13,6 +13,7 @@ from plas_jax.files.json_files import check, parsed
 from plas_jax.files.npz_files import read_arrays
 from plas_jax.files.whole_files import whole_file
 from plas_jax.models.gaussian_policy import LOG_STD_RANGE
+from plas_jax.types import Parameters
 
 WEIGHTS = Path(str(files("plas_jax.recipes") / "weights"))
 
@@ -29,7 +30,7 @@ class BehaviourPolicy(NamedTuple):
     log_std: tuple[np.ndarray, np.ndarray]
 
     def sample(self, observation: np.ndarray, noise: np.ndarray) -> np.ndarray:
-        """tanh(mean + std·noise); `[episodes, observation]` and `[episodes, action]`, to float32 actions.
+        """Return tanh(mean + std·noise) for `[episodes, observation]` and `[episodes, action]`, as float32 actions.
 
         Every row is a product of its own: of several rows at once, a library may round each by its place among them,
         and what an episode does would depend on how many run beside it. In float64, so that processors which add up in
@@ -43,10 +44,10 @@ class BehaviourPolicy(NamedTuple):
         return np.tanh(mean + np.exp(log_std) * noise).astype(np.float32)
 
 
-def from_parameters(policy: Any) -> BehaviourPolicy:
-    """The numpy policy of a `GaussianPolicy`'s Flax parameters."""
+def from_parameters(policy: Parameters) -> BehaviourPolicy:
+    """Return the numpy policy of a `GaussianPolicy`'s Flax parameters."""
 
-    def layer(node: Any) -> tuple[np.ndarray, np.ndarray]:
+    def layer(node: Parameters) -> tuple[np.ndarray, np.ndarray]:
         return np.asarray(node["kernel"], np.float64), np.asarray(node["bias"], np.float64)
 
     body, mean, log_std = (policy["params"][f"Perceptron_{index}"] for index in range(3))
@@ -54,7 +55,7 @@ def from_parameters(policy: Any) -> BehaviourPolicy:
     return BehaviourPolicy(hidden, layer(mean["Linear_0"]), layer(log_std["Linear_0"]))
 
 
-def save_policies(path: Path, policies: Sequence[BehaviourPolicy], provenance: dict[str, Any]) -> None:
+def save_policies(path: Path, policies: Sequence[BehaviourPolicy], provenance: Mapping[str, object]) -> None:
     """Write a ladder of policies as float16, with its provenance, whole or not at all."""
     arrays: dict[str, Any] = {"provenance": np.frombuffer(json.dumps(provenance, indent=1).encode(), np.uint8)}
     for rung, policy in enumerate(policies):
@@ -67,7 +68,7 @@ def save_policies(path: Path, policies: Sequence[BehaviourPolicy], provenance: d
 
 
 def load_policies(path: Path) -> tuple[list[BehaviourPolicy], dict[str, Any]]:
-    """The ladder of policies in a file of `save_policies`, and its provenance.
+    """Read the ladder of policies in a file of `save_policies`, and its provenance.
 
     Raises `OSError` for a file that cannot be opened, `ValueError`, one line, for one that holds no such policies.
     """
@@ -91,10 +92,10 @@ def load_policies(path: Path) -> tuple[list[BehaviourPolicy], dict[str, Any]]:
 
 
 def _layer(arrays: Mapping[str, np.ndarray], name: str, path: Path) -> tuple[np.ndarray, np.ndarray]:
-    found = [arrays.get(f"{name}/{part}") for part in ("kernel", "bias")]
-    if any(each is None or not np.isfinite(each).all() for each in found):
+    pair = [arrays.get(f"{name}/{part}") for part in ("kernel", "bias")]
+    if any(each is None or not np.isfinite(each).all() for each in pair):
         raise ValueError(f"{path}: {name[:100]!r} has no kernel and bias of finite numbers")
-    kernel, bias = (np.asarray(each, np.float64) for each in found)
+    kernel, bias = (np.asarray(each, np.float64) for each in pair)
     if kernel.ndim != 2 or bias.shape != kernel.shape[1:]:
         raise ValueError(f"{path}: {name[:100]!r} has a kernel {list(kernel.shape)} with a bias {list(bias.shape)}")
     return kernel, bias
@@ -109,5 +110,5 @@ def _check_widths(policy: BehaviourPolicy, where: str) -> None:
 
 
 def shipped(environment: str, level: str = "medium", folder: Path = WEIGHTS) -> Path:
-    """The file of one environment's policies: the ladder whose last rung is the medium one, or the expert."""
+    """Return the file of one environment's policies: the ladder whose last rung is the medium one, or the expert."""
     return folder / (f"{environment}.npz" if level == "medium" else f"{environment}_{level}.npz")

@@ -45,19 +45,19 @@ class Checkpoint(NamedTuple):
 class Progress(NamedTuple):
     """What `train` yields after a chunk: where it is, its rows, and the returns of the episodes that ended in it."""
 
-    at: Checkpoint
+    checkpoint: Checkpoint
     columns: Columns  # 50 rows in the layout of D4RL's v2 files
     returns: list[float]  # of sampled actions
 
 
 def robot_sizes(environment: str) -> Sizes:
-    """The dimensions of an environment's data."""
+    """Return the dimensions of an environment's data."""
     robot = LOCOMOTION[environment]
     return Sizes.of(robot.observation_size, robot.action_size)
 
 
 def first_checkpoint(environment: str, seed: int, steps: int) -> Checkpoint:
-    """The run before its first step, with room for `steps` transitions."""
+    """Return the run before its first step, with room for `steps` transitions."""
     sizes = robot_sizes(environment)
     state = sac.init(jax.random.fold_in(jax.random.key(seed), 0), ARCHITECTURE, sizes)
     observation, action = sizes.observation.padded, sizes.action.padded
@@ -103,7 +103,7 @@ class _Actor:
         self.observation = np.zeros(0)
 
     def collect(self, step: int, policy: BehaviourPolicy | None) -> tuple[Columns, list[float]]:
-        """A chunk of rows, uniform actions without a policy, and the returns of the episodes it ended."""
+        """Collect a chunk of rows, uniform actions without a policy, and the returns of the episodes it ended."""
         # Drawn from the step alone, so that a resumed run needs no saved generator.
         generator = np.random.default_rng([self.seed, step])
         rows, returns = [], []
@@ -132,7 +132,7 @@ class _Actor:
 
 
 def transitions(columns: Columns) -> Transition:
-    """The rows as the critics see them: next observations as they were, also where the time limit cut."""
+    """Return the rows as the critics see them: next observations as they were, also where the time limit cut."""
     bootstrap = 1.0 - columns["terminals"].astype(np.float32)
     return Transition(
         columns["observations"], columns["actions"], columns["rewards"], columns["next_observations"], bootstrap

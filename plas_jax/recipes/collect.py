@@ -11,7 +11,6 @@ import json
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 from plas_jax.datasets import d4rl_files
 from plas_jax.datasets.catalogue import Dataset, parse, parts
@@ -22,7 +21,7 @@ from plas_jax.files.whole_files import appears_whole, sha256
 from plas_jax.recipes.behaviour_policy import WEIGHTS, load_policies
 from plas_jax.recipes.manifests import beside, reusable
 from plas_jax.recipes.replay_buffer import constants, replay_buffer
-from plas_jax.recipes.rollout import SLOTS, Columns
+from plas_jax.recipes.rollout import Columns
 from plas_jax.recipes.stretches import SHARES, roll_out_all, stretches, weights_of
 
 DYNAMICS = "d4rl"
@@ -33,11 +32,11 @@ PACKAGES_OF_TRAINING = ("jax", "jaxlib", "flax", "optax")
 
 
 def ignore(rows: int) -> None:
-    """Progress that nobody looks at."""
+    """Take progress that nobody looks at."""
 
 
 def parse_recipe(name: str) -> Dataset:
-    """The recipe of this name; `ValueError`, one line, for a name that is unknown or D4RL's."""
+    """Return the recipe of this name; `ValueError`, one line, for a name that is unknown or D4RL's."""
     dataset = parse(name)
     if not dataset.is_recipe:
         raise ValueError(f"{name} is a file of D4RL's, not a recipe: it cannot be made")
@@ -51,7 +50,7 @@ def data_files(
     data_dir: str | Path | None = None,
     progress: Callable[[int], None] = ignore,
 ) -> list[Path]:
-    """The files of a data set: a recipe's is made or reused with `rows` rows, others are looked for as they are.
+    """Find the files of a data set: a recipe's is made or reused with `rows` rows, others are looked for as they are.
 
     Raises `ValueError` for an impossible size or seed, `OSError` (one line) for a folder that is missing or cannot be
     written to and for a file of D4RL's that is nowhere.
@@ -68,14 +67,13 @@ def make(
     folder: Path,
     progress: Callable[[int], None] = ignore,
     weights: Path = WEIGHTS,
-    slots: int = SLOTS,
 ) -> Path:
-    """The file of a recipe in `folder`, made unless it is there; `progress` is called with the rows so far.
+    """Make the file of a recipe in `folder` unless it is there; `progress` is called with the rows so far.
 
     A recipe of several stretches has at least `rows` rows, in whole episodes, any other has exactly `rows`. `weights`
-    is the folder of policies; `slots` changes the speed and nothing else. Nothing half-written is left behind. Raises
-    `ValueError` for a name that is no recipe, fewer than 2 rows or a negative seed; `FileNotFoundError` for missing
-    weights; `OSError`, one line, for a folder that cannot be written to.
+    is the folder of policies. Nothing half-written is left behind. Raises `ValueError` for a name that is no recipe,
+    fewer than 2 rows or a negative seed; `FileNotFoundError` for missing weights; `OSError`, one line, for a folder
+    that cannot be written to.
     """
     dataset = parse_recipe(name)
     if rows < 2 or seed < 0:
@@ -86,7 +84,7 @@ def make(
     if not reusable(path, fingerprint):
         # Opened before the rollout, so that a folder that cannot be written to costs no minutes.
         with appears_whole(beside(path)) as manifest, appears_whole(path) as file:
-            columns = _columns(dataset, rows, seed, weights, progress, slots)
+            columns = _columns(dataset, rows, seed, weights, progress)
             d4rl_files.write(file, columns, {"recipe": json.dumps(recipe, sort_keys=True), "fingerprint": fingerprint})
             record = recipe | {"fingerprint": fingerprint} | _contents(dataset, columns, file)
             manifest.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
@@ -94,20 +92,20 @@ def make(
     return path
 
 
-def _recipe(dataset: Dataset, rows: int, seed: int, folder: Path) -> dict[str, Any]:
-    """Everything that the rows depend on; its hash is the fingerprint."""
-    recipe: dict[str, Any] = {
+def _recipe(dataset: Dataset, rows: int, seed: int, folder: Path) -> dict[str, object]:
+    """Return everything that the rows depend on; its hash is the fingerprint."""
+    is_trained = dataset.level == TRAINED
+    recipe: dict[str, object] = {
         "name": dataset.name,
         "recipe": dataset.version,
         "rows": rows,
         "seed": seed,
         "dynamics": DYNAMICS,
         "actions": ARITHMETIC,
-        "versions": {package: version(package) for package in PACKAGES},
+        "versions": {package: version(package) for package in PACKAGES + (PACKAGES_OF_TRAINING if is_trained else ())},
         "weights": None,
     }
-    if dataset.level == TRAINED:
-        recipe["versions"] |= {package: version(package) for package in PACKAGES_OF_TRAINING}
+    if is_trained:
         return recipe | {"training": constants()}
     used = [{"sha256": sha256(path), "provenance": load_policies(path)[1]} for path in weights_of(dataset, folder)]
     if len(parts(dataset)) > 1:
@@ -115,17 +113,15 @@ def _recipe(dataset: Dataset, rows: int, seed: int, folder: Path) -> dict[str, A
     return recipe | {"weights": used[0] if len(used) == 1 else used or None}
 
 
-def _columns(
-    dataset: Dataset, rows: int, seed: int, weights: Path, progress: Callable[[int], None], slots: int
-) -> Columns:
-    """The rows of a recipe."""
+def _columns(dataset: Dataset, rows: int, seed: int, weights: Path, progress: Callable[[int], None]) -> Columns:
+    """Make the rows of a recipe."""
     if dataset.level == TRAINED:
         return replay_buffer(dataset.environment.name, rows, seed, progress)
-    return roll_out_all(dataset, stretches(dataset, weights), rows, seed, progress, slots)
+    return roll_out_all(dataset, stretches(dataset, weights), rows, seed, progress)
 
 
-def _contents(dataset: Dataset, columns: Columns, file: Path) -> dict[str, Any]:
-    """What the manifest says of the file: its size and hash, its episodes and their returns."""
+def _contents(dataset: Dataset, columns: Columns, file: Path) -> dict[str, object]:
+    """Return what the manifest says of the file: its size and hash, its episodes and their returns."""
     recording = d4rl_files.Recording(*(columns[key] for key in d4rl_files.Recording._fields))
     description = describe(recording, dataset.environment.horizon)
     whole = description.episodes > 0

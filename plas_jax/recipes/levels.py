@@ -37,7 +37,7 @@ def level(policy: BehaviourPolicy, environment: str, episodes: int, seed: int, d
 
 
 def choose(places: Sequence[int], play: Callable[[int, int], float], wanted: float | None) -> int:
-    """The place of the policy whose mean return is nearest to the wanted one, or the highest when that is None.
+    """Return the place of the policy whose mean return is nearest to the wanted one, or the highest when that is None.
 
     `play(place, episodes)` gives a mean return. Every place plays 10 episodes and the five that come nearest play 100:
     the rule stands before any return is seen.
@@ -54,6 +54,6 @@ def choose(places: Sequence[int], play: Callable[[int, int], float], wanted: flo
 
 
 def ladder(steps: Sequence[int], last: int, rungs: int = RUNGS) -> list[int]:
-    """The places of at most `rungs` snapshots spread evenly over the steps up to place `last`, which is the top."""
+    """List the places of at most `rungs` snapshots, spread evenly over the steps to place `last`, which is the top."""
     wanted = steps[last] * np.arange(1, rungs + 1) / rungs
     return sorted({int(np.argmin(np.abs(np.asarray(steps[: last + 1]) - step))) for step in wanted})

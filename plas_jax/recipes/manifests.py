@@ -1,7 +1,7 @@
 """The manifest beside each recipe's file: what it was made of and what it holds, in JSON."""
 
 from pathlib import Path
-from typing import Any
+from typing import TypedDict, cast
 
 from plas_jax.files.json_files import NUMBER, read_object
 
@@ -13,15 +13,30 @@ SHAPE = {
 }
 
 
+class Manifest(TypedDict):
+    """What is read of a manifest; it holds the recipe as well."""
+
+    rows: int
+    rows_made: int
+    seed: int
+    bytes: int
+    episodes: int
+    terminals: int
+    timeouts: int
+    fingerprint: str
+    sha256: str
+    return_mean: float | None
+
+
 def beside(path: Path) -> Path:
-    """The manifest's path: the file's with `.json` after it."""
+    """Return the manifest's path: the file's with `.json` after it."""
     return path.with_name(f"{path.name}.json")
 
 
-def read(path: Path) -> dict[str, Any] | None:
-    """The manifest of a recipe's file, or None if either is missing, it is none, or the file's size is another."""
+def read(path: Path) -> Manifest | None:
+    """Read the manifest of a recipe's file; None if either is missing, it is none, or the file's size is another."""
     try:
-        manifest = read_object(beside(path), SHAPE)
+        manifest = cast(Manifest, read_object(beside(path), SHAPE))
         whole = path.stat().st_size == manifest["bytes"]
     except (OSError, ValueError):
         return None
@@ -29,12 +44,12 @@ def read(path: Path) -> dict[str, Any] | None:
 
 
 def reusable(path: Path, fingerprint: str) -> bool:
-    """Whether the recipe with this fingerprint is there, whole."""
+    """Tell whether the recipe with this fingerprint is there, whole."""
     manifest = read(path)
     return manifest is not None and manifest.get("fingerprint") == fingerprint
 
 
-def made(folder: Path, name: str) -> list[tuple[Path, dict[str, Any]]]:
-    """The whole files of one recipe in a folder with their manifests, by number of rows."""
-    found = [(path, read(path)) for path in sorted(folder.glob(f"{name}-*.hdf5"))]
-    return sorted(((path, manifest) for path, manifest in found if manifest), key=lambda pair: pair[1]["rows"])
+def made(folder: Path, name: str) -> list[tuple[Path, Manifest]]:
+    """List the whole files of one recipe in a folder with their manifests, by number of rows."""
+    pairs = [(path, read(path)) for path in sorted(folder.glob(f"{name}-*.hdf5"))]
+    return sorted(((path, manifest) for path, manifest in pairs if manifest), key=lambda pair: pair[1]["rows"])

@@ -1,7 +1,6 @@
 """The real replay buffer of a fresh run: what `medium-replay-trained` recipes hold."""
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
@@ -10,21 +9,21 @@ from plas_jax.recipes.rollout import Columns
 
 
 def replay_buffer(environment: str, rows: int, seed: int, progress: Callable[[int], None]) -> Columns:
-    """The first `rows` transitions of a Soft Actor-Critic run with this seed, as columns of D4RL's v2 layout.
+    """Record the first `rows` transitions of a Soft Actor-Critic run with this seed, as columns of D4RL's v2 layout.
 
     One update for each control step, so that this takes as long as training does; `progress` is called with the
     number of rows so far.
     """
     chunks: list[Columns] = []
     # Every chunk has 50 rows: the last may be more than is asked for.
-    for at in train(environment, seed, -(-rows // CHUNK) * CHUNK):
-        chunks.append(at.columns)
-        progress(min(rows, at.at.step))
+    for chunk in train(environment, seed, -(-rows // CHUNK) * CHUNK):
+        chunks.append(chunk.columns)
+        progress(min(rows, chunk.checkpoint.step))
     return {key: np.concatenate([columns[key] for columns in chunks])[:rows] for key in chunks[0]}
 
 
-def constants() -> dict[str, Any]:
-    """What decides the buffer besides its seed and its length."""
+def constants() -> dict[str, object]:
+    """Return what decides the buffer besides its seed and its length."""
     return ARCHITECTURE._asdict() | {
         "random_steps": RANDOM_STEPS,
         "chunk": CHUNK,

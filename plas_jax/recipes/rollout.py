@@ -38,18 +38,26 @@ class Behaviour(NamedTuple):
     act: Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
+class Series(NamedTuple):
+    """Episodes 0, 1, 2, … in D4RL's dynamics: each is decided by these and its number."""
+
+    environment: str
+    horizon: int
+    behaviour: Behaviour
+    entropy: tuple[int, ...]  # what seeds them, each with its number behind it
+
+
 def stream(name: str) -> int:
-    """A number for a name, to seed its episodes apart from every other's."""
+    """Return a number for a name, to seed its episodes apart from every other's."""
     return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "little")
 
 
 class _Slots:
     """Episodes that run side by side, each with the columns of its rows so far."""
 
-    def __init__(self, environment: str, horizon: int, behaviour: Behaviour, entropy: list[int], slots: int):
-        self.lockstep = Lockstep(environment, slots, dynamics="d4rl")
-        self.behaviour, self.entropy, self.horizon = behaviour, entropy, horizon
-        robot, model = self.lockstep.locomotion, self.lockstep.model
+    def __init__(self, series: Series, slots: int):
+        self.lockstep, self.series = Lockstep(series.environment, slots, dynamics="d4rl"), series
+        robot, model, horizon = self.lockstep.locomotion, self.lockstep.model, series.horizon
         observation, action = robot.observation_size, robot.action_size
         tails = ((observation,), (action,), (), (), (), (observation,), (model.nq,), (model.nv,))
         self.columns: Columns = {
@@ -62,21 +70,21 @@ class _Slots:
 
     def begin(self, slot: int, episode: int) -> None:
         """Put an episode of the list into a slot; its start and its noise depend on nothing but its seed."""
-        words = np.random.SeedSequence([*self.entropy, episode]).generate_state(4, np.uint64)
+        words = np.random.SeedSequence([*self.series.entropy, episode]).generate_state(4, np.uint64)
         start, noise = (int.from_bytes(half.tobytes(), "little") for half in np.split(words, 2))
         self.observation[slot] = self.lockstep.reset([start], [slot])[0]
-        self.noise[slot] = self.behaviour.noise(np.random.default_rng(noise), self.noise.shape[1:])
+        self.noise[slot] = self.series.behaviour.noise(np.random.default_rng(noise), self.noise.shape[1:])
         self.episode[slot], self.length[slot] = episode, 0
 
     def advance(self) -> np.ndarray:
-        """One control step of every episode; returns the slots whose episode ended."""
+        """Take one control step of every episode; return the slots whose episode ended."""
         running = np.flatnonzero(self.episode >= 0)
         step, observation = self.length[running], self.observation[running]
-        action = self.behaviour.act(observation, self.noise[running, step])
+        action = self.series.behaviour.act(observation, self.noise[running, step])
         state = self.lockstep.position[running], self.lockstep.velocity[running]
         following, reward, terminated = self.lockstep.step(action, running)
         # As in D4RL's own collection (scripts/generation/mujoco/collect_data.py), never both on one row.
-        timeout = step == self.horizon - 1
+        timeout = step == self.series.horizon - 1
         row = (observation, action, reward, terminated & ~timeout, timeout, following, *state)
         for column, values in zip(self.columns.values(), row, strict=True):
             column[running, step] = values
@@ -85,7 +93,7 @@ class _Slots:
         return running[terminated | timeout]
 
     def rows(self, slot: int) -> Columns:
-        """A copy of the rows so far of the episode in a slot."""
+        """Return a copy of the rows so far of the episode in a slot."""
         return {key: column[slot, : self.length[slot]].copy() for key, column in self.columns.items()}
 
 
@@ -110,7 +118,7 @@ class _Kept:
             self.following += 1
 
     def beyond(self, lengths: dict[int, int]) -> list[int]:
-        """Those of the running episodes (number: rows so far) that start after the last row that will be kept."""
+        """List those of the running episodes (number: rows so far) that start after the last row that will be kept."""
         known = lengths | {episode: len(columns["rewards"]) for episode, columns in self.waiting.items()}
         start, late = self.filled, []
         for episode in sorted(known):
@@ -120,22 +128,14 @@ class _Kept:
         return late
 
 
-def roll_out(
-    environment: str,
-    horizon: int,
-    rows: int,
-    behaviour: Behaviour,
-    entropy: list[int],
-    progress: Callable[[int], None],
-    slots: int = SLOTS,
-) -> Columns:
-    """`rows` rows of episodes 0, 1, 2, … in D4RL's dynamics, as columns of D4RL's v2 layout.
+def roll_out(series: Series, rows: int, progress: Callable[[int], None], slots: int = SLOTS) -> Columns:
+    """Roll out the first `rows` rows of a series, as columns of D4RL's v2 layout.
 
-    float32, flags bool, `infos/*` float64. An episode's seed is `entropy` and its number, so the result for fewer
-    rows is the beginning of the result for more. `progress` is called with the number of rows rolled out so far.
+    float32, flags bool, `infos/*` float64. The result for fewer rows is the beginning of the result for more, whatever
+    `slots`, how many episodes run at a time. `progress` is called with the number of rows rolled out so far.
     """
-    slots = max(1, min(slots, -(-rows // horizon)))  # a slot holds at least one whole episode's worth of rows
-    running, kept = _Slots(environment, horizon, behaviour, entropy, slots), _Kept(rows)
+    slots = max(1, min(slots, -(-rows // series.horizon)))  # a slot holds at least one whole episode's worth of rows
+    running, kept = _Slots(series, slots), _Kept(rows)
     begun = rolled = 0  # episodes and rows, whether they turn out to be kept or not
     while kept.filled < rows:
         for slot in map(int, np.flatnonzero(running.episode < 0)):

@@ -9,7 +9,7 @@ import numpy as np
 
 from plas_jax.datasets.catalogue import Dataset, parts
 from plas_jax.recipes.behaviour_policy import BehaviourPolicy, load_policies, shipped
-from plas_jax.recipes.rollout import Behaviour, Columns, roll_out, stream
+from plas_jax.recipes.rollout import Behaviour, Columns, Series, roll_out, stream
 
 # D4RL's v0 file of this name: 1,000,000 rows of expert, then all 200,919 of medium-replay (D4RL#19).
 SHARES = {"medium-expert-a": (1_000_000, 200_919)}
@@ -31,24 +31,24 @@ UNIFORM = Behaviour(noise=_uniform, act=lambda observation, noise: noise.astype(
 
 
 def sampled(policy: BehaviourPolicy) -> Behaviour:
-    """The behaviour that samples a policy: its actions with standard normal noise."""
+    """Return the behaviour that samples a policy: its actions with standard normal noise."""
     return Behaviour(lambda generator, shape: generator.standard_normal(shape), policy.sample)
 
 
 def weights_of(dataset: Dataset, folder: Path) -> list[Path]:
-    """The files of policies that a recipe samples from; `FileNotFoundError` for one that is missing."""
-    found = []
+    """List the files of policies that a recipe samples from; `FileNotFoundError` for one that is missing."""
+    paths = []
     for part in parts(dataset):
         if part.level != "random":
-            found.append(shipped(part.environment.name, "expert" if part.level == "expert" else "medium", folder))
-    for path in found:
+            paths.append(shipped(part.environment.name, "expert" if part.level == "expert" else "medium", folder))
+    for path in paths:
         if not path.is_file():
             raise FileNotFoundError(f"{dataset.name}: the policy's weights {path} are missing")
-    return found
+    return paths
 
 
 def stretches(dataset: Dataset, folder: Path) -> list[Stretch]:
-    """The stretches of a recipe, whose policies lie in `folder`; shares sum to 1."""
+    """Return the stretches of a recipe, whose policies lie in `folder`; shares sum to 1."""
     mixed = parts(dataset)
     if len(mixed) > 1:
         weights = SHARES.get(dataset.level, (1,) * len(mixed))
@@ -66,7 +66,7 @@ def stretches(dataset: Dataset, folder: Path) -> list[Stretch]:
 
 
 def _replay(dataset: Dataset, policies: Sequence[BehaviourPolicy], steps: Sequence[int]) -> list[Stretch]:
-    """The run that led to the medium policy: uniform actions up to its first snapshot, then each up to the next."""
+    """Retrace the run that led to the medium policy: uniform actions to its first snapshot, then each to the next."""
     behaviours = [UNIFORM, *(sampled(policy) for policy in policies[:-1])]
     return [
         Stretch(behaviour, stream(f"{dataset.name}/{rung}"), (last - first) / steps[-1])
@@ -75,34 +75,26 @@ def _replay(dataset: Dataset, policies: Sequence[BehaviourPolicy], steps: Sequen
 
 
 def roll_out_all(
-    dataset: Dataset,
-    of: Sequence[Stretch],
-    rows: int,
-    seed: int,
-    progress: Callable[[int], None],
-    slots: int,
+    dataset: Dataset, stretches: Sequence[Stretch], rows: int, seed: int, progress: Callable[[int], None]
 ) -> Columns:
-    """The rows of a recipe, as columns of D4RL's v2 layout.
+    """Roll out the rows of a recipe, as columns of D4RL's v2 layout.
 
     A single stretch has exactly `rows`, its last episode cut. Several have whole episodes: each goes on until the rows
     so far reach its end among `rows`, and has one episode at least.
     """
     environment, horizon = dataset.environment.name, dataset.environment.horizon
-    if len(of) == 1:
-        return roll_out(environment, horizon, rows, of[0].behaviour, [seed, of[0].stream], progress, slots)
+    every = [Series(environment, horizon, stretch.behaviour, (seed, stretch.stream)) for stretch in stretches]
+    if len(every) == 1:
+        return roll_out(every[0], rows, progress)
     rolled: list[Columns] = []
-    done, shares = 0, np.cumsum([stretch.share for stretch in of])
-    for stretch, share in zip(of, shares, strict=True):
+    done, shares = 0, np.cumsum([stretch.share for stretch in stretches])
+    for series, share in zip(every, shares, strict=True):
         wanted = max(1, round(rows * float(share)) - done)
         # A horizon more than wanted, so that the episode of the last wanted row ends in it.
         more = roll_out(
-            environment,
-            horizon,
+            series,
             wanted + horizon - 1,
-            stretch.behaviour,
-            [seed, stretch.stream],
             lambda fresh, before=done, most=wanted: progress(min(rows, before + min(fresh, most))),
-            slots,
         )
         ends = np.flatnonzero(more["terminals"] | more["timeouts"])
         last = int(ends[ends >= wanted - 1][0]) + 1
