@@ -171,14 +171,14 @@ def rewritten(path, **changes):
     ],
 )
 def test_a_golden_file_that_claims_too_much_is_refused(tmp_path, changes, says):
-    from plas_jax.verification.parity.updates import replay
+    from plas_jax.verification.parity.updates import replay_updates
 
     def sizes(path):
         found = golden.read(path)
         found.sizes(), found.batch_size
-        replay(found)
+        replay_updates(found)
 
-    refused(sizes if "vae_losses" not in changes else lambda path: replay(golden.read(path)),
+    refused(sizes if "vae_losses" not in changes else lambda path: replay_updates(golden.read(path)),
             rewritten(tmp_path / "x.npz", **changes), says, kind=golden.BadGoldenFileError)  # fmt: skip
 
 
@@ -568,7 +568,7 @@ def test_damage_is_that_of_its_seed():
 
 
 def test_what_goes_wrong_in_a_child_is_seen(tmp_path, monkeypatch):
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), str(ROOT / "tests")]))
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(map(str, (ROOT, ROOT / "tests", ROOT / "experiments"))))
     with WatchedReader("hostile_files:wrong_readers", seconds=8.0) as reader:
         for word, what in [("fine", "fine"), ("crash", "crash"), ("memory", "memory"), ("recursion", "RecursionError"),
                            ("unnamed", "unnamed"), ("named", REFUSED), ("hang", "hang"), ("fine", "fine")]:  # fmt: skip
@@ -581,7 +581,7 @@ def test_what_goes_wrong_in_a_child_is_seen(tmp_path, monkeypatch):
 def pairs():
     """A child that writes and one that reads, by target, for the module."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTHONPATH", str(ROOT))
+        patch.setenv("PYTHONPATH", os.pathsep.join(map(str, (ROOT, ROOT / "experiments"))))
         with WatchedReader("hdf5") as writer, WatchedReader("hdf5") as reader:
             yield writer, reader
 
