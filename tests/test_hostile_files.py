@@ -568,7 +568,7 @@ def test_damage_is_that_of_its_seed():
 
 
 def test_what_goes_wrong_in_a_child_is_seen(tmp_path, monkeypatch):
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(map(str, (ROOT, ROOT / "tests", ROOT / "experiments"))))
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), str(ROOT / "tests")]))
     with WatchedReader("hostile_files:wrong_readers", seconds=8.0) as reader:
         for word, what in [("fine", "fine"), ("crash", "crash"), ("memory", "memory"), ("recursion", "RecursionError"),
                            ("unnamed", "unnamed"), ("named", REFUSED), ("hang", "hang"), ("fine", "fine")]:  # fmt: skip
@@ -581,7 +581,7 @@ def test_what_goes_wrong_in_a_child_is_seen(tmp_path, monkeypatch):
 def pairs():
     """A child that writes and one that reads, by target, for the module."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTHONPATH", os.pathsep.join(map(str, (ROOT, ROOT / "experiments"))))
+        patch.setenv("PYTHONPATH", str(ROOT))
         with WatchedReader("hdf5") as writer, WatchedReader("hdf5") as reader:
             yield writer, reader
 

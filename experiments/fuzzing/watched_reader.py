@@ -127,9 +127,12 @@ class WatchedReader:
     def _start(self) -> None:
         answers, theirs = os.pipe()
         command = [sys.executable, "-m", __name__, self.target, str(theirs)]
+        # A script's own folder, where this package lies, is no part of what its children can import.
+        folders = [str(Path(__file__).parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])]
         self._child = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, pass_fds=(theirs,)
-        )
+            command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, pass_fds=(theirs,),
+            env=os.environ | {"PYTHONPATH": os.pathsep.join(folders)},
+        )  # fmt: skip
         os.close(theirs)
         self._answers = answers
         if self._line(300.0) != b'"ready"\n':
