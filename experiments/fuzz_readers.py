@@ -31,9 +31,9 @@ flags.DEFINE_string("output", "", "Folder of the faults' files; default: a new o
 
 
 def fuzz(name: str, seed: int, minutes: float, output: Path) -> tuple[Counter[str], dict[str, Outcome]]:
-    """How many files had which outcome, and the faults by the file that is kept of each place in the code."""
+    """Count the outcomes of a reader's files, and return the faults by the file kept of each place in the code."""
     suffix, counts = SUFFIXES.get(name, ".json"), Counter[str]()
-    found: dict[str, Outcome] = {}
+    faults: dict[str, Outcome] = {}
     places: set[tuple[str, str]] = set()
     end, number = time.monotonic() + 60 * minutes, 0
     with tempfile.TemporaryDirectory() as folder, WatchedReader(name) as reader, WatchedReader(name) as writer:
@@ -45,33 +45,34 @@ def fuzz(name: str, seed: int, minutes: float, output: Path) -> tuple[Counter[st
                 path.unlink(missing_ok=True)
                 continue
             data = path.read_bytes()
-            seen = reader.read(path)
-            counts[seen.what] += 1
-            if seen.is_fault and (seen.what, seen.place) not in places:
-                places.add((seen.what, seen.place))
+            outcome = reader.read(path)
+            counts[outcome.kind] += 1
+            if outcome.is_fault and (outcome.kind, outcome.place) not in places:
+                places.add((outcome.kind, outcome.place))
                 output.mkdir(parents=True, exist_ok=True)
                 (output / path.name).write_bytes(data)
-                (output / f"{path.name}.txt").write_text(f"{seen.what}\n{seen.says}\n")
-                found[path.name] = seen
-                print(f"{path.name}: {seen.what}: {(seen.says.strip().splitlines() or [''])[-1][:300]}", flush=True)
+                (output / f"{path.name}.txt").write_text(f"{outcome.kind}\n{outcome.text}\n")
+                faults[path.name] = outcome
+                last_line = (outcome.text.strip().splitlines() or [""])[-1]
+                print(f"{path.name}: {outcome.kind}: {last_line[:300]}", flush=True)
             path.unlink(missing_ok=True)
             path.with_suffix(".other").unlink(missing_ok=True)
-    return counts, found
+    return counts, faults
 
 
 def run(words: list[str]) -> int:
-    """Fuzz one reader; 0 when nothing was found."""
+    """Fuzz one reader; return 0 when it had no fault, else 1."""
     if words:
         raise ValueError(f"unexpected {' '.join(words)!r}: every argument is a flag, see --help")
     output = asked_folder(FLAGS.output, f"fuzz-{FLAGS.reader}")
-    counts, found = fuzz(FLAGS.reader, FLAGS.seed, FLAGS.minutes, output)
-    told = ", ".join(f"{count:,} {what}" for what, count in counts.most_common())
+    counts, faults = fuzz(FLAGS.reader, FLAGS.seed, FLAGS.minutes, output)
+    totals = ", ".join(f"{count:,} {kind}" for kind, count in counts.most_common())
     packages = ", ".join(f"{package} {version(package)}" for package in ("h5py", "numpy"))
     print(
-        f"{FLAGS.reader}: {counts.total():,} files of seed {FLAGS.seed} in {FLAGS.minutes:g} minutes: {told};"
-        f" {len(found)} faults{f' in {output}' if found else ''}; python {platform.python_version()}, {packages}"
+        f"{FLAGS.reader}: {counts.total():,} files of seed {FLAGS.seed} in {FLAGS.minutes:g} minutes: {totals};"
+        f" {len(faults)} faults{f' in {output}' if faults else ''}; python {platform.python_version()}, {packages}"
     )
-    return int(bool(found))
+    return int(bool(faults))
 
 
 if __name__ == "__main__":

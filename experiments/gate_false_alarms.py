@@ -26,7 +26,7 @@ flags.DEFINE_integer("divisions", 2000, "Divisions of a simulated check's test."
 
 
 def run(words: list[str]) -> int:
-    """Print the alarms; 1 when there are more than the stated rate allows for."""
+    """Print the alarms; return 1 when there are more than the stated rate allows for, else 0."""
     if len(words) != 1:
         raise ValueError("name one file of values, see --help")
     accepted, others = read_accepted(Path(FLAGS.accepted)), read_accepted(Path(words[0]))
@@ -45,20 +45,20 @@ def run(words: list[str]) -> int:
             lambda: (accepted, chosen(others, generator.choice(len(others.seeds), FLAGS.seeds, replace=False))),
     }  # fmt: skip
     too_many = any(status != PASS for status in statuses)
-    for says, draw in checks.items():
+    for description, draw in checks.items():
         alarms = sum(compare(*draw(), divisions=FLAGS.divisions).status == REGRESSION for _ in range(FLAGS.simulations))
         rate = alarms / FLAGS.simulations
         too_many |= rate > 0.01 + 2 * np.sqrt(0.01 * 0.99 / FLAGS.simulations)
-        body.append([says, str(FLAGS.simulations), str(alarms), f"{100 * rate:.2f} %"])
+        body.append([description, str(FLAGS.simulations), str(alarms), f"{100 * rate:.2f} %"])
     print(table(["clean checks", "checks", "alarms", "rate"], body))
     print(f"\nA check fails at p ≤ {LEVEL:g}; stated is at most 1 %.")
     return int(too_many)
 
 
-def chosen(of: Accepted, index: list[int] | np.ndarray) -> Accepted:
-    """Some of the seeds, by their places."""
-    values = {place: column[index] for place, column in of.values.items()}
-    return of._replace(seeds=tuple(of.seeds[place] for place in index), values=values)
+def chosen(accepted: Accepted, index: list[int] | np.ndarray) -> Accepted:
+    """Return results with some of the seeds alone, named by their places."""
+    values = {place: column[index] for place, column in accepted.values.items()}
+    return accepted._replace(seeds=tuple(accepted.seeds[place] for place in index), values=values)
 
 
 def _together(one: Accepted, other: Accepted) -> Accepted:

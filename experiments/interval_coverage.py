@@ -56,17 +56,17 @@ CASES = (
 
 
 def normal(rng: np.random.Generator, shape: tuple[int, int]) -> np.ndarray:
-    """Scores of mean 0 and deviation 1, as of the two below."""
+    """Draw from the normal distribution; mean 0 and deviation 1, as of the two below."""
     return rng.standard_normal(shape)
 
 
 def skewed(rng: np.random.Generator, shape: tuple[int, int]) -> np.ndarray:
-    """An exponential distribution: most runs a little below the mean, few far above it."""
+    """Draw from an exponential distribution: most runs lie a little below the mean, few far above it."""
     return rng.exponential(size=shape) - 1
 
 
 def bimodal(rng: np.random.Generator, shape: tuple[int, int]) -> np.ndarray:
-    """Like hopper's: three of five runs fall early, the others walk to the end, and none is between."""
+    """Draw as on hopper: three of five runs fall early, the others walk to the end, and none is between."""
     where = np.where(rng.random(shape) < 0.6, 0.0, 2.0) + 0.2 * rng.standard_normal(shape)
     return (where - 0.8) / sqrt(0.6 * 0.4 * 2.0**2 + 0.2**2)
 
@@ -76,7 +76,10 @@ POPULATIONS: tuple[Population, ...] = (normal, skewed, bimodal)
 
 
 def coverage(population: Population, case: Case, experiments: int, seed: int) -> dict[str, float]:
-    """The share of experiments whose interval covers the population's value, by method; t is for one cell's mean."""
+    """Return the share of experiments whose interval covers the population's value, by method of making intervals.
+
+    Student's t is there for one cell's mean alone.
+    """
     rng, statistic = np.random.default_rng(seed), STATISTICS[case.statistic]
     truth = statistic(_scores(population, case.tasks, (1, POPULATION_SIZE), rng))
     hits: dict[str, list[np.ndarray]] = {}
@@ -85,7 +88,7 @@ def coverage(population: Population, case: Case, experiments: int, seed: int) ->
         scores = _scores(population, case.tasks, shape, rng)
         for method, (low, high) in _ends(case, scores, chunk).items():
             hits.setdefault(method, []).append((low <= truth) & (truth <= high))
-    return {method: float(np.concatenate(of).mean()) for method, of in hits.items()}
+    return {method: float(np.concatenate(chunks).mean()) for method, chunks in hits.items()}
 
 
 def _scores(population: Population, tasks: Tasks, shape: tuple[int, int], rng: np.random.Generator) -> list[np.ndarray]:
@@ -100,8 +103,8 @@ def _ends(case: Case, scores: list[np.ndarray], seed: int) -> dict[str, tuple[np
         ends["Student's t"] = low, high
     for name, confidence in levels.items():
         method = "BCa" if name == "BCa" else "percentile"
-        found = bootstrap(STATISTICS[case.statistic], scores, confidence=confidence, method=method, seed=seed)
-        ends[name] = found.confidence_interval
+        interval = bootstrap(STATISTICS[case.statistic], scores, confidence=confidence, method=method, seed=seed)
+        ends[name] = interval.confidence_interval
     return ends
 
 
@@ -112,9 +115,9 @@ def run(words: list[str]) -> int:
     started, body = time.monotonic(), []
     for case in CASES:
         for population in POPULATIONS:
-            found = coverage(population, case, FLAGS.experiments, FLAGS.seed)
-            shares = [f"{100 * found[method]:.1f}" if method in found else "" for method in METHODS]
-            body.append([f"{case.seeds} × {len(case.tasks)}", case.statistic, population.__name__, *shares])
+            shares = coverage(population, case, FLAGS.experiments, FLAGS.seed)
+            cells = [f"{100 * shares[method]:.1f}" if method in shares else "" for method in METHODS]
+            body.append([f"{case.seeds} × {len(case.tasks)}", case.statistic, population.__name__, *cells])
     print(markdown.table(["seeds × tasks", "statistic", "population", *METHODS], body))
     error = 100 * sqrt(CONFIDENCE * (1 - CONFIDENCE) / FLAGS.experiments)
     print(

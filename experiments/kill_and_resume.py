@@ -56,18 +56,18 @@ class Sweep:
     """A sweep with a folder of results and one of data; it is started by `--resume` each time."""
 
     def __init__(self, folder: Path):
-        self.results, self.data, self._said = folder / "results", folder / "data", folder / "said"
+        self.results, self.data, self._log = folder / "results", folder / "data", folder / "log"
         self.data.mkdir(parents=True)
         words = [f"--{name}={FLAGS[name].value}" for name in ("preset", "datasets", "perturbation_limits", "seeds")]
         self._words = [*words, f"--data_dir={self.data}", f"--output={self.results}", "--resume"]
 
     @contextmanager
     def started(self) -> Iterator[subprocess.Popen]:
-        """A process that goes on with the sweep, and does not outlive whoever looks at it."""
+        """Start a process that goes on with the sweep and does not outlive the `with` block."""
         words = [sys.executable, "-c", SWEEP, *self._words]
         with (
-            self._said.open("w", encoding="utf-8") as said,
-            subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=said) as running,
+            self._log.open("w", encoding="utf-8") as log,
+            subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=log) as running,
         ):
             try:
                 yield running
@@ -76,28 +76,28 @@ class Sweep:
 
     @property
     def rows(self) -> bytes:
-        """The bytes of results.csv, none before there is one."""
+        """Read the bytes of results.csv, none before there is one."""
         path = self.results / "results.csv"
         return path.read_bytes() if path.exists() else b""
 
     @property
     def last_said(self) -> str:
-        """The last line that its process said, wherever its folder lies."""
-        lines = self._said.read_text(encoding="utf-8").replace(f"{self.results.parent}/", "").splitlines()
+        """Read the last line on its process's stderr, without the folder's name."""
+        lines = self._log.read_text(encoding="utf-8").replace(f"{self.results.parent}/", "").splitlines()
         return lines[-1] if lines else "nothing yet"
 
     @property
     def being_written(self) -> str:
-        """What is on the disk under a temporary name."""
-        found = [path.name for path in self.data.rglob(f"*{PARTIAL}")]
-        found += [path.name for path in self.results.glob(f".*{PARTIAL}")]
+        """Name what lies on the disk under a temporary name, commas between."""
+        names = [path.name for path in self.data.rglob(f"*{PARTIAL}")]
+        names += [path.name for path in self.results.glob(f".*{PARTIAL}")]
         checkpoints = (self.results / "checkpoints").glob("*/*/*.orbax-checkpoint-tmp*")
-        found += [f"checkpoint {path.name.split('.')[0]} of {path.parent.name}" for path in checkpoints]
-        return ", ".join(name.removeprefix(".").removesuffix(PARTIAL).rstrip(".0123456789") for name in sorted(found))
+        names += [f"checkpoint {path.name.split('.')[0]} of {path.parent.name}" for path in checkpoints]
+        return ", ".join(name.removeprefix(".").removesuffix(PARTIAL).rstrip(".0123456789") for name in sorted(names))
 
 
 def run(words: list[str]) -> int:
-    """Kill and resume until there were enough kills; 0 when no sweep lost or changed a row."""
+    """Kill and resume until there were enough kills; return 0 when no sweep lost or changed a row, else 1."""
     if words:
         raise ValueError(f"unexpected {' '.join(words)!r}: every argument is a flag, see --help")
     output = Path(FLAGS.output)
@@ -111,15 +111,15 @@ def run(words: list[str]) -> int:
         seconds = time.monotonic() - started
         print(f"unbroken: {seconds:.1f} s, {len(unbroken.rows.splitlines()) - 1} rows", flush=True)
         kills = []
-        for of_sweep in _killed_sweeps(Path(folder), unbroken.rows, moments(seconds)):
-            kills += of_sweep
+        for kills_of_sweep in _killed_sweeps(Path(folder), unbroken.rows, moments(seconds)):
+            kills += kills_of_sweep
             _write(output, kills, OutputFolder(unbroken.results).read_manifest(), seconds)
     print(f"{len(kills)} kills, {sum(kill.verdict != SAME for kill in kills)} with other rows; {output}")
     return int(any(kill.verdict != SAME for kill in kills))
 
 
 def _killed_sweeps(folder: Path, rows: bytes, named: dict[str, Moment]) -> Iterator[list[Kill]]:
-    """The kills of one sweep after another, each sweep resumed until it ends before it is killed."""
+    """Yield the kills of one sweep after another, each sweep resumed until it ends before it is killed."""
     draws, names, done, place = random.Random(FLAGS.seed), order(), 0, 0
     name = next(names)
     while done < FLAGS.kills:
@@ -149,9 +149,9 @@ def _write(folder: Path, kills: list[Kill], manifest: dict, seconds: float) -> N
         csv.writer(file, lineterminator="\n").writerows([Kill._fields, *kills])
     versions = ", ".join(f"{name} {manifest['versions'][name]}" for name in ("python", "jax", "orbax-checkpoint"))
     heads = ["kill", "sweep", "aimed at", "s after start", "last line said", "being written", "rows", "verdict"]
-    asked = " ".join(f"--{name}={FLAGS[name].value}" for name in FLAGS if name != "output")
+    words = " ".join(f"--{name}={FLAGS[name].value}" for name in FLAGS if name != "output")
     text = (
-        f"`python experiments/kill_and_resume.py {asked}`: "
+        f"`python experiments/kill_and_resume.py {words}`: "
         f"{len(kills)} kills of {kills[-1].sweep if kills else 0} sweeps that take {seconds:.0f} s unbroken; "
         f"{manifest['device']}; {versions}; commit {manifest['git_commit']}.\n\n"
     )

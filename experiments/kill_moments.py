@@ -38,8 +38,8 @@ def _wrote(path: Path, started: float) -> bool:
 
 
 def moments(whole_seconds: float) -> dict[str, Moment]:
-    """The moments by name; `whole_seconds` is what an unbroken sweep takes."""
-    found = (
+    """Return the moments by name; `whole_seconds` is what an unbroken sweep takes."""
+    known = (
         Moment("any", lambda sweep, data, started: True, whole_seconds),
         Moment("data", lambda sweep, data, started: _partial(data, "*.hdf5"), whole_seconds / 8),
         Moment("compile", lambda sweep, data, started: _wrote(sweep / "manifest.json", started), whole_seconds / 8),
@@ -47,18 +47,18 @@ def moments(whole_seconds: float) -> dict[str, Moment]:
         Moment("rows", lambda sweep, data, started: _partial(sweep, "results.csv"), 0.0),
         Moment("reports", lambda sweep, data, started: _wrote(sweep / "table_1.md", started), whole_seconds / 100),
     )
-    return {moment.aimed_at: moment for moment in found}
+    return {moment.aimed_at: moment for moment in known}
 
 
 def order() -> Iterator[str]:
-    """Every other kill is at any moment, those between in turn at each of the others."""
+    """Yield the moments' names for ever: every other kill is at any moment, those between in turn at the others."""
     while True:
         for name in ("data", "compile", "checkpoint", "rows", "reports"):
             yield from ("any", name)
 
 
 def kill_at(moment: Moment, running: subprocess.Popen, sweep: Path, data: Path, draws: random.Random) -> float | None:
-    """Kill -9 a sweep at a moment; returns the seconds since now, or None when it ended before."""
+    """Kill a sweep (SIGKILL) at a moment; return the seconds that it ran in this process, None when it ended before."""
     started, on_disk = time.monotonic(), time.time()
     wait = draws.uniform(0, moment.seconds)
     while running.poll() is None:

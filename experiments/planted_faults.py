@@ -9,7 +9,7 @@ import tempfile
 import time
 import tomllib
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple, NotRequired, TypedDict
 from xml.etree import ElementTree
 
 from absl import flags
@@ -42,8 +42,23 @@ GATE = "import sys; from plas_jax.commands.score_regression import main; sys.exi
 VERDICTS = {PASS: "pass", REGRESSION: "regression", UNDECIDED: "could not decide"}
 
 
+class Edit(TypedDict):
+    """A text that occurs once in all of the package, and what it becomes."""
+
+    before: str
+    after: str
+
+
+class Fault(TypedDict):
+    """A mistake as the faults' file has it; `test` names what catches one that is out of the gate's reach."""
+
+    says: str
+    edits: list[Edit]
+    test: NotRequired[str]
+
+
 class Verdict(NamedTuple):
-    """What the gate said of one mistake; `scores` and `measures` count what moved of either kind."""
+    """The gate's verdict on one mistake; `scores` and `measures` count what moved of either kind."""
 
     fault: str
     says: str
@@ -54,7 +69,7 @@ class Verdict(NamedTuple):
 
 
 def run(words: list[str]) -> int:
-    """Try every mistake that was asked for; 0 when the gate saw all of them and nothing where there is none."""
+    """Try every mistake that is named; return 0 when the gate saw each, and nothing where there is none, else 1."""
     if words:
         raise ValueError(f"unexpected {' '.join(words)!r}: every argument is a flag, see --help")
     faults = read_faults(Path(FLAGS.faults_file))
@@ -78,15 +93,15 @@ def run(words: list[str]) -> int:
     return int(bool(unseen) or (NONE in names and done[NONE].verdict != VERDICTS[PASS]))
 
 
-def read_faults(path: Path) -> dict[str, Any]:
-    """The mistakes by name. Raises `ValueError` or `OSError`, one line."""
+def read_faults(path: Path) -> dict[str, Fault]:
+    """Read the mistakes by name. Raises `ValueError` or `OSError`, one line."""
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except tomllib.TOMLDecodeError as error:
         raise ValueError(f"{path}: {error}") from error
 
 
-def plant(package: Path, fault: dict[str, Any]) -> None:
+def plant(package: Path, fault: Fault) -> None:
     """Make the edits in a copy of the package. Raises `ValueError` where a text does not occur once in all of it."""
     for edit in fault["edits"]:
         before = edit["before"]
@@ -98,7 +113,7 @@ def plant(package: Path, fault: dict[str, Any]) -> None:
         holders[0].write_text(source.replace(before, edit["after"]), encoding="utf-8")
 
 
-def _try(name: str, fault: dict[str, Any]) -> Verdict:
+def _try(name: str, fault: Fault) -> Verdict:
     with tempfile.TemporaryDirectory() as folder:
         copy, output = Path(folder), Path(folder) / "output"
         shutil.copytree(Path(plas_jax.__file__).parent, copy / "plas_jax", ignore=shutil.ignore_patterns("__pycache__"))
@@ -121,27 +136,31 @@ def _verdict(name: str, says: str, status: int, report: Path) -> Verdict:
 
 
 def read_verdicts(path: Path) -> dict[str, Verdict]:
-    """The verdicts so far, by mistake."""
+    """Read the verdicts so far, by mistake."""
     if not path.exists():
         return {}
     with path.open(encoding="utf-8", newline="") as file:
-        found = [
+        verdicts = [
             Verdict(row["fault"], row["says"], row["verdict"], int(row["scores"]), int(row["measures"]), row["first"])
             for row in csv.DictReader(file)
         ]
-    return {verdict.fault: verdict for verdict in found}
+    return {verdict.fault: verdict for verdict in verdicts}
 
 
-def _write(folder: Path, verdicts: list[Verdict], faults: dict[str, Any]) -> None:
+def _write(folder: Path, verdicts: list[Verdict], faults: dict[str, Fault]) -> None:
     with whole_file(folder / "planted_faults.csv") as partial, partial.open("w", encoding="utf-8", newline="") as file:
         csv.writer(file, lineterminator="\n").writerows([Verdict._fields, *verdicts])
     heads = ["mistake", "verdict", "scores moved", "measures moved", "most conspicuous, or what catches it instead"]
     body = [
-        [of.says, of.verdict, str(of.scores), str(of.measures), of.first or faults.get(of.fault, {}).get("test", "—")]
-        for of in verdicts
+        [each.says, each.verdict, str(each.scores), str(each.measures), each.first or _catcher(faults.get(each.fault))]
+        for each in verdicts
     ]
     with whole_file(folder / "planted_faults.md") as partial:
         partial.write_text(table(heads, body) + "\n", encoding="utf-8")
+
+
+def _catcher(fault: Fault | None) -> str:
+    return fault.get("test", "—") if fault else "—"
 
 
 if __name__ == "__main__":

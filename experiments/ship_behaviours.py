@@ -9,7 +9,7 @@ is shipped, and its return is that of 100 episodes more. Weights are judged as t
 
 import sys
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from absl import flags
 
@@ -36,28 +36,28 @@ class Snapshots(NamedTuple):
     policies: list[BehaviourPolicy]
 
     def play(self, place: int, episodes: int, again: int = 0) -> float:
-        """The mean return of the policy at a place; another `again` is other episodes."""
-        found = level(self.policies[place], self.environment, episodes, self.steps[place] + again)
+        """Return the mean return of the policy at a place; another `again` is other episodes."""
+        returns = level(self.policies[place], self.environment, episodes, self.steps[place] + again)
         if episodes > FIRST_EPISODES:
-            print(f"step {self.steps[place]:,}: {found.mean:.0f} ± {found.std:.0f} over {found.length:.0f} steps")
-        return found.mean
+            print(f"step {self.steps[place]:,}: {returns.mean:.0f} ± {returns.std:.0f} over {returns.length:.0f} steps")
+        return returns.mean
 
 
 def run(words: list[str]) -> int:
-    """Choose and ship."""
+    """Choose a policy, write it where the package ships it, and return 0."""
     if len(words) != 1 or not any(Path(words[0]).glob("actor_*.npz")):
         raise ValueError("ship_behaviours takes one folder that holds snapshots, actor_*.npz")
-    of = _read(Path(words[0]))
-    expert = FLAGS.level == "expert"
-    wanted = D4RL_MEAN_RETURN[of.environment][FLAGS.level]
+    snapshots = _read(Path(words[0]))
+    steps, expert = snapshots.steps, FLAGS.level == "expert"
+    wanted = D4RL_MEAN_RETURN[snapshots.environment][FLAGS.level]
     if expert:
-        half = [place for place, step in enumerate(of.steps) if 2 * step >= of.steps[-1]]
-        chosen = choose(half[::-EVERY], of.play, None)
+        half = [place for place, step in enumerate(steps) if 2 * step >= steps[-1]]
+        chosen = choose(half[::-EVERY], snapshots.play, None)
     else:
-        chosen = choose(range(len(of.steps)), of.play, wanted)
-    rungs = [chosen] if expert else ladder(of.steps, chosen)
-    path, record = shipped(of.environment, FLAGS.level), _provenance(of, rungs, wanted)
-    save_policies(path, [of.policies[place] for place in rungs], record)
+        chosen = choose(range(len(steps)), snapshots.play, wanted)
+    rungs = [chosen] if expert else ladder(steps, chosen)
+    path, record = shipped(snapshots.environment, FLAGS.level), _provenance(snapshots, rungs, wanted)
+    save_policies(path, [snapshots.policies[place] for place in rungs], record)
     print(path, record)
     return 0
 
@@ -74,18 +74,18 @@ def _read(folder: Path) -> Snapshots:
     return Snapshots(*run, steps, [policies[0] for policies, _ in loaded])
 
 
-def _provenance(of: Snapshots, rungs: list[int], wanted: float) -> dict[str, Any]:
+def _provenance(snapshots: Snapshots, rungs: list[int], wanted: float) -> dict[str, object]:
     return {
         "script": "experiments/train_behaviours.py",
-        "environment": of.environment,
+        "environment": snapshots.environment,
         "dynamics": "d4rl",
-        "seed": of.seed,
-        "learning_rate": of.learning_rate,
-        "steps": [of.steps[place] for place in rungs],
-        "returns": [round(of.play(place, EPISODES, again=1), 1) for place in rungs],
+        "seed": snapshots.seed,
+        "learning_rate": snapshots.learning_rate,
+        "steps": [snapshots.steps[place] for place in rungs],
+        "returns": [round(snapshots.play(place, EPISODES, again=1), 1) for place in rungs],
         "return_of": f"sampled actions, {EPISODES} episodes, float16 weights",
         "wanted_return": wanted,
-        "seams": [seam for seam in of.seams if seam <= of.steps[rungs[-1]]],
+        "seams": [seam for seam in snapshots.seams if seam <= snapshots.steps[rungs[-1]]],
     }
 
 

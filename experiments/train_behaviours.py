@@ -39,14 +39,14 @@ CHECKPOINT_STEPS = 50_000
 
 
 def run(words: list[str]) -> int:
-    """Train, from the newest checkpoint in the output folder when there is one."""
+    """Train, from the newest checkpoint in the output folder when there is one, and return 0."""
     if words:
         raise ValueError(f"unexpected {' '.join(words)!r}: every argument is a flag, see --help")
     folder = Path(FLAGS.output) / f"{FLAGS.environment}-{FLAGS.seed}"
     folder.mkdir(parents=True, exist_ok=True)
     # A buffer of a million transitions is a third of a gigabyte.
-    of = f"{FLAGS.environment}, seed {FLAGS.seed}"
-    checkpoints = Checkpoints(folder / "checkpoints", of, lambda text: print(text, file=sys.stderr), keep=1)
+    name = f"{FLAGS.environment}, seed {FLAGS.seed}"
+    checkpoints = Checkpoints(folder / "checkpoints", name, lambda text: print(text, file=sys.stderr), keep=1)
     start, seams = _start(folder, checkpoints)
     first, started, recent = start.step if start else 0, time.monotonic(), [float("nan")]
     for at, _, returns in train(FLAGS.environment, FLAGS.seed, FLAGS.steps, start, FLAGS.learning_rate):
@@ -70,15 +70,15 @@ def run(words: list[str]) -> int:
 
 
 def _start(folder: Path, checkpoints: Checkpoints) -> tuple[Checkpoint | None, list[int]]:
-    """Where the run begins, None for its first step, and every step at which it was taken up again."""
+    """Find where the run begins, None for its first step, and every step at which it was taken up again."""
     kept = folder / "seams.json"
     seams = parsed(text_of(kept), str(kept)) if kept.exists() else []
     check(seams, [int], str(kept))
     like = jax.eval_shape(lambda: first_checkpoint(FLAGS.environment, FLAGS.seed, FLAGS.steps)[1:])
     like = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct((1, *leaf.shape), leaf.dtype), like)
-    found = checkpoints.newest(like, runs=1)
-    if found is not None:
-        start = Checkpoint(found[0], *jax.tree.map(lambda leaf: leaf[0], found[1]))
+    newest = checkpoints.newest(like, runs=1)
+    if newest is not None:
+        start = Checkpoint(newest[0], *jax.tree.map(lambda leaf: leaf[0], newest[1]))
     elif FLAGS.start:
         start, record = restart(Path(FLAGS.start), FLAGS.environment, FLAGS.seed, FLAGS.steps)
         seams = record["seams"]

@@ -135,15 +135,16 @@ def test_returns_of_other_episodes_are_at_their_level_too(environment, wanted):
 def test_training_resumes_from_its_checkpoint_and_ships(tmp_path):
     """A run is stopped after a checkpoint, goes on, and names the seam; the rule then chooses among its snapshots."""
     code = (
-        "import sys; from plas_jax.commands import train_behaviours as t; from plas_jax.recipes import behaviours as b;"
-        "b.RANDOM_STEPS = 150; t.SNAPSHOT_STEPS = 100; t.CHECKPOINT_STEPS = 100; sys.exit(t.main())"
+        "import sys; import train_behaviours as t; from plas_jax.recipes import behaviours as b; b.RANDOM_STEPS = 150;"
+        "t.SNAPSHOT_STEPS = 100; t.CHECKPOINT_STEPS = 100; sys.exit(t.invoke(t.run, t.FLAGS, t.__doc__))"
     )
     arguments = ["--environment=hopper", f"--output={tmp_path}", "--steps=300"]
     five_chunks = "real = t.train; t.train = lambda *a: (at for at, _ in zip(real(*a), range(5))); sys.exit"
     stopped = code.replace("sys.exit", five_chunks)
-    assert subprocess.run([sys.executable, "-c", stopped, *arguments], check=False).returncode == 0
+    here = {"cwd": ROOT / "experiments", "capture_output": True, "text": True}
+    assert subprocess.run([sys.executable, "-c", stopped, *arguments], check=False, **here).returncode == 0
     assert not (tmp_path / "hopper-0" / "seams.json").exists()
-    done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False)
+    done = subprocess.run([sys.executable, "-c", code, *arguments], check=False, **here)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "hopper-0" / "seams.json").read_text() == "[200]"
     names = sorted(path.name for path in (tmp_path / "hopper-0").glob("actor_*.npz"))

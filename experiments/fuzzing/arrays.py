@@ -4,7 +4,6 @@ from collections.abc import Callable
 from itertools import count
 from pathlib import Path
 from random import Random
-from typing import Any
 
 import jax
 import numpy as np
@@ -15,7 +14,7 @@ GOLDEN = ROOT / "tests" / "golden"
 
 
 def npz() -> Target:
-    """Golden files, replayed where they are sound enough, recorded transitions, and kept networks and policies."""
+    """Make the target of golden files, replayed where sound enough, recorded transitions, networks and policies."""
     from plas_jax.environments.lockstep import Lockstep  # noqa: PLC0415
     from plas_jax.recipes.behaviour_policy import load_policies  # noqa: PLC0415
     from plas_jax.recipes.networks import restart  # noqa: PLC0415
@@ -23,19 +22,19 @@ def npz() -> Target:
 
     jax.config.update("jax_disable_most_optimizations", True)
     locksteps = {name: Lockstep(name.lower(), 4, "d4rl") for name in simulator.ENVIRONMENTS}
-    several = count()
+    turns = count()
 
     def read(path: Path) -> None:
         # A replay takes seconds to compile, and a run's first networks to draw: only of some files.
-        at = next(several)
-        steps: list[Callable[[], Any]] = [lambda: _fidelity(path, locksteps), lambda: load_policies(path)]
-        steps += [lambda: updates.replay_updates(golden.read(path)) if at % 10 == 0 else golden.read(path).moments()]
-        steps += [lambda: restart(path, "hopper", 0, 1000)] if at % 10 == 5 else []
+        turn = next(turns) % 10
+        steps: list[Callable[[], object]] = [lambda: _check_recordings(path), lambda: load_policies(path)]
+        steps += [lambda: updates.replay_updates(golden.read(path)) if turn == 0 else golden.read(path).moments()]
+        steps += [lambda: restart(path, "hopper", 0, 1000)] if turn == 5 else []
         each(steps)
 
-    def _fidelity(path: Path, of: dict[str, Any]) -> None:
+    def _check_recordings(path: Path) -> None:
         for name, recording in simulator.load(str(path)).items():
-            simulator.check(recording, of[name], f"{path}: {name}")
+            simulator.check(recording, locksteps[name], f"{path}: {name}")
 
     return Target(_npz_writer(), read)
 
@@ -60,8 +59,8 @@ def _npz_writer() -> Callable[[Random, Path], None]:
     return write
 
 
-def _spoil(random: Random, arrays: dict[str, Any]) -> None:
-    """One array of another type, shape or name, or a changed configuration."""
+def _spoil(random: Random, arrays: dict[str, np.ndarray]) -> None:
+    """Give one array another type, shape, name or number, or change the configuration."""
     name = random.choice(list(arrays))
     texts = [key for key in ("config", "provenance") if key in arrays]
     change = random.randrange(8)

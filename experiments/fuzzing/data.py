@@ -17,25 +17,25 @@ MINARI = "fuzz/pendulum-v0"
 
 
 def hdf5() -> Target:
-    """The loader of D4RL's layout: from counting rows to transitions and every check but the simulator's."""
+    """Make the target of D4RL's layout: from counting rows to transitions and every check but the simulator's."""
     from plas_jax.datasets import loading  # noqa: PLC0415
     from plas_jax.datasets.catalogue import ENVIRONMENTS, Dataset  # noqa: PLC0415
     from plas_jax.verification.data.findings import findings  # noqa: PLC0415
 
     def read(path: Path) -> None:
         dataset = Dataset("fuzz@hopper", ENVIRONMENTS["hopper"], path=path)
-        failed = [one for one in findings(dataset, path) if "readable" in one.check and one.status == "wrong"]
-        for one in failed:
-            _plain(one.detail)
+        for finding in findings(dataset, path):
+            if "readable" in finding.check and finding.status == "wrong":
+                _must_be_one_line(finding.detail)
         for step in (loading.count_rows, loading.describe_files, partial(loading.load, next_actions=True)):
             step(dataset, [path])
 
     return Target(_hdf5_writer(hostile_hdf5.write_hostile), read)
 
 
-def _plain(line: str) -> None:
-    if not line.isprintable():
-        raise AssertionError(f"a finding of more than one line: {line!r}")
+def _must_be_one_line(detail: str) -> None:
+    if not detail.isprintable():
+        raise AssertionError(f"a finding of more than one line: {detail!r}")
 
 
 def _hdf5_writer(structured: Callable[[Random, Path], None]) -> Callable[[Random, Path], None]:
@@ -45,18 +45,18 @@ def _hdf5_writer(structured: Callable[[Random, Path], None]) -> Callable[[Random
         if not kept:
             for rows, options in ((40, {}), (3, {"libver": "latest"}), (300, {"track_order": True})):
                 kept.append(hostile_hdf5.sound(path, rows, **options).read_bytes())
-        make = random.random()
-        if make < 0.5:
+        draw = random.random()  # made by h5py, damaged, or both
+        if draw < 0.5:
             structured(random, path)
-        if make > 0.35:
-            whole = path.read_bytes() if make < 0.5 else random.choice(kept)
+        if draw > 0.35:
+            whole = path.read_bytes() if draw < 0.5 else random.choice(kept)
             path.write_bytes(damaged(random, whole, kept))
 
     return write
 
 
 def minari() -> Target:
-    """A Minari data set whose metadata or steps are hostile, found by name and loaded."""
+    """Make the target of a Minari data set whose metadata or steps are hostile, named and loaded."""
     from plas_jax.datasets import loading  # noqa: PLC0415
     from plas_jax.environments.own_data import find  # noqa: PLC0415
 
@@ -101,32 +101,31 @@ def _minari_writer() -> Callable[[Random, Path], None]:
 
 
 def _inside(random: Random, text: str) -> str:
-    """The metadata, of which the JSON inside a string is changed: the environment's specification, a space."""
+    """Damage the JSON inside one of the metadata's strings: the environment's specification, a space."""
     tree = json.loads(text)
     name = random.choice([key for key, value in tree.items() if isinstance(value, str) and value.startswith("{")])
     return json.dumps(tree | {name: damaged_json(random, tree[name])})
 
 
 def _minari_files(folder: Path) -> list[bytes]:
-    """A sound data set in a folder; its metadata and its steps."""
+    """Make a sound data set in a folder, unless it is there; return the bytes of its metadata and of its steps."""
     import gymnasium  # noqa: PLC0415
     import minari as package  # noqa: PLC0415
     from minari.data_collector import EpisodeBuffer  # noqa: PLC0415
 
     os.environ["MINARI_DATASETS_PATH"] = str(folder)
-    made = gymnasium.make("Pendulum-v1")
+    environment = gymnasium.make("Pendulum-v1")
     generator, buffers = np.random.default_rng(0), []
     for steps in (3, 4, 5):
         flags = np.arange(steps) == steps
-        seen, acts = (generator.uniform(-1, 1, shape).astype(np.float32) for shape in ((steps + 1, 3), (steps, 1)))
-        buffers.append(
-            EpisodeBuffer(
-                observations=seen, actions=acts, rewards=np.ones(steps), terminations=flags, truncations=flags
-            )
-        )
+        shapes = (steps + 1, 3), (steps, 1)
+        observations, actions = (generator.uniform(-1, 1, shape).astype(np.float32) for shape in shapes)
+        buffers.append(EpisodeBuffer(
+            observations=observations, actions=actions, rewards=np.ones(steps), terminations=flags, truncations=flags,
+        ))  # fmt: skip
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it asks for authors
         if not (folder / MINARI).exists():
-            package.create_dataset_from_buffers(MINARI, buffers, env=made)
+            package.create_dataset_from_buffers(MINARI, buffers, env=environment)
     data = folder / MINARI / "data"
     return [(data / name).read_bytes() for name in ("metadata.json", "main_data.hdf5")]

@@ -21,18 +21,18 @@ NAMES = ("x", "a/b/c", "a\nb", "\x1b[2J", "é", b"\xff\xfe", "x" * 5000, ".hidde
 
 
 def columns(rows: int, seed: int = 0) -> dict[str, np.ndarray]:
-    """A sound recording of hopper's sizes."""
+    """Make the columns of a sound recording of hopper's sizes, `[rows, …]`."""
     generator = np.random.default_rng(seed)
-    found: dict[str, np.ndarray] = {}
+    made: dict[str, np.ndarray] = {}
     for key in KEYS:
         shape = (rows, WIDTHS[key]) if key in WIDTHS else (rows,)
-        found[key] = generator.uniform(-1, 1, shape).astype(np.float32)
+        made[key] = generator.uniform(-1, 1, shape).astype(np.float32)
     ends = np.arange(rows) % 7 == 6
-    return found | {"terminals": ends & (np.arange(rows) % 2 == 0), "timeouts": ends & (np.arange(rows) % 2 == 1)}
+    return made | {"terminals": ends & (np.arange(rows) % 2 == 0), "timeouts": ends & (np.arange(rows) % 2 == 1)}
 
 
 def sound(path: Path, rows: int, **options: Any) -> Path:
-    """A sound file; `options` are `h5py.File`'s."""
+    """Write a sound file and return its path; `options` are `h5py.File`'s."""
     with h5py.File(path, "w", **options) as file:
         for key, values in columns(rows).items():
             file.create_dataset(key, data=values)
@@ -40,7 +40,7 @@ def sound(path: Path, rows: int, **options: Any) -> Path:
 
 
 def write_hostile(random: Random, path: Path) -> None:
-    """A file of which one to three columns are of another make; some of them sound all the same."""
+    """Write a file of which one to three columns are of another make; some of them are sound all the same."""
     rows = random.choice((0, 1, 2, 3, 40, 40, 40))
     made = columns(rows)
     with h5py.File(path, "w", libver=random.choice((None, "latest"))) as file:
@@ -66,7 +66,7 @@ def _type(random: Random, file: h5py.File, key: str, values: np.ndarray) -> None
 
 
 def _no_numbers(random: Random, file: h5py.File, key: str, values: np.ndarray) -> None:
-    """Strings, references, compounds, arrays of variable length: what h5py may make Python objects of."""
+    """Write strings, references, compounds, arrays of variable length: what h5py may make Python objects of."""
     vast = np.dtype((np.float32, (3,)))
     types = (
         "S5", h5py.string_dtype(), h5py.ref_dtype, h5py.regionref_dtype, h5py.vlen_dtype(np.float32), vast,
@@ -79,7 +79,7 @@ def _no_numbers(random: Random, file: h5py.File, key: str, values: np.ndarray) -
 
 
 def _odd_float(random: Random, file: h5py.File, key: str, values: np.ndarray) -> None:
-    """A float with fields of its own, and integers of a precision of their own."""
+    """Write a float with fields of its own, or integers of a precision of their own."""
     kind = random.choice((h5py.h5t.IEEE_F32LE, h5py.h5t.STD_I32LE, h5py.h5t.IEEE_F64BE)).copy()
     if isinstance(kind, h5py.h5t.TypeFloatID):
         size = random.choice((2, 4, 8, 16))
@@ -92,7 +92,7 @@ def _odd_float(random: Random, file: h5py.File, key: str, values: np.ndarray) ->
 
 
 def _value(random: Random, file: h5py.File, key: str, values: np.ndarray) -> None:
-    """One number that no column may have."""
+    """Write one number that no column may have."""
     changed = values.astype(np.float64)
     if changed.size:
         changed.flat[random.randrange(changed.size)] = random.choice((np.nan, np.inf, 1e300, -1e38, 2.0, 0.5, -0.0))
@@ -101,7 +101,7 @@ def _value(random: Random, file: h5py.File, key: str, values: np.ndarray) -> Non
 
 def _shape(random: Random, file: h5py.File, key: str, values: np.ndarray) -> None:
     rows, *tail = values.shape
-    shapes: tuple[Any, ...] = (
+    shapes: tuple[tuple[int, ...], ...] = (
         (), (rows, 1), (rows, *tail, 1), (*tail, rows), (0, *tail), (rows, 0), (rows - 1, *tail), (rows + 1, *tail),
         (1,) * 32,
     )  # fmt: skip
@@ -113,7 +113,7 @@ def _shape(random: Random, file: h5py.File, key: str, values: np.ndarray) -> Non
 
 
 def _vast(random: Random, file: h5py.File, key: str, values: np.ndarray) -> None:
-    """A shape of which nothing is stored: it takes no room on the disk."""
+    """Write a shape of which nothing is stored, so that it takes no room on the disk."""
     tail = values.shape[1:]
     shape = random.choice(((random.choice(VAST), *tail), (len(values), random.choice(VAST)), (random.choice(VAST),)))
     chunk = tuple(min(size, 64) for size in shape)
@@ -123,7 +123,7 @@ def _vast(random: Random, file: h5py.File, key: str, values: np.ndarray) -> None
 
 
 def _layout(random: Random, file: h5py.File, key: str, values: np.ndarray) -> None:
-    """Filters, chunks larger than what they hold, rows that were never written."""
+    """Write filters, chunks larger than what they hold, rows that were never stored."""
     options = random.choice(
         (
             {"compression": "gzip", "compression_opts": 9, "shuffle": True},
@@ -141,7 +141,7 @@ def _layout(random: Random, file: h5py.File, key: str, values: np.ndarray) -> No
 
 
 def _link(random: Random, file: h5py.File, key: str, values: np.ndarray) -> None:
-    """Links to nowhere, to other files, to themselves, and sound ones."""
+    """Write links to nowhere, to other files, to themselves, and sound ones."""
     other = Path(file.filename).with_suffix(".other")
     if random.random() < 0.7:
         sound(other, len(values))
@@ -155,7 +155,7 @@ def _link(random: Random, file: h5py.File, key: str, values: np.ndarray) -> None
 
 
 def _elsewhere(random: Random, file: h5py.File, key: str, values: np.ndarray) -> None:
-    """Rows that lie in other files: a virtual data set, and raw bytes."""
+    """Write rows that lie in other files: a virtual data set, or raw bytes."""
     if random.random() < 0.5:
         place = random.choice((__file__, "/dev/zero", "/etc/passwd", "nowhere.raw"))
         file.create_dataset(key, shape=values.shape, dtype="f4", external=[(place, 0, h5py.h5f.UNLIMITED)])
@@ -174,11 +174,11 @@ def _group(random: Random, file: h5py.File, key: str, values: np.ndarray) -> Non
 
 
 def _missing(random: Random, file: h5py.File, key: str, values: np.ndarray) -> None:
-    """Nothing is written."""
+    """Leave the column out."""
 
 
 def _extra(random: Random, file: h5py.File) -> None:
-    """Names and attributes beside the columns."""
+    """Write names and attributes beside the columns."""
     for _ in range(random.choice((1, 3, 60))):
         name = random.choice(NAMES)
         file.attrs["x"] = name if isinstance(name, str) else "x"

@@ -20,21 +20,21 @@ WORDS = (
     "\0", "\ufeff", "a|b", "\x1b[2J", "é", "e\u0301", "\u202e", "\ud800", '"', "'", "x" * 200_000, ",", "a=1", "a=nan",
     "a=1e400 b=", "plas",
 )  # fmt: skip
-VALUES: tuple[Any, ...] = (
+VALUES: tuple[object, ...] = (
     None, True, False, 0, -1, 1, 2**31, 2**63, 10**400, 1.5, 1e308, -1e308, float("nan"), float("inf"), [], {}, [[]],
     [{}], {"": None}, [None], [0] * 5000, {"a": {"a": {"a": 1}}}, DEEP, *WORDS,
 )  # fmt: skip
 
 
 def damaged(random: Random, data: bytes, others: Sequence[bytes] = ()) -> bytes:
-    """The bytes after one to four random mutations; `others` are sound files that pieces may come from."""
+    """Return the bytes after one to four random mutations; `others` are sound files that pieces may come from."""
     for _ in range(random.choice((1, 1, 1, 2, 2, 4))):
         data = random.choice(MUTATIONS)(random, data, random.choice(others) if others else data)
     return data
 
 
 def _place(random: Random, data: bytes) -> tuple[int, int]:
-    """A random stretch, mostly short; the start of a file, where headers are, more often than the rest."""
+    """Choose a stretch, mostly short, and in the start of a file, where headers are, more often than elsewhere."""
     limit = len(data) if random.random() < 0.6 else min(len(data), 2048)
     start = random.randrange(limit + 1)
     return start, min(len(data), start + random.choice((1, 2, 4, 8, 64, 512, 4096, len(data))))
@@ -49,7 +49,7 @@ def _flip(random: Random, data: bytes, _: bytes) -> bytes:
 
 
 def _overwrite(random: Random, data: bytes, _: bytes) -> bytes:
-    """A number in place of what is there."""
+    """Put a number in place of what is there."""
     width, order = random.choice((1, 2, 4, 8)), random.choice(("little", "big"))
     number = (random.choice(NUMBERS) % (1 << 8 * width)).to_bytes(width, order)  # type: ignore[arg-type]
     start = _place(random, data)[0]
@@ -76,7 +76,7 @@ def _duplicate(random: Random, data: bytes, _: bytes) -> bytes:
 
 
 def _swap(random: Random, data: bytes, _: bytes) -> bytes:
-    """One stretch written over another of the same length, as of a file whose blocks were mixed up."""
+    """Write one stretch over another of the same length, as of a file whose blocks were mixed up."""
     start, stop = _place(random, data)
     to = _place(random, data)[0]
     return data[:to] + data[start:stop] + data[to + stop - start :]
@@ -106,7 +106,7 @@ MUTATIONS: tuple[Callable[[Random, bytes, bytes], bytes], ...] = (
 
 
 def damaged_json(random: Random, text: str) -> str:
-    """The JSON with one to three of its values replaced, removed, renamed or repeated; the text stays JSON."""
+    """Return the JSON with one to three of its values replaced, removed, renamed or repeated; it stays JSON."""
     tree = [json.loads(text)]
     for _ in range(random.choice((1, 1, 2, 3))):
         at, key = _node(random, tree)
@@ -124,7 +124,7 @@ def damaged_json(random: Random, text: str) -> str:
 
 
 def _node(random: Random, tree: list[Any]) -> tuple[Any, Any]:
-    """A random place in a tree, as what holds it and its key there; near the root as likely as deep down."""
+    """Choose a place in a tree, as what holds it and its key there; near the root as likely as deep down."""
     at, key = tree, 0
     while isinstance(at[key], dict | list) and at[key] and random.random() < 0.8:
         at, key = at[key], random.choice(list(at[key]) if isinstance(at[key], dict) else range(len(at[key])))
@@ -132,7 +132,7 @@ def _node(random: Random, tree: list[Any]) -> tuple[Any, Any]:
 
 
 def damaged_csv(random: Random, text: str) -> str:
-    """The CSV with fields replaced, dropped or added and lines repeated, dropped or moved."""
+    """Return the CSV with fields replaced, dropped or added and lines repeated, dropped or moved."""
     lines = list(csv.reader(io.StringIO(text)))
     for _ in range(random.choice((1, 1, 2, 5))):
         place = random.randrange(len(lines)) if random.random() < 0.9 else 0

@@ -2,29 +2,30 @@
 
 import contextlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from itertools import count
 from pathlib import Path
 from random import Random
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from fuzzing.mutations import damaged, damaged_csv
 from fuzzing.target import ROOT, Target, each, json_writer
+
+from plas_jax.results.rows import Row, read_rows
 
 RESULTS = ROOT / "docs" / "tables_2_and_3"
 GATE = ROOT / "benchmarks" / "accepted" / "gate.json"
 
 
 def rows() -> Target:
-    """results.csv: read, then every table and, of a few, every figure."""
+    """Make the target of results.csv: read, then every table and, of one in 41, every figure."""
     from plas_jax.results.folder import OutputFolder  # noqa: PLC0415
-    from plas_jax.results.rows import read_rows  # noqa: PLC0415
 
     head, *lines = (RESULTS / "results.csv").read_text().splitlines(keepends=True)
     kept = "".join([head, *[line for line in lines if line.startswith("hopper-medium-r1")][::17]])
     manifest = json.loads((RESULTS / "manifest.json").read_text())
-    several = count()
+    turns = count()
 
     def write(random: Random, path: Path) -> None:
         text = damaged_csv(random, kept) if random.random() < 0.6 else None
@@ -32,64 +33,63 @@ def rows() -> Target:
         path.write_bytes(data if text is not None and random.random() < 0.8 else damaged(random, data))
 
     def read(path: Path) -> None:
-        found = read_rows(path)
+        results, turn = read_rows(path), next(turns)
         with OutputFolder(path.parent).named():
-            _report(found, manifest if next(several) % 2 else {}, path.parent, next(several) % 40 == 0)
+            _report(results, manifest if turn % 2 else {}, path.parent, turn % 41 == 0)
 
     return Target(write, read)
 
 
-def _report(found: list[Any], manifest: dict[str, Any], folder: Path, figures: bool) -> None:
-    """Everything that reports make of rows and a manifest."""
+def _report(results: list[Row], manifest: Mapping[str, object], folder: Path, figures: bool) -> None:
+    """Make every table, and the figures if asked to, of rows and a manifest."""
     from plas_jax.reports.figures.perturbation import perturbation_panel, score_curves  # noqa: PLC0415
     from plas_jax.reports.figures.scores import score_figure  # noqa: PLC0415
     from plas_jax.reports.tables.perturbation import table_1  # noqa: PLC0415
     from plas_jax.reports.tables.scores import score_tables  # noqa: PLC0415
     from plas_jax.reports.tables.scores_csv import score_csv  # noqa: PLC0415
 
-    steps: list[Callable[[], Any]] = [
-        lambda: (folder / "table").write_text(table_1(found, manifest), encoding="utf-8"),
-        lambda: (folder / "table").write_text(score_tables(found, manifest), encoding="utf-8"),
-        lambda: score_csv(found, manifest, folder / "scores"),
+    steps: list[Callable[[], object]] = [
+        lambda: (folder / "table").write_text(table_1(results, manifest), encoding="utf-8"),
+        lambda: (folder / "table").write_text(score_tables(results, manifest), encoding="utf-8"),
+        lambda: score_csv(results, manifest, folder / "scores"),
     ]
     if figures:
         figure = folder / "figure.png"
-        steps += [partial(draw, found, manifest, figure) for draw in (perturbation_panel, score_curves, score_figure)]
+        steps += [partial(draw, results, manifest, figure) for draw in (perturbation_panel, score_curves, score_figure)]
     each(steps)
 
 
 def manifests() -> Target:
-    """manifest.json of a sweep's folder: claimed to be resumed, and behind the reports."""
+    """Make the target of a sweep's manifest.json: claimed to be resumed, and behind the reports."""
     from plas_jax.results.folder import OutputFolder  # noqa: PLC0415
-    from plas_jax.results.rows import read_rows  # noqa: PLC0415
     from plas_jax.sweeps.manifest import same_data  # noqa: PLC0415
 
     kept = (RESULTS / "manifest.json").read_text()
     sound = json.loads(kept)
-    found = [row for row in read_rows(RESULTS / "results.csv") if row.dataset == "hopper-medium-r1"][::17]
+    results = [row for row in read_rows(RESULTS / "results.csv") if row.dataset == "hopper-medium-r1"][::17]
 
-    class Asked(NamedTuple):
+    class SameSweep(NamedTuple):
         resume: bool = True
         holds: str = "methods"
 
-        def arguments(self) -> dict[str, Any]:
+        def arguments(self) -> dict[str, object]:
             return sound["arguments"]
 
     def read(path: Path) -> None:
         folder = OutputFolder(path.parent)
         folder.manifest = path
-        manifest = folder.claim(Asked())
+        manifest = folder.claim(SameSweep())
         assert manifest is not None
         same_data(manifest, {})
         folder.write_manifest(manifest)
         with folder.named():
-            _report(found, manifest, path.parent, False)
+            _report(results, manifest, path.parent, False)
 
     return Target(json_writer([kept]), read)
 
 
 def accepted() -> Target:
-    """The gate's values: read, and compared with sound ones in both directions."""
+    """Make the target of the gate's accepted values: read, and compared with sound ones in both directions."""
     from plas_jax.commands.score_regression import _entry  # noqa: PLC0415
     from plas_jax.verification.gate.accepted import read_accepted, write_accepted  # noqa: PLC0415
     from plas_jax.verification.gate.comparison import comparable, compare  # noqa: PLC0415
@@ -102,7 +102,7 @@ def accepted() -> Target:
         for name, measures in methods.items():
             methods[name] = dict(list(measures.items())[:3])
     sound = read_accepted(GATE)
-    asked = request(
+    sound_request = request(
         preset="gate", algorithms="", datasets="", seeds=None, first_seed=None, accepted="", accept=False, reason="",
         data_dir=None, output=Path("nowhere"),
     )  # fmt: skip
@@ -110,9 +110,9 @@ def accepted() -> Target:
     def read(path: Path) -> None:
         known = read_accepted(path)
         with contextlib.suppress(ValueError):
-            comparable(asked._replace(accepted=path), known)
-        seen = compare(known, sound, divisions=20)
-        regression_report(seen), junit(seen, 1.0), _entry(known)
+            comparable(sound_request._replace(accepted=path), known)
+        comparison = compare(known, sound, divisions=20)
+        regression_report(comparison), junit(comparison, 1.0), _entry(known)
         [*known.circumstances.get("history", []), _entry(known)]
         write_accepted(path.parent / "again", known)
 
@@ -120,7 +120,7 @@ def accepted() -> Target:
 
 
 def recipes() -> Target:
-    """The manifest beside a recipe's file, as `list`, `make` and `validate` read it."""
+    """Make the target of the manifest beside a recipe's file, as `list`, `make` and `validate` read it."""
     from plas_jax.commands.datasets_list import _made  # noqa: PLC0415
     from plas_jax.datasets.catalogue import parse  # noqa: PLC0415
     from plas_jax.recipes import manifests  # noqa: PLC0415

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 from random import Random
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from fuzzing.mutations import damaged, damaged_json
 
@@ -14,11 +14,11 @@ class Target(NamedTuple):
     """One reader: `write` makes a hostile file in the parent, `read` reads it in the child."""
 
     write: Callable[[Random, Path], None]
-    read: Callable[[Path], Any]
+    read: Callable[[Path], object]
 
 
-def each(steps: list[Callable[[], Any]]) -> None:
-    """Every step, though one before it refuses; then the first refusal."""
+def each(steps: list[Callable[[], object]]) -> None:
+    """Take every step, though one before it refuses; then raise the first refusal (`ValueError` or `OSError`)."""
     refusals = []
     for step in steps:
         try:
@@ -30,7 +30,7 @@ def each(steps: list[Callable[[], Any]]) -> None:
 
 
 def json_writer(texts: list[str]) -> Callable[[Random, Path], None]:
-    """What writes these texts with damage to their values, their bytes or both."""
+    """Make what writes one of these texts with damage to its values, its bytes or both."""
 
     def write(random: Random, path: Path) -> None:
         text = random.choice(texts)

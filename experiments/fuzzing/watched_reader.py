@@ -2,7 +2,7 @@
 
 The child is this module called with a target's name: it takes a request a line from stdin, `["read", PATH]` or
 `["write", PATH, SEED]`, and answers each with a line of JSON on a pipe of its own. Hostile files are written in such a
-child, too: HDF5 crashes over some of what it is asked to write.
+child, too: there are files over whose writing HDF5 itself crashes.
 """
 
 import importlib
@@ -19,7 +19,9 @@ import warnings
 from collections.abc import Callable
 from pathlib import Path
 from random import Random
-from typing import Any, NamedTuple
+from typing import NamedTuple, TextIO
+
+from fuzzing.target import Target
 
 from plas_jax.files.messages import one_line
 
@@ -31,47 +33,45 @@ FINE, REFUSED = "fine", "refused"
 class Outcome(NamedTuple):
     """What became of one file: fine, refused, or else the name of a fault; with the line or the traceback."""
 
-    what: str
-    says: str = ""
+    kind: str
+    text: str = ""
 
     @property
     def is_fault(self) -> bool:
-        """Whether the reader must be mended."""
-        return self.what not in (FINE, REFUSED)
+        """Say whether the reader must be mended."""
+        return self.kind not in (FINE, REFUSED)
 
     @property
     def place(self) -> str:
-        """Where it went wrong, to tell faults apart: the last lines of a traceback without its numbers."""
-        return (
-            "\n".join(line for line in self.says.splitlines() if line.lstrip().startswith("File"))[-600:]
-            or self.says[:80]
-        )
+        """Say where it went wrong, to tell faults apart: by the traceback's lines that name files, 600 characters."""
+        lines = [line for line in self.text.splitlines() if line.lstrip().startswith("File")]
+        return "\n".join(lines)[-600:] or self.text[:80]
 
 
-def outcome(read: Callable[[Path], str], path: Path) -> Outcome:
-    """Read one file here. `read` returns how errors name it; it is called within the limits of the child."""
+def outcome(read: Callable[[Path], object], path: Path) -> Outcome:
+    """Read one file in this process and judge what came of it; in a child, that is within the child's limits."""
     before = _peak()
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", RuntimeWarning)
             read(path)
-        found = Outcome(FINE)
+        result = Outcome(FINE)
     except (ValueError, OSError) as error:
-        found = _judged(error, path)
+        result = _judged(error, path)
     except BaseException as error:
-        found = Outcome(type(error).__name__, _trace())
+        result = Outcome(type(error).__name__, _trace())
     grown = _peak() - before
-    return Outcome("memory", f"{grown:,} bytes\n{found.says}") if grown > GROWTH and not found.is_fault else found
+    return Outcome("memory", f"{grown:,} bytes\n{result.text}") if grown > GROWTH and not result.is_fault else result
 
 
 def _peak() -> int:
-    """The most memory this process has had, in bytes; what `getrusage` says is also its parent's."""
+    """Return the most memory that this process has had, in bytes; what `getrusage` has is also its parent's."""
     lines = Path("/proc/self/status").read_text().splitlines()
     return 1024 * next(int(line.split()[1]) for line in lines if line.startswith("VmHWM"))
 
 
 def _judged(error: ValueError | OSError, path: Path) -> Outcome:
-    """Whether an error, as the commands print it, names the file."""
+    """Judge an error by the line that commands print of it: it must name the file."""
     line = one_line(error)
     if path.name not in line and path.parent.name not in line:
         return Outcome("unnamed", _trace())
@@ -91,7 +91,7 @@ class WatchedReader:
         self._answers = -1
 
     def __enter__(self) -> "WatchedReader":
-        """Itself; the child starts with the first file."""
+        """Return itself; the child starts with the first file."""
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -100,13 +100,13 @@ class WatchedReader:
 
     def write(self, path: Path, seed: str) -> Outcome:
         """Let the child make the hostile file of a seed."""
-        return self._asked(["write", str(path), seed])
+        return self._answer_to(["write", str(path), seed])
 
     def read(self, path: Path) -> Outcome:
-        """What the child makes of a file: "hang" after `seconds`, "crash" where it died."""
-        return self._asked(["read", str(path)])
+        """Return what the child makes of a file: "hang" after `seconds`, "crash" where it died."""
+        return self._answer_to(["read", str(path)])
 
-    def _asked(self, request: list[str]) -> Outcome:
+    def _answer_to(self, request: list[str]) -> Outcome:
         if self._child is None:
             self._start()
         assert self._child is not None
@@ -125,37 +125,34 @@ class WatchedReader:
         return Outcome(*json.loads(line))
 
     def _start(self) -> None:
-        answers, theirs = os.pipe()
-        command = [sys.executable, "-m", __name__, self.target, str(theirs)]
-        # A script's own folder, where this package lies, is no part of what its children can import.
-        folders = [str(Path(__file__).parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])]
+        self._answers, child_end = os.pipe()
+        command = [sys.executable, "-m", __name__, self.target, str(child_end)]
         self._child = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, pass_fds=(theirs,),
-            env=os.environ | {"PYTHONPATH": os.pathsep.join(folders)},
+            command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            pass_fds=(child_end,), env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
         )  # fmt: skip
-        os.close(theirs)
-        self._answers = answers
+        os.close(child_end)
         if self._line(300.0) != b'"ready"\n':
             raise RuntimeError(f"the reader of {self.target} does not start: {' '.join(command)}")
 
     def _line(self, limit: float) -> bytes | None:
-        """The next line; nothing when the child has gone; None when it has had `limit` seconds of processor time.
+        """Return the child's next line, empty when it has gone, None when it has had `limit` s of processor time.
 
-        Or ten times as long on the clock, where it waits for what never comes.
+        None, too, after ten times `seconds` on the clock, where it waits for what never comes.
         """
-        found, end = b"", time.monotonic() + 10 * self.seconds
-        while not found.endswith(b"\n"):
+        line, end = b"", time.monotonic() + 10 * self.seconds
+        while not line.endswith(b"\n"):
             if select.select([self._answers], [], [], 1.0)[0]:
                 part = os.read(self._answers, 65536)
                 if not part:
                     return b""
-                found += part
+                line += part
             elif self._processor_seconds() > limit or time.monotonic() > end:
                 return None
-        return found
+        return line
 
     def _processor_seconds(self) -> float:
-        """What the child has had so far: on a busy machine the clock says little."""
+        """Return the processor time that the child has had; on a busy machine the clock says little."""
         assert self._child is not None
         fields = Path(f"/proc/{self._child.pid}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
@@ -168,9 +165,9 @@ class WatchedReader:
         self._child = None
 
 
-def serve(target: str, answers: int) -> None:
-    """The child: answer for each path on stdin, within the limits."""
-    made = _target(target)
+def serve(name: str, answers: int) -> None:
+    """Answer, as the child, each request on stdin within the limits, on the pipe of this file descriptor."""
+    target = _target(name)
     used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (used + ROOM, used + ROOM))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
@@ -178,16 +175,16 @@ def serve(target: str, answers: int) -> None:
     with os.fdopen(answers, "w") as pipe:
         _answer(pipe, "ready")
         for line in sys.stdin:
-            what, path, *seed = json.loads(line)
-            if what == "read":
-                _answer(pipe, outcome(made.read, Path(path)))
+            verb, path, *seed = json.loads(line)
+            if verb == "read":
+                _answer(pipe, outcome(target.read, Path(path)))
             else:
-                made.write(Random(seed[0]), Path(path))
+                target.write(Random(seed[0]), Path(path))
                 _answer(pipe, Outcome(FINE))
 
 
-def _target(name: str) -> Any:
-    """The target of this name, or what a `module:function` makes."""
+def _target(name: str) -> Target:
+    """Return the target of this name, or the one that a `module:function` makes."""
     module, _, function = name.rpartition(":")
     if module:
         return getattr(importlib.import_module(module), function)()
@@ -196,8 +193,8 @@ def _target(name: str) -> Any:
     return TARGETS[name]()
 
 
-def _answer(pipe: Any, what: Any) -> None:
-    pipe.write(json.dumps(what) + "\n")
+def _answer(pipe: TextIO, answer: str | Outcome) -> None:
+    pipe.write(json.dumps(answer) + "\n")
     pipe.flush()
 
 
