@@ -80,7 +80,7 @@ class Architecture(Protocol):
 
     @property
     def batch_size(self) -> int:
-        """The transitions of one update's minibatch."""
+        """Return the number of transitions of one update's minibatch."""
 
 
 class State(Protocol):
@@ -88,11 +88,11 @@ class State(Protocol):
 
     @property
     def sizes(self) -> Sizes:
-        """The run's dimensions."""
+        """Return the run's dimensions."""
 
     @property
     def architecture(self) -> Architecture:
-        """The shapes, which are no part of the tree of arrays."""
+        """Return the shapes, which are no part of the tree of arrays."""
 
 
 MethodArchitecture = TypeVar("MethodArchitecture", bound=Architecture)

@@ -10,7 +10,7 @@ from test_padding import CASES, ROWS, batch_and_runs
 from plas_jax.performance.planning.compiled_text import parse
 from plas_jax.training import balance
 from plas_jax.training.balance import run_balanced
-from plas_jax.training.chunk import chunk_program, run_chunk
+from plas_jax.training.chunk import Span, chunk_program, run_chunk
 from plas_jax.training.kept_programs import Executables
 from plas_jax.training.layout import data_on, on_runs, run_mesh
 
@@ -38,8 +38,8 @@ def test_balancing_changes_no_bit(runs, ends):
     _, balanced, _, _ = started(runs, "behaviour")
     algorithm, first = CASES["behaviour"].algorithm, 0
     for last in ends:
-        plain, metrics = run_chunk(algorithm, mesh, plain, of_runs, data, first, last)
-        balanced, others = run_balanced(algorithm, mesh, balanced, of_runs, data, first, last)
+        plain, metrics = run_chunk(algorithm, mesh, plain, of_runs, data, Span(first, last))
+        balanced, others = run_balanced(algorithm, mesh, balanced, of_runs, data, Span(first, last))
         first = last
         for ours, theirs in zip(leaves((balanced, others), runs), leaves((plain, metrics), runs), strict=True):
             np.testing.assert_array_equal(ours, theirs)
@@ -48,14 +48,14 @@ def test_balancing_changes_no_bit(runs, ends):
 def test_both_cores_do_as_many_updates(monkeypatch):
     done, passed = [], []
 
-    def counted(algorithm, mesh, batch, runs, data, first, last):
-        done.append((last - first).reshape(2, -1).sum(axis=1))
-        passed.extend((end, end.copy()) for end in (first, last))
-        return run_chunk(algorithm, mesh, batch, runs, data, first, last)
+    def counted(algorithm, mesh, batch, runs, data, span):
+        done.append((span.last - span.first).reshape(2, -1).sum(axis=1))
+        passed.extend((end, end.copy()) for end in span)
+        return run_chunk(algorithm, mesh, batch, runs, data, span)
 
     monkeypatch.setattr(balance, "run_chunk", counted)
     mesh, batch, of_runs, data = started(9)
-    run_balanced(CASES[NAME].algorithm, mesh, batch, of_runs, data, 0, 80)
+    run_balanced(CASES[NAME].algorithm, mesh, batch, of_runs, data, Span(0, 80))
     np.testing.assert_array_equal(done, [[200, 200], [160, 160]])
     # JAX may read an array of NumPy's where it is, and later than the call: none is changed afterwards.
     for array, as_passed in passed:
@@ -66,7 +66,7 @@ def test_chunks_of_every_length_share_an_executable():
     mesh, batch, of_runs, data = started(11)  # a number that nothing else has compiled for
     executables = Executables("run_chunk")
     for first, last in ((0, 0), (0, 1), (1, 9), (9, 30)):
-        batch, _ = run_balanced(CASES[NAME].algorithm, mesh, batch, of_runs, data, first, last)
+        batch, _ = run_balanced(CASES[NAME].algorithm, mesh, batch, of_runs, data, Span(first, last))
     assert executables.count == 1
 
 
@@ -74,7 +74,7 @@ def compiled(runs):
     mesh, batch, of_runs, data = started(runs)
     ends = np.zeros(runs, np.int32)
     program = chunk_program(mesh, batch.state)
-    return batch, program.lower(CASES[NAME].algorithm, mesh, batch, of_runs, data, ends, ends).compile()
+    return batch, program.lower(CASES[NAME].algorithm, mesh, batch, of_runs, data, Span(ends, ends)).compile()
 
 
 def test_more_runs_take_no_more_temporary_memory():

@@ -198,7 +198,7 @@ def test_an_empty_or_missing_folder_is_not_worth_a_word(tmp_path):
 def rewritten(folder, **changes):
     path = folder / "about" / "metadata"
     facts = json.loads(path.read_text())
-    about = About(**{name: facts[name] for name in About._fields})._replace(**changes)
+    about = About.from_json(facts)._replace(**changes)
     path.write_text(json.dumps(about.as_json()))
 
 
@@ -245,7 +245,10 @@ def test_a_damaged_format_is_not_taken_for_a_newer_one(folder):
     assert len(said) == 1
 
 
-@pytest.mark.parametrize("changes", [{"of": "others"}, {"update": 21}, {"runs": 2}, {"slots": 10**12}, {"slots": None}])
+CHANGES = [{"subject": "others"}, {"update": 21}, {"runs": 2}, {"slots": 10**12}, {"slots": None}]
+
+
+@pytest.mark.parametrize("changes", CHANGES)
 def test_what_is_of_something_else_is_not_taken(folder, changes):
     rewritten(folder / "20", **changes)
     said = []

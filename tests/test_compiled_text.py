@@ -269,7 +269,7 @@ def compiled(work, devices):
     chunk._program.cache_clear()
     arguments = abstract_arguments(work, mesh)
     program = chunk.chunk_program(mesh, arguments[0].state)
-    return program.lower(work.phase.algorithm, mesh, *arguments, *first).compile(quickly)
+    return program.lower(work.phase.algorithm, mesh, *arguments, chunk.Span(*first)).compile(quickly)
 
 
 def found(devices):

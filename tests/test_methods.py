@@ -167,7 +167,7 @@ def random_rows(sizes, seed):
 
 DATASETS = [random_rows(sizes, seed) for seed, sizes in enumerate(SIZES)]
 ROWS = concatenate(DATASETS, 100, 17, 6)
-PAIRS = phases.pairs(NAMES, SEEDS)
+PAIRS = phases.pairs_of(NAMES, SEEDS)
 STACKED = phases.stacked_sizes([SIZES[pair.dataset] for pair in PAIRS])
 
 
@@ -176,12 +176,12 @@ def wide(sizes):
 
 
 def test_cells_are_every_pair_with_every_combination_of_the_grid():
-    cells = phases.cells(PAIRS[:2], (("discount", (0.9, 0.99)), ("polyak", (0.1, 0.2))))
+    cells = phases.cells_of(PAIRS[:2], (("discount", (0.9, 0.99)), ("polyak", (0.1, 0.2))))
     assert [cell.pair for cell in cells] == [0] * 4 + [1] * 4
     assert [dict(cell.swept) for cell in cells[:4]] == [
         {"discount": discount, "polyak": polyak} for discount in (0.9, 0.99) for polyak in (0.1, 0.2)
     ]
-    assert phases.cells(PAIRS, ()) == [phases.Cell(place) for place in range(4)]
+    assert phases.cells_of(PAIRS, ()) == [phases.Cell(place) for place in range(4)]
 
 
 def test_a_runs_knobs_are_the_methods_then_the_data_sets_then_the_swept():
@@ -191,7 +191,7 @@ def test_a_runs_knobs_are_the_methods_then_the_data_sets_then_the_swept():
         knobs_of=lambda dataset: {"latent_limit": 7.0, "clip_weight": 0.3} if dataset.startswith("hopper") else {},
         grid=(("clip_weight", (0.8, 0.9)),),
     )
-    part = phases.part(method, phases.LAST_PHASE, PAIRS)
+    part = phases.part_of(method, phases.LAST_PHASE, PAIRS)
     values = [(knobs.discount, knobs.latent_limit, knobs.clip_weight) for knobs in part.knobs]
     assert values == 2 * [(0.5, 0.1, 0.8), (0.5, 0.1, 0.9)] + 2 * [(0.5, 7.0, 0.8), (0.5, 7.0, 0.9)]
     _, runs = phases.first_batch(part, ROWS, PAIRS, (STACKED,))
@@ -210,7 +210,7 @@ def test_each_run_starts_as_its_init_alone_with_its_own_statistics():
     phase = Phase(deterministic_cloning.DETERMINISTIC_CLONING, architecture, deterministic_cloning.Knobs(), 10)
     method = Method("bc_regression", phase, uses_statistics=True)
     of_pairs = jax.tree.map(lambda *of: np.stack(of), *(known[pair.dataset] for pair in PAIRS))
-    batch, _ = phases.first_batch(phases.part(method, phases.LAST_PHASE, PAIRS), ROWS, PAIRS, (STACKED, of_pairs))
+    batch, _ = phases.first_batch(phases.part_of(method, phases.LAST_PHASE, PAIRS), ROWS, PAIRS, (STACKED, of_pairs))
     keys, _ = phases.phase_keys(PAIRS, phases.LAST_PHASE)
     for place, pair in enumerate(PAIRS):
         alone = deterministic_cloning.init(keys[place], architecture, wide(SIZES[pair.dataset]), known[pair.dataset])
@@ -229,10 +229,10 @@ def test_a_run_is_built_around_its_pairs_first_phase_and_diverges_with_it():
         inherit=lambda state: state.policy.parameters,
         grid=(("discount", (0.9, 0.99)),),
     )
-    clones, _ = phases.first_batch(phases.part(method, phases.FIRST_PHASE, PAIRS), ROWS, PAIRS, (STACKED,))
+    clones, _ = phases.first_batch(phases.part_of(method, phases.FIRST_PHASE, PAIRS), ROWS, PAIRS, (STACKED,))
     diverged = np.array([HEALTHY, 5, HEALTHY, HEALTHY])
     inputs = (STACKED, method.inherit(clones.state))
-    batch, _ = phases.first_batch(phases.part(method, phases.LAST_PHASE, PAIRS), ROWS, PAIRS, inputs, diverged)
+    batch, _ = phases.first_batch(phases.part_of(method, phases.LAST_PHASE, PAIRS), ROWS, PAIRS, inputs, diverged)
     pair_of = np.repeat(np.arange(4), 2)
     assert_equal(batch.state.behaviour, jax.tree.map(lambda leaf: leaf[pair_of], clones.state.policy.parameters))
     np.testing.assert_array_equal(batch.diverged_at, [HEALTHY, HEALTHY, 0, 0, *[HEALTHY] * 4])
@@ -248,7 +248,7 @@ def test_what_a_policy_draws_depends_on_its_run_and_on_the_moment_alone():
         return jax.random.normal(key, (states, 1))
 
     algorithm = bcq.BCQ._replace(act=act, acting_noise=draw)
-    part = phases.part(
+    part = phases.part_of(
         Method("bcq", Phase(algorithm, bcq.Architecture((8,), (8,), 8, 4), bcq.Knobs(), 1)), 1, PAIRS[:3]
     )
     batch, runs = phases.first_batch(part, ROWS, PAIRS[:3], (jax.tree.map(lambda leaf: leaf[:3], STACKED),))

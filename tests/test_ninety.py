@@ -6,7 +6,7 @@ import pytest
 
 from plas_jax.performance.throughput.cases import Case, first_batch, method_of
 from plas_jax.training.balance import run_balanced
-from plas_jax.training.chunk import HEALTHY
+from plas_jax.training.chunk import HEALTHY, Span
 from plas_jax.training.layout import on_runs, run_mesh
 
 CASE = Case("plas", "20", runs=90, devices=2)
@@ -21,7 +21,7 @@ def trained(critic_learning_rate):
     rates[SICK] = critic_learning_rate
     runs = runs._replace(knobs=runs.knobs._replace(critic_learning_rate=on_runs(mesh, rates)))
     algorithm = method_of(CASE.algorithm, CASE.widths).phase.algorithm
-    batch, metrics = run_balanced(algorithm, mesh, batch, runs, data, 0, UPDATES)
+    batch, metrics = run_balanced(algorithm, mesh, batch, runs, data, Span(0, UPDATES))
     return jax.tree.map(np.asarray, (batch.state, metrics)), np.asarray(batch.diverged_at)
 
 

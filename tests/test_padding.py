@@ -22,7 +22,7 @@ from plas_jax.algorithms.sac import SAC
 from plas_jax.datasets.minibatch import concatenate, minibatch
 from plas_jax.training import chunk
 from plas_jax.training.balance import run_balanced
-from plas_jax.training.chunk import HEALTHY, Batch, Runs, is_divergent
+from plas_jax.training.chunk import HEALTHY, Batch, Runs, Span, is_divergent
 from plas_jax.training.kept_programs import Executables
 from plas_jax.training.layout import data_on, on_runs, run_mesh
 from plas_jax.training.phases import stacked_sizes
@@ -152,7 +152,7 @@ def in_chunks(name, ends, batch, runs, transitions=ROWS.transitions):
     )
     first = 0
     for last in ends:
-        batch, metrics = run_balanced(CASES[name].algorithm, mesh, batch, runs, data, first, last)
+        batch, metrics = run_balanced(CASES[name].algorithm, mesh, batch, runs, data, Span(first, last))
         first = last
     return jax.tree.map(lambda leaf: np.asarray(leaf)[:count], (batch, metrics))
 

@@ -147,13 +147,13 @@ def abstract(tree):
 def test_arguments_are_those_of_a_sweep():
     """Shape, type and sharding of every leaf that a real sweep hands to the chunk: three runs on two devices."""
     [(group, _)] = ASKED._replace(datasets="walker2d-medium-r1", perturbation_limits="0.1", seeds=3).groups()
-    pairs = phases.pairs(["walker2d-medium-r1"], group.seeds)
+    pairs = phases.pairs_of(["walker2d-medium-r1"], group.seeds)
     columns = (np.zeros((50, *width), np.float32) for width in ((17,), (6,), (), (17,), ()))
     rows = Rows(Transition(*columns), np.zeros(1, np.int32), np.full(1, 50, np.int32))
     sizes = phases.stacked_sizes([true_sizes(group.datasets[0]) for _ in pairs])
-    first = phases.part(group.method, phases.FIRST_PHASE, pairs)
+    first = phases.part_of(group.method, phases.FIRST_PHASE, pairs)
     behaviours = phases.first_batch(first, rows, pairs, (sizes,))
-    last = phases.part(group.method, phases.LAST_PHASE, pairs)
+    last = phases.part_of(group.method, phases.LAST_PHASE, pairs)
     inputs = group.method.inputs(sizes, jax.tree.map(lambda leaf: leaf[:3], behaviours[0].state), None)
     policies = phases.first_batch(last, rows, pairs, inputs)
     mesh, data = run_mesh(len(pairs)), data_on(first.mesh, rows, np.zeros(len(pairs), int))

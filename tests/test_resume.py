@@ -251,10 +251,10 @@ rows = Rows(
     np.zeros(1, np.int32), np.full(1, 200, np.int32),
 )
 method = plas_method(PRESETS["smoke"])._replace(grid=(("perturbation_limit", (0.0, 0.05, 0.1)),))
-pairs = sweep.pairs(["hopper-random-r1"], range(5))
+pairs = sweep.pairs_of(["hopper-random-r1"], range(5))
 sizes = sweep.stacked_sizes([Sizes.of(11, 3)] * 5)
-behaviour, _ = sweep.first_batch(sweep.part(method, sweep.FIRST_PHASE, pairs), rows, pairs, (sizes,))
-of = sweep.part(method, sweep.LAST_PHASE, pairs)
+behaviour, _ = sweep.first_batch(sweep.part_of(method, sweep.FIRST_PHASE, pairs), rows, pairs, (sizes,))
+of = sweep.part_of(method, sweep.LAST_PHASE, pairs)
 inherited = jax.tree.map(lambda leaf: np.asarray(leaf)[:5], behaviour.state)
 batch, runs = sweep.first_batch(of, rows, pairs, method.inputs(sizes, inherited, None))
 said = []
@@ -263,7 +263,7 @@ with Checkpoints(folder, "fifteen runs", said.append) as checkpoints:
     assert (found[0] if found else 0) == first, (found, said)
     batch = on_runs(of.mesh, found[1]) if found else batch
     data = data_on(of.mesh, rows, np.zeros(15, np.int32))
-    for chunk in sweep.train(of.phase.algorithm, of.mesh, batch, runs, data, first, last):
+    for chunk in sweep.train(of, batch, runs, data, first, last):
         batch = chunk.batch
     checkpoints.save(last, batch, 15)
 assert said == []

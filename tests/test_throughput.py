@@ -30,7 +30,7 @@ from plas_jax.performance.throughput.evaluation import BarePhysics, evaluation_r
 from plas_jax.performance.throughput.operations import behaviour_operations, plas_operations, to_inputs
 from plas_jax.performance.throughput.processes import Figures
 from plas_jax.performance.throughput.rows import line, rows_of
-from plas_jax.training.chunk import HEALTHY, chunk_program
+from plas_jax.training.chunk import HEALTHY, Span, chunk_program
 from plas_jax.training.layout import run_mesh
 
 SCRIPT = Path(__file__).parents[1] / "benchmarks" / "throughput.py"
@@ -137,7 +137,7 @@ def test_every_algorithm_takes_its_first_batch_and_data(name):
     assert all((leaf[0] == leaf[2]).all() for leaf in jax.tree.leaves(batch))
     assert len(set(map(bytes, np.asarray(jax.random.key_data(runs.key))[:3]))) == 3
     program = chunk_program(mesh, batch.state)
-    trained, _ = program.eval_shape(method.phase.algorithm, mesh, batch, runs, transitions, 0, 1)
+    trained, _ = program.eval_shape(method.phase.algorithm, mesh, batch, runs, transitions, Span(0, 1))
     assert jax.tree.structure(trained) == jax.tree.structure(batch)
 
 

@@ -15,7 +15,7 @@ from flax import struct
 from plas_jax.algorithms import plas
 from plas_jax.performance.throughput.cases import method_of, random_rows
 from plas_jax.training import phases
-from plas_jax.training.chunk import HEALTHY, Batch, chunk_program, run_chunk
+from plas_jax.training.chunk import HEALTHY, Batch, Span, chunk_program, run_chunk
 from plas_jax.training.hosts import connect, is_first, on_host
 from plas_jax.training.layout import data_on, on_runs, use_every_core
 from plas_jax.types import Algorithm, Sizes
@@ -31,14 +31,14 @@ def main(widths, file):
     rows = random_rows(next_actions=False)._replace(start=np.array([0, 30_000]), size=np.array([30_000, 70_000]))
     pairs = [phases.Pair(seed % 2, f"data-{seed % 2}", seed) for seed in SEEDS]
     sizes = phases.stacked_sizes([Sizes.of(17, 6)] * len(pairs))
-    untrained, _ = phases.first_batch(phases.part(method, phases.FIRST_PHASE, pairs), rows, pairs, (sizes,))
-    part = phases.part(method, phases.LAST_PHASE, pairs)
+    untrained, _ = phases.first_batch(phases.part_of(method, phases.FIRST_PHASE, pairs), rows, pairs, (sizes,))
+    part = phases.part_of(method, phases.LAST_PHASE, pairs)
     inputs = on_host(method.inputs(sizes, untrained.state, None))
     batch, runs = phases.first_batch(part, rows, pairs, inputs)
     data = data_on(part.mesh, rows, phases.datasets_of(part, pairs))
     arguments = (part.phase.algorithm, part.mesh, batch, runs, data)
-    text = chunk_program(part.mesh, batch.state).lower(*arguments, 0, UPDATES).compile().as_text()
-    batch, metrics = run_chunk(*arguments, 0, UPDATES)
+    text = chunk_program(part.mesh, batch.state).lower(*arguments, Span(0, UPDATES)).compile().as_text()
+    batch, metrics = run_chunk(*arguments, Span(0, UPDATES))
     found = {
         f"state{jax.tree_util.keystr(path)}": leaf for path, leaf in jax.tree.leaves_with_path(on_host(batch.state))
     }
@@ -75,7 +75,7 @@ def draws(part, runs, data):
         sizes, np.zeros((count, architecture.batch_size), np.float32), np.zeros((count, 3), np.float32), architecture
     )
     batch = on_runs(part.mesh, Batch(jax.tree.map(np.asarray, state), np.full(count, HEALTHY, np.int32)))
-    after, _ = run_chunk(RECORDER, part.mesh, batch, runs, data, 0, UPDATES)
+    after, _ = run_chunk(RECORDER, part.mesh, batch, runs, data, Span(0, UPDATES))
     return {"drawn rewards": on_host(after.state.reward)[:count], "drawn noise": on_host(after.state.noise)[:count]}
 
 

@@ -1,22 +1,24 @@
 """What a method is beyond its functions: the trainings it consists of, its constants, and what it asks of the data."""
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple, TypeVar
 
-from plas_jax.types import Algorithm
+from plas_jax.types import Algorithm, Parameters, Sizes, State, Statistics
+
+Record = TypeVar("Record", bound=NamedTuple)  # a method's architecture or its knobs
 
 
 class Phase(NamedTuple):
     """One training: an algorithm, the shapes and constants it trains with, and for how long."""
 
     algorithm: Algorithm
-    architecture: Any  # a NamedTuple, hashable: what changes shapes
-    knobs: Any  # a NamedTuple of scalars: what may be swept
+    architecture: NamedTuple  # hashable: what changes shapes
+    knobs: NamedTuple  # of scalars: what may be swept
     updates: int
     trains: str = "policies"  # what a user watches being trained
 
 
-def _nothing(dataset: str) -> dict[str, Any]:
+def _nothing(dataset: str) -> Mapping[str, float]:
     return {}
 
 
@@ -34,42 +36,42 @@ class Method(NamedTuple):
     name: str  # as in results.csv
     phase: Phase
     first: Phase | None = None  # trained before it, on the same data: PLAS's CVAE, BRAC's model of the behaviour
-    inherit: Callable[[Any], Any] | None = None  # the first phase's state to what the second is built around
+    inherit: Callable[..., Parameters] | None = None  # the first phase's state to what the second is built around
     first_name: str = ""  # the name under which the first phase's own policy is evaluated; empty: it is not
     knobs_of: Callable[[str], Mapping[str, float]] = _nothing  # constants that depend on the data set's name
-    shapes_of: Callable[[str], Mapping[str, Any]] = _nothing  # shapes that do
+    shapes_of: Callable[[str], Mapping[str, object]] = _nothing  # shapes that do
     unpublished_of: Callable[[str], tuple[str, ...]] = _none  # knobs published for other data sets than this
     uses_statistics: bool = False
     uses_next_actions: bool = False
     grid: tuple[tuple[str, tuple[float, ...]], ...] = ()  # knobs with several values, all of which are trained
 
     def changed(self, change: Callable[[Phase], Phase]) -> "Method":
-        """The method with both of its phases changed."""
+        """Return the method with both of its phases changed."""
         return self._replace(phase=change(self.phase), first=None if self.first is None else change(self.first))
 
     def for_dataset(self, dataset: str) -> "Method":
-        """The method with the constants and shapes of a data set named as D4RL does."""
+        """Return the method with the constants and shapes of a data set named as D4RL does."""
         shaped = self.with_shapes_of(dataset)
         return shaped.changed(lambda phase: phase._replace(knobs=self.run_knobs(phase, dataset)))
 
     def with_shapes_of(self, dataset: str) -> "Method":
-        """The method with the shapes of a data set, but with the knobs of none."""
+        """Return the method with the shapes of a data set, but with the knobs of none."""
         shapes = self.shapes_of(dataset)
         return self.changed(lambda phase: phase._replace(architecture=with_fields(phase.architecture, shapes)))
 
-    def run_knobs(self, phase: Phase, dataset: str, swept: Iterable[tuple[str, float]] = ()) -> Any:
-        """The knobs of one run: a phase's, with those of its data set, with those that are swept."""
+    def run_knobs(self, phase: Phase, dataset: str, swept: Iterable[tuple[str, float]] = ()) -> NamedTuple:
+        """Return the knobs of one run: a phase's, with those of its data set, with those that are swept."""
         return with_fields(phase.knobs, {**self.knobs_of(dataset), **dict(swept)})
 
-    def inputs(self, sizes: Any, first_state: Any, statistics: Any) -> tuple:
-        """What the last phase's `init` takes behind the architecture, of what there is to give."""
+    def inputs(self, sizes: Sizes, first_state: State | None, statistics: Statistics | None) -> tuple[object, ...]:
+        """Return what the last phase's `init` takes behind the architecture, of what there is to give."""
         inherited = () if self.inherit is None else (self.inherit(first_state),)
         return (sizes, *inherited, *((statistics,) if self.uses_statistics else ()))
 
 
-def with_fields(of: Any, values: Mapping[str, Any]) -> Any:
-    """A NamedTuple with those of the values that it has a field for."""
-    return of._replace(**{name: value for name, value in values.items() if name in of._fields})
+def with_fields(record: Record, values: Mapping[str, object]) -> Record:
+    """Return a NamedTuple with those of the values that it has a field for."""
+    return record._replace(**{name: value for name, value in values.items() if name in record._fields})
 
 
 class Protocol(NamedTuple):

@@ -11,7 +11,7 @@ NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_+.-]{0,99}")
 
 
 def own_method(path: Path) -> Method:
-    """The `METHOD` of a Python file, which is run as any module is when it is imported.
+    """Return the `METHOD` of a Python file, which is run as any module is when it is imported.
 
     Raises `FileNotFoundError` where there is no such file, `ValueError`, one line, where it fails or has no METHOD.
     """

@@ -1,6 +1,7 @@
 """Every constant of the paper's experiments, of its official code and of this project's shorter ones, by name."""
 
-from typing import Any, NamedTuple
+from collections.abc import Mapping
+from typing import NamedTuple
 
 from plas_jax.algorithms import behaviour, plas
 from plas_jax.datasets.catalogue import ENVIRONMENTS, robot, task
@@ -50,12 +51,12 @@ class Preset(NamedTuple):
     uses_latent_limit_table: bool = True
 
     def behaviour_architecture(self) -> behaviour.Architecture:
-        """The CVAE's shapes. Its batch stays 100 in the official code whatever the policy's is (algos.py:146)."""
+        """Return the CVAE's shapes. Its batch is 100 in the official code, whatever the policy's is (algos.py:146)."""
         return behaviour.Architecture(self.policy.cvae_width, 100)
 
 
 def every(interval: int, updates: int) -> tuple[int, ...]:
-    """The updates at which to evaluate: each multiple of `interval` up to `updates`."""
+    """Return the updates at which to evaluate: each multiple of `interval` up to `updates`."""
     return tuple(range(interval, updates + 1, interval))
 
 
@@ -117,28 +118,11 @@ SMOKE = Preset(
     horizon=100,
 )
 
-# The cloth-sliding robot of section 5.1 and appendix B. Its data were not released, so nothing here can run it;
-# the constants are kept for whoever has such data: observation 89, action 2, horizon 70.
-ROBOT = Preset(
-    name="robot",
-    policy=plas.Architecture(policy_widths=(64, 64), critic_widths=(64, 64), cvae_width=64, batch_size=256),
-    replay_cvae_width=64,
-    knobs=PAPER_KNOBS._replace(clip_weight=0.75, policy_learning_rate=3e-4, critic_learning_rate=3e-4),
-    behaviour_knobs=behaviour.Knobs(learning_rate=1e-4),
-    behaviour_updates=15_000,
-    policy_updates=2_400,
-    evaluations=every(150, 2_400),
-    episodes=5,
-    evaluations_in_mean=1,
-    rows=7_300,  # about 7,000 replay transitions and five expert episodes of about 300 steps together
-    horizon=70,
-)
-
 PRESETS = {preset.name: preset for preset in (SMOKE, QUICK, PAPER, OFFICIAL_CODE)}
 
 
 def plas_method(preset: Preset) -> Method:
-    """PLAS at this preset, with ε = 0."""
+    """Return PLAS at this preset, with ε = 0."""
     return Method(
         name="plas",
         phase=Phase(plas.PLAS, preset.policy, preset.knobs, preset.policy_updates),
@@ -158,7 +142,7 @@ def plas_method(preset: Preset) -> Method:
 
 
 def protocol(preset: Preset) -> Protocol:
-    """When and how this preset evaluates."""
+    """Return when and how this preset evaluates."""
     return Protocol(preset.evaluations, preset.episodes, preset.evaluations_in_mean, preset.horizon)
 
 
@@ -168,7 +152,7 @@ def latent_limit(preset: Preset, dataset: str) -> float:
     return LATENT_LIMIT.get(task(dataset), base) if preset.uses_latent_limit_table else base
 
 
-def _narrow_cvae(preset: Preset, dataset: str) -> dict[str, Any]:
+def _narrow_cvae(preset: Preset, dataset: str) -> Mapping[str, int]:
     return {"cvae_width": preset.replay_cvae_width} if task(dataset).endswith("-medium-replay") else {}
 
 

@@ -2,9 +2,9 @@
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from plas_jax.methods.method import Method, Phase, Protocol, with_fields
+from plas_jax.methods.method import Method, Phase, Protocol, Record, with_fields
 from plas_jax.methods.presets import every
 
 # Knobs that count updates: they keep their share of a training that is made shorter.
@@ -34,7 +34,7 @@ class ScorePreset(NamedTuple):
     horizon: int | None = None
 
     def method(self, published: Method) -> Method:
-        """A method at this size."""
+        """Return a method at this size."""
         if self.scale is None:
             return published
         scale = self.scale
@@ -42,13 +42,13 @@ class ScorePreset(NamedTuple):
         return published.changed(lambda phase: scaled(phase, scale))._replace(shapes_of=lambda dataset: {})
 
     def protocol(self, method: Method) -> Protocol:
-        """How a method of this size is evaluated."""
+        """Return how a method of this size is evaluated."""
         evaluations = self.evaluations(method.phase.updates)
         return Protocol(evaluations, self.episodes, self.evaluations_in_mean, self.horizon)
 
 
 def scaled(phase: Phase, scale: Scale) -> Phase:
-    """A training scaled down."""
+    """Return a training scaled down."""
     return phase._replace(
         architecture=_narrow(phase.architecture, scale),
         knobs=_hastened(phase.knobs, scale, scale.updates / phase.updates),
@@ -56,20 +56,21 @@ def scaled(phase: Phase, scale: Scale) -> Phase:
     )
 
 
-def _narrow(architecture: Any, scale: Scale) -> Any:
-    widths = {name: (scale.width,) * len(of) for name, of in architecture._asdict().items() if name.endswith("_widths")}
+def _narrow(architecture: Record, scale: Scale) -> Record:
+    shapes = architecture._asdict().items()
+    widths = {name: (scale.width,) * len(layers) for name, layers in shapes if name.endswith("_widths")}
     return with_fields(architecture, widths | {"cvae_width": scale.cvae_width, "batch_size": scale.batch_size})
 
 
-def _hastened(knobs: Any, scale: Scale, share: float) -> Any:
-    values: Mapping[str, Any] = knobs._asdict()
+def _hastened(knobs: Record, scale: Scale, share: float) -> Record:
+    values = knobs._asdict()
     rates = {name: max(value, scale.lowest_learning_rate) for name, value in values.items() if name in _rates(values)}
     schedules = {name: value * share for name, value in values.items() if name in SCHEDULES}
     polyak = {"polyak": max(values["polyak"], scale.lowest_polyak)} if "polyak" in values else {}
     return knobs._replace(**rates, **schedules, **polyak)
 
 
-def _rates(values: Mapping[str, Any]) -> list[str]:
+def _rates(values: Mapping[str, float]) -> list[str]:
     return [name for name in values if name.endswith("learning_rate")]
 
 

@@ -79,9 +79,9 @@ class Sweep:
         self.data, self.folder, self.watch = data, folder, watch
         self.record, self.note, self.title, self.finished = record, note, title, finished
         names = [dataset.name for dataset in group.datasets]
-        self.pairs = phases.pairs(names, group.seeds)
+        self.pairs = phases.pairs_of(names, group.seeds)
         self.sizes = phases.stacked_sizes([data.sizes[pair.dataset] for pair in self.pairs])
-        self.last = phases.part(group.method, phases.LAST_PHASE, self.pairs)
+        self.last = phases.part_of(group.method, phases.LAST_PHASE, self.pairs)
         rows = read_rows(folder.rows) if folder.rows.exists() else []
         ours = {label(group.method, each) for each in self.last.knobs} | {group.method.first_name}
         kinds = {(name, algorithm, seed) for name in names for algorithm in ours for seed in group.seeds}
@@ -99,7 +99,7 @@ class Sweep:
         self.note()
 
     def _train_first(self, phase: Phase) -> Batch:
-        part = phases.part(self.method, phases.FIRST_PHASE, self.pairs)
+        part = phases.part_of(self.method, phases.FIRST_PHASE, self.pairs)
         batch, runs = phases.first_batch(part, self.data.rows, self.pairs, (self.sizes,))
         for _, trained in self._train(part, batch, runs, (phase.updates,)):
             batch = trained
@@ -144,7 +144,7 @@ class Sweep:
         shown = self.watch.phase(self.title(f"train {part.phase.trains}"), ends[-1])
         saved = time.monotonic()
         for end in ends:
-            for chunk in phases.train(part.phase.algorithm, part.mesh, batch, runs, data, update, end):
+            for chunk in phases.train(part, batch, runs, data, update, end):
                 batch, update = chunk.batch, chunk.update
                 self._spent("train", chunk.seconds)
                 self._show(shown, chunk, len(part.cells), ends)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import chex
 import jax
@@ -12,7 +12,7 @@ from jax.sharding import Mesh
 from plas_jax.training.chunk import ON_RUNS, Batch, Runs
 from plas_jax.training.layout import on_runs
 from plas_jax.training.phases import Part
-from plas_jax.types import Algorithm, Array
+from plas_jax.types import Algorithm, Array, State
 
 
 class Acting(NamedTuple):
@@ -20,10 +20,10 @@ class Acting(NamedTuple):
 
     key: chex.Array  # of the evaluations; a control step's is fold_in(key, moment)
     moment: chex.Array  # uint32: which control step of which evaluation
-    knobs: Any
+    knobs: NamedTuple
 
 
-def _one_run(algorithm: Algorithm, state: Any, observation: Array, acting: Acting) -> Array:
+def _one_run(algorithm: Algorithm, state: State, observation: Array, acting: Acting) -> Array:
     noise = None
     if algorithm.acting_noise is not None:
         key = jax.random.fold_in(acting.key, acting.moment)
@@ -32,15 +32,15 @@ def _one_run(algorithm: Algorithm, state: Any, observation: Array, acting: Actin
 
 
 @partial(jax.jit, static_argnames=("algorithm", "mesh"))
-def _act_runs(algorithm: Algorithm, mesh: Mesh, state: Any, observation: Array, acting: Acting) -> Array:
+def _act_runs(algorithm: Algorithm, mesh: Mesh, state: State, observation: Array, acting: Acting) -> Array:
     all_runs = jax.vmap(partial(_one_run, algorithm))
     return jax.shard_map(all_runs, mesh=mesh, in_specs=ON_RUNS, out_specs=ON_RUNS, check_vma=False)(
         state, observation, acting
     )
 
 
-def act_runs(algorithm: Algorithm, mesh: Mesh, state: Any, observation: np.ndarray, acting: Acting) -> np.ndarray:
-    """The action of every run: float32 `[runs, episodes, observation]` to `[runs, episodes, action]`.
+def act_runs(algorithm: Algorithm, mesh: Mesh, state: State, observation: np.ndarray, acting: Acting) -> np.ndarray:
+    """Return the action of every run: float32 `[runs, episodes, observation]` to `[runs, episodes, action]`.
 
     State and acting may have padding runs behind those of the observation; they are given zeros and left out.
     """
@@ -54,7 +54,7 @@ def act_runs(algorithm: Algorithm, mesh: Mesh, state: Any, observation: np.ndarr
 def policy_of(
     part: Part, batch: Batch, runs: Runs, keys: Array, first_moment: int
 ) -> Callable[[np.ndarray, int], np.ndarray]:
-    """What a stage calls at each control step: `act(observation, step)`, for the runs of a batch as it stands.
+    """Return what a stage calls at each control step, `act(observation, step)`, for the runs of a batch as it stands.
 
     `keys` has a key for each pair; what a run draws at a step depends on its pair's and on `first_moment` + step.
     """

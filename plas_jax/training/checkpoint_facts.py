@@ -1,12 +1,12 @@
-"""What a checkpoint says of itself, and what its folder may hold."""
+"""What a checkpoint says of itself, the checksums of its runs, and what its folder may hold."""
 
 import json
 import os
 import stat
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import numpy as np
@@ -25,48 +25,48 @@ class About(NamedTuple):
     """What a checkpoint is of: beside the format's version all that a restored one must agree with."""
 
     format: int
-    of: str
+    subject: str  # "of" in the file
     update: int
     runs: int
     slots: int  # the leading axis as it was laid out, the last run repeated
     leaves: int
 
     @classmethod
-    def of_batch(cls, of: str, update: int, runs: int, leaves: Sequence[Any]) -> "About":
-        """The facts of a batch of these leaves, `[slots, …]` each."""
-        return cls(FORMAT, of, update, runs, len(leaves[0]), len(leaves))
+    def of_batch(cls, subject: str, update: int, runs: int, leaves: Sequence[Array | np.ndarray]) -> "About":
+        """Return the facts of a batch of these leaves, `[slots, …]` each."""
+        return cls(FORMAT, subject, update, runs, len(leaves[0]), len(leaves))
 
-    def as_json(self) -> dict[str, Any]:
-        """The facts and their checksum, so that a flipped bit is not taken for another version."""
-        return {**self._asdict(), "checksum": _checksum(self._asdict())}
+    def as_json(self) -> dict[str, str | int]:
+        """Return the facts and their checksum, so that a flipped bit is not taken for another version."""
+        facts = {"of" if name == "subject" else name: value for name, value in self._asdict().items()}
+        return {**facts, "checksum": _checksum(facts)}
 
     @classmethod
-    def from_json(cls, found: Any) -> "About":
-        """The facts as `as_json` made them.
+    def from_json(cls, content: object) -> "About":
+        """Return the facts as `as_json` made them.
 
         Raises `Damaged` for anything else, but `ValueError`, one line, for those of a newer plas_jax.
         """
-        if not isinstance(found, dict) or found.get("checksum") != _checksum(
-            {name: value for name, value in found.items() if name != "checksum"}
-        ):
+        facts = dict(content) if isinstance(content, dict) else {}
+        if facts.pop("checksum", None) != _checksum(facts):
             raise Damaged("what it says of itself has another checksum")
-        if isinstance(found.get("format"), int) and found["format"] > FORMAT:
+        if isinstance(facts.get("format"), int) and facts["format"] > FORMAT:
             raise ValueError(
-                f"the checkpoint of {found.get('of')} after {found.get('update')} updates has format "
-                f"{found['format']}, which a newer plas_jax wrote; this one reads up to {FORMAT}"
+                f"the checkpoint of {facts.get('of')} after {facts.get('update')} updates has format "
+                f"{facts['format']}, which a newer plas_jax wrote; this one reads up to {FORMAT}"
             )
         try:
-            return cls(**{name: value for name, value in found.items() if name != "checksum"})
-        except TypeError:
+            return cls(subject=facts.pop("of"), **facts)
+        except (KeyError, TypeError):
             raise Damaged("what it says of itself is not what this version writes") from None
 
-    def checked(self, of: str, update: int, runs: int) -> "About":
-        """The facts themselves. Raises `Damaged` unless they are those of this many runs of `of` at `update`."""
-        for name, found, wanted in (
-            ("of", self.of, of), ("update", self.update, update), ("runs", self.runs, runs)
+    def checked(self, subject: str, update: int, runs: int) -> "About":
+        """Return the facts. Raises `Damaged` unless they are those of this many runs of `subject` at `update`."""
+        for name, stated, wanted in (
+            ("subject", self.subject, subject), ("update", self.update, update), ("runs", self.runs, runs)
         ):  # fmt: skip
-            if found != wanted:
-                raise Damaged(f"its {name} is {found}, not {wanted}")
+            if stated != wanted:
+                raise Damaged(f"its {name} is {stated}, not {wanted}")
         # A mesh has no more devices than runs.
         if not isinstance(self.slots, int) or not runs <= self.slots < 2 * runs:
             raise Damaged(f"{self.slots} slots do not hold {runs} runs")
@@ -78,26 +78,26 @@ def refuse_strange_files(folder: Path, most_bytes: int) -> None:
     total = 0
     for inside, folders, files in os.walk(folder):
         for name in (*folders, *files):
-            found = Path(inside, name).lstat()
-            if not (stat.S_ISREG(found.st_mode) or stat.S_ISDIR(found.st_mode)):
+            status = Path(inside, name).lstat()
+            if not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)):
                 raise Damaged(f"{name} is neither a file nor a folder")
-            total += found.st_size
+            total += status.st_size
     if total > most_bytes + METADATA_BYTES:
         raise Damaged(f"{total:,} bytes are more than such a checkpoint has")
 
 
-def _checksum(facts: dict[str, Any]) -> int:
+def _checksum(facts: Mapping[str, object]) -> int:
     return zlib.crc32(json.dumps(facts, sort_keys=True).encode())
 
 
 def checksums(leaves: Sequence[np.ndarray]) -> np.ndarray:
-    """The crc32 of every run's bytes in every leaf `[runs, …]`: uint32 `[runs, leaves]`."""
+    """Return the crc32 of every run's bytes in every leaf `[runs, …]`: uint32 `[runs, leaves]`."""
     return np.stack([_of_block(leaf) for leaf in leaves], axis=1)
 
 
 def laid_out_checksums(leaves: Sequence[Array]) -> Array:
-    """`checksums` of leaves that are split between devices, split as they are: a process reads its own runs alone."""
-    columns: dict[Any, list[np.ndarray]] = {}
+    """Return `checksums` of leaves that are split between devices, split as they are: a process reads its own runs."""
+    columns: dict[jax.Device, list[np.ndarray]] = {}
     for leaf in leaves:
         for shard in leaf.addressable_shards:
             columns.setdefault(shard.device, []).append(_of_block(np.asarray(shard.data)))
@@ -106,9 +106,9 @@ def laid_out_checksums(leaves: Sequence[Array]) -> Array:
     return jax.make_array_from_single_device_arrays(shape, leaves[0].sharding, blocks)
 
 
-def first_mismatch(found: np.ndarray, saved: np.ndarray) -> tuple[int, int] | None:
-    """The first (run, leaf) whose checksum is another than the saved one, or None."""
-    apart = np.argwhere(found != saved)
+def first_mismatch(computed: np.ndarray, saved: np.ndarray) -> tuple[int, int] | None:
+    """Return the first (run, leaf) whose checksum is another than the saved one, or None."""
+    apart = np.argwhere(computed != saved)
     return (int(apart[0][0]), int(apart[0][1])) if len(apart) else None
 
 

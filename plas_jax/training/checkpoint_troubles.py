@@ -8,7 +8,6 @@ import sys
 import warnings
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
 
 LONGEST = 160  # characters of another package's error
 # These may pass, or the user may mend them: what cannot be read for one of them is not damaged.
@@ -29,13 +28,15 @@ def silence() -> None:
     sys.unraisablehook = partial(_without_closed_loops, shown=sys.unraisablehook)
 
 
-def _without_closed_loops(found: Any, shown: Callable[[Any], object]) -> None:
-    if "Event loop is closed" not in str(found.exc_value):
-        shown(found)
+def _without_closed_loops(
+    failure: "sys.UnraisableHookArgs", shown: Callable[["sys.UnraisableHookArgs"], object]
+) -> None:
+    if "Event loop is closed" not in str(failure.exc_value):
+        shown(failure)
 
 
 def line(error: Exception) -> str:
-    """What an error says, short enough for a line: the operating system's words where it is the system's."""
+    """Return what an error says, short enough for a line: the operating system's words where it is the system's."""
     code = _system_code(error)
     text = os.strerror(code) if code else " ".join(str(error).split()) or type(error).__name__
     return text if len(text) <= LONGEST else f"{text[:LONGEST]} …"
@@ -49,16 +50,16 @@ def refuse_disk_errors(error: Exception, path: str) -> None:
 
 
 def _system_code(error: Exception) -> int | None:
-    """The operating system's code for an error, also where TensorStore has it behind a long text."""
-    found = re.search(r"os_error_code='(\d+)'", str(error))
-    return int(found[1]) if found else getattr(error, "errno", None)
+    """Return the operating system's code for an error, also where TensorStore has it behind a long text."""
+    match = re.search(r"os_error_code='(\d+)'", str(error))
+    return int(match[1]) if match else getattr(error, "errno", None)
 
 
-def said_of_damaged(of: str, damaged: Sequence[tuple[int, Exception]], instead: int | None) -> str:
-    """Which checkpoints are damaged, the newest one's damage, and where training goes on."""
+def damage_report(subject: str, damaged: Sequence[tuple[int, Exception]], instead: int | None) -> str:
+    """Return in a line which checkpoints are damaged, the newest one's damage, and where training goes on."""
     updates = " and ".join(f"{update:,}" for update, _ in damaged)
-    which = f"checkpoint of {of} after {updates} updates is"
+    which = f"checkpoint of {subject} after {updates} updates is"
     if len(damaged) > 1:
-        which = f"checkpoints of {of} after {updates} updates are"
+        which = f"checkpoints of {subject} after {updates} updates are"
     then = "training starts afresh" if instead is None else f"going on from the one after {instead:,} updates"
     return f"the {which} damaged ({damaged[0][1]}); {then}"

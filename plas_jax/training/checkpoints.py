@@ -28,9 +28,9 @@ from plas_jax.training.checkpoint_facts import (
     laid_out_checksums,
     refuse_strange_files,
 )
-from plas_jax.training.checkpoint_troubles import line, refuse_disk_errors, said_of_damaged, silence
+from plas_jax.training.checkpoint_troubles import damage_report, line, refuse_disk_errors, silence
 from plas_jax.training.hosts import is_first
-from plas_jax.types import Array
+from plas_jax.types import Array, Tree
 
 ABOUT, BATCH, CHECKSUMS = "about", "batch", "checksums"
 STRAGGLER_SECONDS = 0.2
@@ -40,12 +40,12 @@ silence()
 class Checkpoints:
     """The newest `keep` checkpoints of one batch in `folder`, each under the number of updates it was taken at.
 
-    `of` is what they are of, which a restored one must say, too. `say` gets a line for each that is damaged or could
-    not be written. Leaving it as a context waits for what is being written.
+    `subject` is what they are of, which a restored one must say, too. `say` gets a line for each that is damaged or
+    could not be written. Leaving it as a context waits for what is being written.
     """
 
-    def __init__(self, folder: Path, of: str, say: Callable[[str], None], keep: int = 2):
-        self._folder, self._of, self._say, self._keep = folder.absolute(), of, say, keep
+    def __init__(self, folder: Path, subject: str, say: Callable[[str], None], keep: int = 2):
+        self._folder, self._subject, self._say, self._keep = folder.absolute(), subject, say, keep
         self._pending: int | None = None
         self._open()
 
@@ -60,17 +60,17 @@ class Checkpoints:
         options = ocp.CheckpointManagerOptions(max_to_keep=self._keep, enable_async_checkpointing=True)
         self._manager = ocp.CheckpointManager(self._folder, options=options)
 
-    def save(self, update: int, batch: Any, runs: int) -> None:
+    def save(self, update: int, batch: object, runs: int) -> None:
         """Begin to write a batch whose first `runs` rows are runs, each leaf `[slots, …]`; returns while it is written.
 
         Arrays of JAX may be donated at once, those of NumPy may not be changed before `wait`. A checkpoint of the same
-        number is left as it is. What cannot be written is said and tried no more; the checkpoints before it stay.
+        number is left as it is. What cannot be written is reported and tried no more; the checkpoints before it stay.
         """
         self.wait()
         if update in self._manager.all_steps():
             return
         names, leaves = named(batch)
-        about = About.of_batch(self._of, update, runs, leaves)
+        about = About.of_batch(self._subject, update, runs, leaves)
         if isinstance(leaves[0], jax.Array):
             leaves = _copies(leaves)
         of_runs = laid_out_checksums(leaves) if isinstance(leaves[0], jax.Array) else checksums(leaves)
@@ -85,13 +85,13 @@ class Checkpoints:
             self._reported(self._manager.wait_until_finished)
             self._pending = None
 
-    def _reported(self, step: Callable[[], Any]) -> None:
-        """Part of a save; where it fails that is said, and what it left behind is removed."""
+    def _reported(self, step: Callable[[], object]) -> None:
+        """Do part of a save; where it fails that is reported, and what it left behind is removed."""
         try:
             step()
         except Exception as error:  # whatever Orbax and the libraries under it raise for a disk that is full or gone
             self._say(
-                f"warning: the checkpoint of {self._of} after {self._pending:,} updates could not be written "
+                f"warning: the checkpoint of {self._subject} after {self._pending:,} updates could not be written "
                 f"({line(error)}); training goes on"
             )
             self._pending = None
@@ -100,41 +100,43 @@ class Checkpoints:
             time.sleep(STRAGGLER_SECONDS)  # other arrays may still be being written
             self._open()
 
-    def newest(self, like: Any, runs: int, at_most: int | None = None) -> tuple[int, Any] | None:
-        """The newest whole checkpoint, of at most `at_most` updates: its number and its batch, NumPy `[runs, …]`.
+    def newest(self, like: Tree, runs: int, at_most: int | None = None) -> tuple[int, Tree] | None:
+        """Return the newest whole checkpoint of at most `at_most` updates: its number and its batch, NumPy `[runs, …]`.
 
         `like` is a tree with the batch's structure, dtypes and shapes behind the leading axis, which may have another
-        length. What is newer than the one found, damaged or not, is removed. None where there is no whole one. Raises
+        length. What is newer than that one, damaged or not, is removed. None where there is no whole one. Raises
         `ValueError`, one line, for one that a newer plas_jax or one before this format wrote, and `OSError` where the
         disk cannot be read; nothing is removed then.
         """
-        steps, damaged, found = sorted(self._manager.all_steps(), reverse=True), [], None
+        steps, damaged, whole = sorted(self._manager.all_steps(), reverse=True), [], None
         limit = math.inf if at_most is None else at_most
         if steps and steps[0] > limit:
-            self._say(f"{self._of} were not evaluated at {at_most:,} updates: going back before the newest checkpoint")
+            self._say(
+                f"{self._subject} were not evaluated at {at_most:,} updates: going back before the newest checkpoint"
+            )
         for update in (step for step in steps if step <= limit):
             try:
-                found = update, self._read(update, like, runs)
+                whole = update, self._read(update, like, runs)
                 break
             except Damaged as error:
                 damaged.append((update, error))
         if damaged:
-            self._say(said_of_damaged(self._of, damaged, None if found is None else found[0]))
-        _removed(self._folder / str(update) for update in steps if found is None or update > found[0])
+            self._say(damage_report(self._subject, damaged, None if whole is None else whole[0]))
+        _removed(self._folder / str(update) for update in steps if whole is None or update > whole[0])
         self._manager.reload()
-        return found
+        return whole
 
-    def _read(self, update: int, like: Any, runs: int) -> Any:
+    def _read(self, update: int, like: Tree, runs: int) -> Tree:
         names, leaves = named(like)
         expected = sum(math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in leaves)
         refuse_strange_files(self._folder / str(update), 2 * expected)
         if (self._folder / str(update) / "default").is_dir():
             raise ValueError(
-                f"the checkpoint of {self._of} after {update:,} updates is of an earlier plas_jax: "
+                f"the checkpoint of {self._subject} after {update:,} updates is of an earlier plas_jax: "
                 f"go on with that one, or remove {self._folder} and begin again"
             )
-        restored = self._restored(update, ABOUT, ocp.args.JsonRestore())
-        about = About.from_json(restored).checked(self._of, update, runs)
+        facts = self._restored(update, ABOUT, ocp.args.JsonRestore())
+        about = About.from_json(facts).checked(self._subject, update, runs)
         shapes = {
             name: np.broadcast_to(np.zeros((), leaf.dtype), (about.slots, *leaf.shape[1:]))
             for name, leaf in zip(names, leaves, strict=True)
@@ -144,13 +146,13 @@ class Checkpoints:
         for name, shape in shapes.items():
             if tree[name].shape != shape.shape or tree[name].dtype != shape.dtype:
                 raise Damaged(f"{name} is {tree[name].dtype} {tree[name].shape}")
-        found = [tree[name][:runs] for name in names]
-        apart = first_mismatch(checksums(found), tree[CHECKSUMS][:runs])
+        restored = [tree[name][:runs] for name in names]
+        apart = first_mismatch(checksums(restored), tree[CHECKSUMS][:runs])
         if apart is not None:
             raise Damaged(f"{names[apart[1]]} of run {apart[0]} has another checksum")
-        return jax.tree.unflatten(jax.tree.structure(like), found)
+        return jax.tree.unflatten(jax.tree.structure(like), restored)
 
-    def _restored(self, update: int, item: str, args: Any) -> Any:
+    def _restored(self, update: int, item: str, args: ocp.args.CheckpointArgs) -> Any:
         try:
             return self._manager.restore(update, args=ocp.args.Composite(**{item: args}))[item]
         except MemoryError:
@@ -174,8 +176,8 @@ def _removed(folders: Iterable[Path]) -> None:
         sync_global_devices("removed")
 
 
-def named(tree: Any) -> tuple[list[str], list[Any]]:
-    """The paths of a tree's leaves, and the leaves."""
+def named(tree: object) -> tuple[list[str], list[Array]]:
+    """Return the paths of a tree's leaves, and the leaves."""
     paths, leaves = zip(*jax.tree.leaves_with_path(tree), strict=True)
     return [jax.tree_util.keystr(path, simple=True, separator=".") for path in paths], list(leaves)
 
@@ -186,7 +188,7 @@ def _copied(leaves: list[Array]) -> list[Array]:
 
 
 def _copies(leaves: list[Array]) -> list[Array]:
-    """What may be read while the leaves are donated.
+    """Return what may be read while the leaves are donated.
 
     From an accelerator Orbax copies before it returns; what it has of a CPU's array is the array.
     """

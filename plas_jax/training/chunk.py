@@ -2,22 +2,21 @@
 
 from collections.abc import Callable
 from functools import cache, partial
-from typing import Any, NamedTuple
+from typing import Generic, NamedTuple, TypeVar
 
 import chex
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax.sharding import Mesh, PartitionSpec
 
 from plas_jax.datasets.minibatch import minibatch
 from plas_jax.training.compiler_options import Options, compiler_options, is_cpu
-from plas_jax.types import Algorithm, Array, Metrics, Transition
+from plas_jax.types import Algorithm, Array, Metrics, State, Transition
 
 DIVERGED_Q = 1e6  # the official code's guard on the mean |Q| (algos.py:259, 347)
 HEALTHY = -1
 AXIS = "runs"
-End = Array | np.ndarray | int  # of a chunk: an update
+End = TypeVar("End")  # an update, of all runs or, on a CPU, int32 `[runs]`
 ON_RUNS, ON_ALL = PartitionSpec(AXIS), PartitionSpec()
 
 
@@ -27,69 +26,75 @@ class Runs(NamedTuple):
     key: chex.Array  # of the phase; an update's key is fold_in(key, update)
     start: chex.Array  # int32: where the run's rows start in its device's data
     size: chex.Array  # int32: how many they are
-    knobs: Any  # every leaf `[runs]`
+    knobs: NamedTuple  # every leaf `[runs]`
 
 
 class Batch(NamedTuple):
     """The states of a batch of runs, and when they diverged: leading axis `[runs]`."""
 
-    state: Any
+    state: State
     diverged_at: chex.Array  # int32: the update after which a run was found diverged, HEALTHY before
 
 
+class Span(NamedTuple, Generic[End]):
+    """The updates of a chunk, from the `first` to the `last`, which is no part of it."""
+
+    first: End
+    last: End
+
+
 def is_divergent(metrics: Metrics) -> Array:
-    """Whether any metric of one run is not finite, or its mean |Q| has passed 1e6."""
+    """Return whether any metric of one run is not finite, or its mean |Q| has passed 1e6."""
     finite = jnp.all(jnp.stack([jnp.isfinite(value) for value in metrics.values()]))
     return ~finite | (metrics.get("mean_absolute_q", jnp.zeros(())) > DIVERGED_Q)
 
 
 def run_chunk(
-    algorithm: Algorithm, mesh: Mesh, batch: Batch, runs: Runs, transitions: Transition, first: End, last: End
+    algorithm: Algorithm, mesh: Mesh, batch: Batch, runs: Runs, transitions: Transition, span: Span
 ) -> tuple[Batch, Metrics]:
-    """Updates `first` to `last` (excluded) of every run, runs laid out over the mesh's devices.
+    """Make the updates of `span` of every run, runs laid out over the mesh's devices.
 
-    Both ends are traced, so chunks of any length share one executable and results do not depend on the length. On a
-    CPU each run may have its own, `[runs]`.
+    Both ends are traced, so chunks of any length share one executable and results do not depend on the length.
     Returns the batch and the metrics of the last update, `[runs]` each. `batch` is donated, the data never.
     """
-    return chunk_program(mesh, batch.state)(algorithm, mesh, batch, runs, transitions, first, last)
+    return chunk_program(mesh, batch.state)(algorithm, mesh, batch, runs, transitions, span)
 
 
-def chunk_program(mesh: Mesh, state: Any) -> Any:
-    """The jitted `run_chunk` for states like this one on these devices."""
+def chunk_program(mesh: Mesh, state: State) -> jax.stages.Wrapped:
+    """Return the jitted `run_chunk` for states like this one on these devices."""
     return _program(compiler_options(mesh, state))
 
 
 @cache
-def _program(options: Options) -> Any:
+def _program(options: Options) -> jax.stages.Wrapped:
     @partial(
         jax.jit, static_argnames=("algorithm", "mesh"), donate_argnames="batch", compiler_options=dict(options) or None
     )
     def run_chunk(
-        algorithm: Algorithm, mesh: Mesh, batch: Batch, runs: Runs, transitions: Transition, first: End, last: End
+        algorithm: Algorithm, mesh: Mesh, batch: Batch, runs: Runs, transitions: Transition, span: Span
     ) -> tuple[Batch, Metrics]:
         one_run = partial(_updates_of_one_run, algorithm)
         if is_cpu(mesh):
             all_runs, ends = _one_after_another(one_run), ON_RUNS
-            first, last = (jnp.broadcast_to(end, runs.start.shape) for end in (first, last))
+            span = Span(*(jnp.broadcast_to(end, runs.start.shape) for end in span))
         else:
             all_runs, ends = jax.vmap(one_run, in_axes=(0, 0, None, None, None)), ON_ALL
         in_specs = (ON_RUNS, ON_RUNS, ON_RUNS, ends, ends)
         return jax.shard_map(all_runs, mesh=mesh, in_specs=in_specs, out_specs=ON_RUNS, check_vma=False)(
-            batch, runs, transitions, first, last
+            batch, runs, transitions, *span
         )
 
     return run_chunk
 
 
 def _one_after_another(one_run: Callable) -> Callable:
-    """A core does the whole chunk of one run before the next one's.
+    """Let a core do the whole chunk of one run before the next one's.
 
     Its state then stays in the cache; side by side, 90 runs at the paper's widths pull 1.2 GB through it in every
     update and are a quarter slower (BUILD.md). An accelerator is the other way round: it wants them side by side.
     """
 
-    def all_runs(batch: Batch, runs: Runs, transitions: Transition, first: Array, last: Array) -> tuple:
+    def all_runs(batch: Batch, runs: Runs, transitions: Transition, first: Array, last: Array) -> tuple[Batch, Metrics]:
         def of_slot(slot: Array, carry: tuple[Batch, Metrics]) -> tuple[Batch, Metrics]:
             one, run, begin, end = jax.tree.map(lambda leaf: leaf[slot], (carry[0], runs, first, last))
             trained = one_run(one, run, transitions, begin, end)
@@ -124,6 +129,6 @@ def _updates_of_one_run(
     return jax.lax.fori_loop(first, last, step, (batch, _zeros(shapes)))
 
 
-def _zeros(shapes: Any, *leading: int) -> Any:
-    """The metrics before there are any: loops must know their shapes."""
+def _zeros(shapes: Metrics, *leading: int) -> Metrics:
+    """Return the metrics before there are any: loops must know their shapes."""
     return jax.tree.map(lambda leaf: jnp.zeros((*leading, *leaf.shape), leaf.dtype), shapes)

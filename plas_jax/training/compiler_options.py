@@ -1,10 +1,11 @@
 """What XLA is asked for on a CPU beside its defaults: measured, each attempt in docs/performance.md."""
 
 from functools import cache
-from typing import Any
 
 import jax
 from jax.sharding import Mesh
+
+from plas_jax.types import State
 
 # Of a product's weights, both ways. From here on Eigen's products beat those of YNNPACK, XLA's default. Eigen
 # divides a product by the threads of XLA's pool and adds up in that order: as many as there are cores, or devices where
@@ -19,12 +20,12 @@ Options = tuple[tuple[str, str | bool], ...]
 
 
 def is_cpu(mesh: Mesh) -> bool:
-    """Whether the devices are a processor's cores."""
+    """Return whether the devices are a processor's cores."""
     return mesh.devices.flat[0].platform == "cpu"
 
 
-def compiler_options(mesh: Mesh, state: Any) -> Options:
-    """The options for training runs of this state (leading axis `[runs]`) on these devices."""
+def compiler_options(mesh: Mesh, state: State) -> Options:
+    """Return the options for training runs of this state (leading axis `[runs]`) on these devices."""
     if not is_cpu(mesh):
         return ()
     widest = max((min(leaf.shape[-2:]) for leaf in jax.tree.leaves(state) if leaf.ndim > 2), default=0)
@@ -34,7 +35,7 @@ def compiler_options(mesh: Mesh, state: Any) -> Options:
 
 @cache
 def _is_known(option: tuple[str, str | bool]) -> bool:
-    """Whether this XLA has the option: they come and go between releases."""
+    """Return whether this XLA has the option: they come and go between releases."""
     try:
         jax.jit(lambda: 0, compiler_options=dict([option])).lower().compile()
     except (jax.errors.JaxRuntimeError, ValueError):

@@ -8,7 +8,7 @@ import json
 import os
 import re
 from collections.abc import Callable
-from typing import Any
+from typing import TypeVar
 
 import jax
 import numpy as np
@@ -17,6 +17,9 @@ from jax.sharding import Mesh, NamedSharding
 
 from plas_jax.training.chunk import AXIS, ON_RUNS
 from plas_jax.training.layout import placed, runs_of_each
+from plas_jax.types import Array, Tree
+
+Value = TypeVar("Value")  # of JSON's
 
 VARIABLE = "PLAS_JAX_HOSTS"
 AUTO = "auto"
@@ -45,46 +48,46 @@ def connect() -> None:
         _initialize(explicit["address"], int(explicit["processes"]), int(explicit["index"]))
 
 
-def _initialize(*where: Any) -> None:
+def _initialize(address: str | None = None, processes: int | None = None, index: int | None = None) -> None:
     try:
-        jax.distributed.initialize(*where, shutdown_timeout_seconds=SHUTDOWN_SECONDS)
+        jax.distributed.initialize(address, processes, index, shutdown_timeout_seconds=SHUTDOWN_SECONDS)
     except (ValueError, RuntimeError) as error:
         raise ValueError(f"{VARIABLE}: the processes could not be connected: {error}") from error
 
 
 def is_first() -> bool:
-    """Whether this process is the one that writes files and speaks."""
+    """Return whether this process is the one that writes files and speaks."""
     return jax.process_index() == 0
 
 
-def agreed(value: Callable[[], Any]) -> Any:
-    """What `value()` is on the first process, on all of them; it is called there alone. It must be JSON's.
+def agreed(value: Callable[[], Value]) -> Value:
+    """Return what `value()` is on the first process, on all of them; it is called there alone. It must be JSON's.
 
     Raises what it raised there, a `ValueError` or an `OSError`, on every process as a `ValueError` of the same text.
     """
     if jax.process_count() == 1:
         return value()
-    said: dict[str, Any] = {}
+    message = ""
     if is_first():
         try:
-            said = {"value": value()}
+            message = json.dumps({"value": value()})
         except (ValueError, OSError) as error:
-            said = {"error": str(error)}
-    said = json.loads(_broadcast(json.dumps(said).encode()))
-    if "error" in said:
-        raise ValueError(said["error"])
-    return said["value"]
+            message = json.dumps({"error": str(error)})
+    answer = json.loads(_broadcast(message.encode()))
+    if "error" in answer:
+        raise ValueError(answer["error"])
+    return answer["value"]
 
 
 def largest(value: int) -> int:
-    """The largest that it is on any process."""
+    """Return the largest that it is on any process."""
     return value if jax.process_count() == 1 else int(multihost_utils.process_allgather(np.int32(value)).max())
 
 
-def on_host(tree: Any) -> Any:
-    """A tree of arrays as NumPy; those that are split between processes whole, on each of them."""
+def on_host(tree: Tree) -> Tree:
+    """Return a tree of arrays as NumPy; those that are split between processes whole, on each of them."""
 
-    def whole(leaf: Any) -> np.ndarray:
+    def whole(leaf: Array | np.ndarray) -> np.ndarray:
         if isinstance(leaf, jax.Array) and not leaf.is_fully_addressable:
             return multihost_utils.process_allgather(leaf, tiled=True)
         return np.asarray(leaf)
@@ -92,8 +95,8 @@ def on_host(tree: Any) -> Any:
     return jax.tree.map(whole, tree)
 
 
-def joined(mesh: Mesh, runs: int, tree: Any) -> Any:
-    """What each process has of its `own_runs`, NumPy `[own runs, …]`, put together on each: `[runs, …]`."""
+def joined(mesh: Mesh, runs: int, tree: Tree) -> Tree:
+    """Put together on each process what each has of its `own_runs`: NumPy `[own runs, …]` to `[runs, …]`."""
     if jax.process_count() == 1:
         return tree
     slots = runs_of_each(mesh, runs) * len(mesh.local_devices)
@@ -108,24 +111,24 @@ def joined(mesh: Mesh, runs: int, tree: Any) -> Any:
 
 
 def own_mesh(mesh: Mesh) -> Mesh:
-    """Those of a mesh's devices that this process drives."""
+    """Return those of a mesh's devices that this process drives."""
     return Mesh(np.array([device for device in mesh.devices.flat if device in mesh.local_devices]), (AXIS,))
 
 
 def own_runs(mesh: Mesh, runs: int) -> slice:
-    """Which of so many runs this process's devices hold, padding left out."""
+    """Return which of so many runs this process's devices hold, padding left out."""
     each, places = runs_of_each(mesh, runs), [device in mesh.local_devices for device in mesh.devices.flat]
     first = places.index(True) * each
     return slice(first, min(runs, first + each * sum(places)))
 
 
-def own_part(mesh: Mesh, tree: Any) -> Any:
-    """Of a tree laid out over `mesh` what this process holds, laid out over `own_mesh`; nothing is copied."""
+def own_part(mesh: Mesh, tree: Tree) -> Tree:
+    """Return what this process holds of a tree laid out over `mesh`, laid out over `own_mesh`; nothing is copied."""
     if jax.process_count() == 1:
         return tree
     own = own_mesh(mesh)
 
-    def part(leaf: Any) -> Any:
+    def part(leaf: Array) -> Array:
         shards = [shard.data for shard in sorted(leaf.addressable_shards, key=lambda shard: shard.index[0].start or 0)]
         shape = (sum(len(shard) for shard in shards), *leaf.shape[1:])
         return jax.make_array_from_single_device_arrays(shape, NamedSharding(own, ON_RUNS), shards)
@@ -134,7 +137,7 @@ def own_part(mesh: Mesh, tree: Any) -> Any:
 
 
 def _broadcast(message: bytes) -> bytes:
-    """The first process's message, on all of them."""
+    """Return the first process's message, on all of them."""
     length = int(multihost_utils.broadcast_one_to_all(np.int32(len(message))))
     padded = np.frombuffer(message[:length].ljust(length), np.uint8)
     return multihost_utils.broadcast_one_to_all(padded).astype(np.uint8).tobytes()

@@ -1,4 +1,4 @@
-"""Compiled programs kept between processes, so that a second start does not compile again: JAX's persistent cache."""
+"""Compiled programs: kept between processes by JAX's persistent cache, and counted where they are compiled anew."""
 
 import os
 from pathlib import Path
@@ -8,23 +8,24 @@ import jax
 from plas_jax.training.processor import instruction_set
 
 SECONDS = 0.5  # what takes less to compile is not worth a file
+COMPILED = "/jax/core/compile/backend_compile_duration"  # the event that tells of a compilation
 
 
 def cache_folder() -> Path:
-    """Where this project keeps what it can make again: under $XDG_CACHE_HOME, which is ~/.cache if it is not set."""
+    """Return where to keep what can be made again: under $XDG_CACHE_HOME, which is ~/.cache if it is not set."""
     chosen = os.environ.get("XDG_CACHE_HOME", "")
     # A relative one is to be ignored, says the XDG base directory specification.
     return (Path(chosen) if Path(chosen).is_absolute() else Path.home() / ".cache") / "plas_jax"
 
 
 def folder() -> Path:
-    """Where programs are kept: $JAX_COMPILATION_CACHE_DIR, or a folder of the user's cache for this kind of processor.
+    """Return $JAX_COMPILATION_CACHE_DIR or, by default, a folder of the user's cache for this kind of processor.
 
     A program for a processor's cores may use whatever instructions that one has, and a home may be shared by several.
     """
-    asked = os.environ.get("JAX_COMPILATION_CACHE_DIR")
-    if asked:
-        return Path(asked)
+    chosen = os.environ.get("JAX_COMPILATION_CACHE_DIR")
+    if chosen:
+        return Path(chosen)
     return cache_folder() / "programs" / instruction_set()
 
 
@@ -38,9 +39,6 @@ def keep_programs() -> None:
     jax.config.update("jax_compilation_cache_dir", str(kept))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", SECONDS)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", 0)
-
-
-COMPILED = "/jax/core/compile/backend_compile_duration"
 
 
 class Executables:

@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -12,7 +11,7 @@ from jax.sharding import Mesh, NamedSharding
 from plas_jax.datasets.minibatch import Rows
 from plas_jax.training.chunk import AXIS, ON_RUNS
 from plas_jax.training.compiler_options import is_cpu
-from plas_jax.types import Array, Transition
+from plas_jax.types import Array, Transition, Tree
 
 
 def use_every_core(cores: int) -> None:
@@ -27,8 +26,8 @@ def use_every_core(cores: int) -> None:
     jax.config.update("jax_default_matmul_precision", "float32")
 
 
-def run_mesh(runs: int, devices: Sequence[Any] | None = None) -> Mesh:
-    """The devices for a batch of runs: all there are, or all of these, but no more than runs.
+def run_mesh(runs: int, devices: Sequence[jax.Device] | None = None) -> Mesh:
+    """Return the devices for a batch of runs: all there are, or all of these, but no more than runs.
 
     With several hosts as many of each, and at least one: a host whose devices had no part could not follow the rest.
     """
@@ -41,13 +40,13 @@ def run_mesh(runs: int, devices: Sequence[Any] | None = None) -> Mesh:
     return Mesh(np.array([device for of_host in of_hosts for device in of_host[:each]]), (AXIS,))
 
 
-def on_runs(mesh: Mesh, tree: Any) -> Any:
+def on_runs(mesh: Mesh, tree: Tree) -> Tree:
     """Split a tree with a leading axis of runs between the devices, the last run repeated to make it even.
 
     Every host must hold the whole tree.
     """
 
-    def place(leaf: Any) -> Array:
+    def place(leaf: Array | np.ndarray) -> Array:
         leaf = np.asarray(leaf)
         extra = -len(leaf) % mesh.size
         leaf = np.concatenate([leaf, np.repeat(leaf[-1:], extra, axis=0)]) if extra else leaf
@@ -56,10 +55,10 @@ def on_runs(mesh: Mesh, tree: Any) -> Any:
     return placed(place, tree)
 
 
-def placed(place: Callable[[Any], Array], tree: Any) -> Any:
-    """A tree with each array where `place` puts it; of keys it is given what they hold."""
+def placed(place: Callable[[Array], Array], tree: Tree) -> Tree:
+    """Return a tree with each array where `place` puts it; of keys it is given what they hold."""
 
-    def of_leaf(leaf: Any) -> Array:
+    def of_leaf(leaf: Array) -> Array:
         if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
             return jax.random.wrap_key_data(place(jax.random.key_data(leaf)), impl=jax.random.key_impl(leaf))
         return place(leaf)
@@ -68,15 +67,15 @@ def placed(place: Callable[[Any], Array], tree: Any) -> Any:
 
 
 def runs_of_each(mesh: Mesh, runs: int) -> int:
-    """How many runs each device has, where so many are made even."""
+    """Return how many runs each device has, where so many are made even."""
     return -(-runs // mesh.size)
 
 
 def datasets_on(mesh: Mesh, sizes: np.ndarray, datasets: np.ndarray) -> list[list[int]]:
-    """The data sets that each device holds, by their places in the rows, where runs have these `datasets`, `[runs]`.
+    """Return the data sets that each device holds, by their places in the rows.
 
-    `sizes` has the rows of each data set. An accelerator holds those of its own runs. The cores of a processor share
-    one memory, in which one copy of all is enough for all.
+    `datasets` are those that runs have, `[runs]`, and `sizes` has the rows of each data set. An accelerator holds those
+    of its own runs. The cores of a processor share one memory, in which one copy of all is enough for all.
     """
     if is_cpu(mesh):
         return [list(range(len(sizes)))] * mesh.size
@@ -86,19 +85,19 @@ def datasets_on(mesh: Mesh, sizes: np.ndarray, datasets: np.ndarray) -> list[lis
 
 
 def most_rows(mesh: Mesh, sizes: np.ndarray, datasets: np.ndarray) -> int:
-    """The most rows that a device holds."""
+    """Return the most rows that a device holds."""
     return max(int(sizes[held].sum()) for held in datasets_on(mesh, sizes, datasets))
 
 
 def starts_on(mesh: Mesh, rows: Rows, datasets: np.ndarray) -> np.ndarray:
-    """Where each run's rows start among those of its device, int32 `[runs]`."""
+    """Return where each run's rows start among those of its device, int32 `[runs]`."""
     held, each = datasets_on(mesh, rows.size, datasets), runs_of_each(mesh, len(datasets))
     starts = [_starts(rows, held[slot // each])[dataset] for slot, dataset in enumerate(datasets.tolist())]
     return np.array(starts, np.int32)
 
 
 def data_on(mesh: Mesh, rows: Rows, datasets: np.ndarray) -> Transition:
-    """To each device the rows of its data sets, end to end, `[devices × most rows of a device, …]`.
+    """Hand to each device the rows of its data sets, end to end, `[devices × most rows of a device, …]`.
 
     No update then needs another device's memory. Rows that a device lacks to the most are zeros that nobody draws.
     """

@@ -14,7 +14,7 @@ from plas_jax.performance.planning.kernels import Kernel, kernels_of
 from plas_jax.performance.planning.products import is_full_float32, is_product
 from plas_jax.sweeps.groups import Group, widest
 from plas_jax.training import phases
-from plas_jax.training.chunk import ON_RUNS, Batch, Runs, chunk_program
+from plas_jax.training.chunk import ON_RUNS, Batch, Runs, Span, chunk_program
 from plas_jax.training.layout import most_rows, run_mesh, runs_of_each
 from plas_jax.types import Sizes, State, Statistics, Transition, Tree
 
@@ -119,7 +119,7 @@ def compile_work(work: Work, devices: list[jax.Device]) -> Compiled:
     arguments = abstract_arguments(work, mesh)
     started = time.perf_counter()
     program_of = chunk_program(mesh, arguments[0].state)
-    compiled = program_of.lower(work.phase.algorithm, mesh, *arguments, 0, 1).compile()
+    compiled = program_of.lower(work.phase.algorithm, mesh, *arguments, Span(0, 1)).compile()
     seconds = time.perf_counter() - started
     program = parse(compiled.as_text() or "")
     loop = update_loop(program)

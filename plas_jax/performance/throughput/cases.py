@@ -64,7 +64,7 @@ def method_of(algorithm: str, widths: str) -> Method:
 
 
 def _as_wide(phase: Phase, width: int) -> Phase:
-    batch_size = phase.architecture.batch_size
+    batch_size = phase.architecture._asdict()["batch_size"]
     return scaled(phase, Scale(width, width, batch_size, phase.updates, lowest_learning_rate=0.0, lowest_polyak=0.0))
 
 
@@ -101,11 +101,13 @@ def first_batch(case: Case, mesh: Mesh) -> tuple[Batch, Runs, Transition]:
     rows, pairs = random_rows(method.uses_next_actions), [phases.Pair(0, DATASET, seed=0)]
     sizes, untrained = phases.stacked_sizes([Sizes.of(OBSERVATION, ACTION)]), None
     if method.first is not None:
-        untrained = phases.first_batch(phases.part(method, phases.FIRST_PHASE, pairs), rows, pairs, (sizes,))[0].state
+        untrained = phases.first_batch(phases.part_of(method, phases.FIRST_PHASE, pairs), rows, pairs, (sizes,))[
+            0
+        ].state
     # As if every transition were an episode.
     known = statistics(rows.transitions, rows.transitions.reward)
     inputs = method.inputs(sizes, untrained, jax.tree.map(lambda leaf: np.asarray(leaf)[None], known))
-    batch, run = phases.first_batch(phases.part(method, phases.LAST_PHASE, pairs), rows, pairs, inputs)
+    batch, run = phases.first_batch(phases.part_of(method, phases.LAST_PHASE, pairs), rows, pairs, inputs)
 
     def repeated(leaf: Array) -> np.ndarray:
         return np.broadcast_to(leaf, (case.runs, *leaf.shape[1:]))
@@ -118,7 +120,7 @@ def first_batch(case: Case, mesh: Mesh) -> tuple[Batch, Runs, Transition]:
 def acting_batch(case: Case) -> Callable[[np.ndarray, int], np.ndarray]:
     """Return what an evaluation calls at each control step for the runs of `first_batch`: `act(observation, step)`."""
     pairs = [phases.Pair(0, DATASET, seed=0)]
-    part = phases.part(method_of(case.algorithm, case.widths), phases.LAST_PHASE, pairs)
+    part = phases.part_of(method_of(case.algorithm, case.widths), phases.LAST_PHASE, pairs)
     part = part._replace(cells=part.cells * case.runs, mesh=run_mesh(case.runs))
     batch, runs, _ = first_batch(case, part.mesh)
     _, keys = phases.phase_keys(pairs, phases.LAST_EVALUATION)

@@ -23,6 +23,7 @@ import numpy as np
 from plas_jax.performance.throughput.cases import OURS, Case, first_batch, method_of
 from plas_jax.performance.throughput.peer_training import training_peer
 from plas_jax.training.balance import run_balanced
+from plas_jax.training.chunk import Span
 from plas_jax.training.layout import run_mesh, use_every_core
 from plas_jax.training.phases import compile_only
 
@@ -62,7 +63,7 @@ def training_rates(case: Case, seconds: float) -> Iterator[float]:
     while True:
         started = time.perf_counter()
         end = update + length
-        batch, _ = jax.block_until_ready(run_balanced(algorithm, mesh, batch, runs, transitions, update, end))
+        batch, _ = jax.block_until_ready(run_balanced(algorithm, mesh, batch, runs, transitions, Span(update, end)))
         passed = time.perf_counter() - started
         # The first chunk after compiling tells little, and what is much shorter than asked is a guess at a length.
         if update > 0 and passed > seconds / 2:
