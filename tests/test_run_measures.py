@@ -19,7 +19,7 @@ from plas_jax.models.twin_critics import TwinCritics
 from plas_jax.verification.gate import data_measures as measures
 from plas_jax.verification.gate.probe_rows import ROWS, TERMINAL_ROWS, ProbeRows, probe_rows
 from plas_jax.verification.gate.run_measures import Trained, run_measures
-from plas_jax.verification.gate.visits import replay, visit
+from plas_jax.verification.gate.visits import replay_visit, visit
 
 SHAPES = plas.Architecture((8, 8), (8, 8), 8, 16)
 KNOBS = PAPER_KNOBS._replace(perturbation_limit=0.2)
@@ -201,7 +201,7 @@ def hoppers():
 
 
 SEEDS = [[0, 1], [2, 3]]
-replayed = partial(replay, environments=[ENVIRONMENTS["hopper"]] * 2, seeds=SEEDS, dynamics="d4rl", discount=0.99)
+replayed = partial(replay_visit, environments=[ENVIRONMENTS["hopper"]] * 2, seeds=SEEDS, dynamics="d4rl", discount=0.99)
 
 
 def test_what_was_done_earns_what_was_counted(hoppers):

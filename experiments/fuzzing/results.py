@@ -90,7 +90,7 @@ def manifests() -> Target:
 
 def accepted() -> Target:
     """Make the target of the gate's accepted values: read, and compared with sound ones in both directions."""
-    from plas_jax.commands.score_regression import _entry  # noqa: PLC0415
+    from plas_jax.commands.score_regression import FLAGS  # noqa: PLC0415
     from plas_jax.verification.gate.accepted import read_accepted, write_accepted  # noqa: PLC0415
     from plas_jax.verification.gate.comparison import comparable, compare  # noqa: PLC0415
     from plas_jax.verification.gate.junit import junit  # noqa: PLC0415
@@ -102,18 +102,15 @@ def accepted() -> Target:
         for name, measures in methods.items():
             methods[name] = dict(list(measures.items())[:3])
     sound = read_accepted(GATE)
-    sound_request = request(
-        preset="gate", algorithms="", datasets="", seeds=None, first_seed=None, accepted="", accept=False, reason="",
-        data_dir=None, output=Path("nowhere"),
-    )  # fmt: skip
+    FLAGS(["", "--output=nowhere"])
+    sound_request = request(FLAGS)
 
     def read(path: Path) -> None:
         known = read_accepted(path)
         with contextlib.suppress(ValueError):
             comparable(sound_request._replace(accepted=path), known)
         comparison = compare(known, sound, divisions=20)
-        regression_report(comparison), junit(comparison, 1.0), _entry(known)
-        [*known.circumstances.get("history", []), _entry(known)]
+        regression_report(comparison), junit(comparison, 1.0), known.history_of_successor()
         write_accepted(path.parent / "again", known)
 
     return Target(json_writer([json.dumps(kept)]), read)

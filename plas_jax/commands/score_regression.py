@@ -3,13 +3,11 @@
 import os
 import time
 from pathlib import Path
-from typing import Any
 
 from absl import flags
 
 from plas_jax.commands.invocation import invoke
 from plas_jax.files.whole_files import whole_file
-from plas_jax.results.folder import asked_folder
 from plas_jax.sweeps.interruption import Interrupted
 from plas_jax.sweeps.progress import Watch, clock
 from plas_jax.training.kept_programs import keep_programs
@@ -18,8 +16,8 @@ from plas_jax.verification.gate.accepted import Accepted, read_accepted, write_a
 from plas_jax.verification.gate.comparison import comparable, compare, replaceable
 from plas_jax.verification.gate.junit import junit
 from plas_jax.verification.gate.measurement import measure
-from plas_jax.verification.gate.report import UNDECIDED, Finding, regression_report
-from plas_jax.verification.gate.request import ALGORITHMS, DATASETS, PRESETS, Request, request
+from plas_jax.verification.gate.report import UNDECIDED, Verdict, regression_report
+from plas_jax.verification.gate.request import ALGORITHMS, DATASETS, PRESETS, request
 
 USAGE = f"""usage: score_regression.py [flags]
        score_regression.py --accept --reason="why"
@@ -46,61 +44,40 @@ flags.DEFINE_string("output", "", "Folder of reports; default: a new one under r
 
 
 def run(words: list[str]) -> int:
-    """Train, then compare or accept; 0, 1 or 2 as the usage says."""
+    """Train, then compare or accept; return 0, 1 or 2 as the usage says."""
     if words:
         raise ValueError(f"unexpected {' '.join(words)!r}: every argument is a flag, see --help")
     use_every_core(os.cpu_count() or 1)
     started = time.monotonic()
-    asked = _request()
-    known = read_accepted(asked.accepted) if asked.accepted.exists() or not asked.reason else None
+    gate = request(FLAGS)
+    known = read_accepted(gate.accepted) if gate.accepted.exists() or not gate.reason else None
     if known is not None:
-        (replaceable if asked.reason else comparable)(asked, known)
+        (replaceable if gate.reason else comparable)(gate, known)
     keep_programs()
     with Watch() as watch:
         try:
-            measured = measure(asked, watch)
+            measured = measure(gate, watch)
         except Interrupted as stop:
             watch.say("stopped: nothing was compared, and nothing is kept")
             return stop.status
         seconds = time.monotonic() - started
-        if asked.reason:
-            history = [] if known is None else [*known.circumstances.get("history", []), _entry(known)]
-            circumstances = {**measured.circumstances, "history": history}
-            write_accepted(asked.accepted, measured._replace(circumstances=circumstances))
-            watch.say(f"{asked.accepted}: accepted {len(measured.seeds)} seeds after {clock(seconds)}")
+        if gate.reason:
+            history = [] if known is None else known.history_of_successor()
+            write_accepted(gate.accepted, measured._replace(history=history))
+            watch.say(f"{gate.accepted}: accepted {len(measured.seeds)} seeds after {clock(seconds)}")
         if known is None or known.suite != measured.suite:
             return 0
-        found = compare(known, measured)
-        write_reports(asked.output, found, measured, seconds)
-        print(regression_report(found))
-        watch.say(f"{asked.output} after {clock(seconds)}")
-    return 0 if asked.reason else found.status
+        verdict = compare(known, measured)
+        _write_reports(gate.output, verdict, measured, seconds)
+        print(regression_report(verdict))
+        watch.say(f"{gate.output} after {clock(seconds)}")
+    return 0 if gate.reason else verdict.status
 
 
-def _request() -> Request:
-    return request(
-        preset=FLAGS.preset,
-        algorithms=FLAGS.algorithms,
-        datasets=FLAGS.datasets,
-        seeds=FLAGS.seeds,
-        first_seed=FLAGS.first_seed,
-        accepted=FLAGS.accepted,
-        accept=FLAGS.accept,
-        reason=FLAGS.reason,
-        data_dir=FLAGS.data_dir,
-        output=asked_folder(FLAGS.output, "score_regression"),
-    )
-
-
-def _entry(known: Accepted) -> dict[str, Any]:
-    """What a new accepted file keeps of the one before."""
-    return {name: known.circumstances.get(name) for name in ("reason", "date", "git_commit")}
-
-
-def write_reports(folder: Path, found: Finding, measured: Accepted, seconds: float) -> None:
-    """The report as Markdown and JUnit XML, and the values."""
+def _write_reports(folder: Path, verdict: Verdict, measured: Accepted, seconds: float) -> None:
+    """Write the report as Markdown and JUnit XML, and the values."""
     folder.mkdir(parents=True, exist_ok=True)
-    for name, text in (("regression.md", regression_report(found)), ("junit.xml", junit(found, seconds))):
+    for name, text in (("regression.md", regression_report(verdict)), ("junit.xml", junit(verdict, seconds))):
         with whole_file(folder / name) as partial_file:
             partial_file.write_text(text, encoding="utf-8")
     write_accepted(folder / "values.json", measured)

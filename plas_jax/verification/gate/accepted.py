@@ -2,9 +2,9 @@
 
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -32,53 +32,67 @@ class Accepted(NamedTuple):
 
     seeds: tuple[int, ...]
     values: Values  # float64 [seeds] each, NaN where a run has none
-    suite: Mapping[str, Any]
-    circumstances: Mapping[str, Any]
+    suite: Mapping[str, object]
+    circumstances: Mapping[str, object]
+    contents: Mapping[str, str]  # the hash of each data set's rows, by its name
+    history: Sequence[Mapping[str, object]] = ()  # of the files that this one replaces
+
+    def history_of_successor(self) -> list[Mapping[str, object]]:
+        """Return the history of the file that replaces this one: its own, and why, when and where this one was made."""
+        entry = {name: self.circumstances.get(name) for name in ("reason", "date", "git_commit")}
+        return [*self.history, entry]
 
 
-def write_accepted(path: Path, of: Accepted) -> None:
+Numbers = Mapping[str, Sequence[float | None]]  # by measure, one for each seed
+Tree = Mapping[str, Mapping[str, Numbers]]  # by data set and method
+
+
+def write_accepted(path: Path, results: Accepted) -> None:
     """Write the file whole or not at all; values keep nine digits, as many as float32 has."""
     tree: dict[str, dict[str, dict[str, list[float | None]]]] = {}
-    for place, values in of.values.items():
+    for place, values in results.values.items():
         methods = tree.setdefault(place.dataset, {}).setdefault(place.algorithm, {})
         methods[place.measure] = [float(f"{value:.9g}") if math.isfinite(value) else None for value in values]
-    head = {"format": FORMAT, **of.circumstances, "suite": of.suite, "seeds": list(of.seeds)}
+    head = {"format": FORMAT, **results.circumstances, "contents": results.contents}
+    head |= {"history": results.history} if results.history else {}
+    head |= {"suite": results.suite, "seeds": list(results.seeds)}
     path.parent.mkdir(parents=True, exist_ok=True)
     with whole_file(path) as partial:
         partial.write_text(_text(head, tree), encoding="utf-8")
 
 
-def _text(head: Mapping[str, Any], tree: Mapping[str, Any]) -> str:
-    """JSON with one line for each measure, so that a change of the file can be read."""
+def _text(head: Mapping[str, object], tree: Tree) -> str:
+    """Return JSON with one line for each measure, so that a change of the file can be read."""
     sets = []
     for dataset, methods in tree.items():
         lines = [
             f"   {json.dumps(algorithm)}: {{\n"
-            + ",\n".join(f"    {json.dumps(measure)}: {json.dumps(values)}" for measure, values in of.items())
+            + ",\n".join(f"    {json.dumps(measure)}: {json.dumps(values)}" for measure, values in measures.items())
             + "\n   }"
-            for algorithm, of in methods.items()
+            for algorithm, measures in methods.items()
         ]
         sets.append(f"  {json.dumps(dataset)}: {{\n" + ",\n".join(lines) + "\n  }")
     return json.dumps(head, indent=1, default=str)[:-2] + ',\n "values": {\n' + ",\n".join(sets) + "\n }\n}\n"
 
 
 def read_accepted(path: Path) -> Accepted:
-    """The file of `write_accepted`. Raises `ValueError` or `OSError`, one line that says what is wrong with it."""
+    """Read the file of `write_accepted`. Raises `ValueError` or `OSError`, one line that says what is wrong with it."""
     try:
-        found = read_object(path, {"format": int})
+        facts = read_object(path, {"format": int})
     except FileNotFoundError as error:
         raise FileNotFoundError(f"{path} does not exist: write it with --accept --reason=…") from error
-    if found["format"] != FORMAT:
+    if facts.pop("format") != FORMAT:
         raise ValueError(f"{path} is no file of accepted results of format {FORMAT}")
-    check(found, SHAPE, f"{path} is damaged")
-    seeds, suite = tuple(found.pop("seeds")), found.pop("suite")
+    check(facts, SHAPE, f"{path} is damaged")
+    seeds, suite = tuple(facts.pop("seeds")), facts.pop("suite")
+    contents, history = facts.pop("contents", {}), facts.pop("history", [])
     if not seeds or len(set(seeds)) < len(seeds) or min(seeds) < 0:
         raise ValueError(f"{path} is damaged: its seeds are not different whole numbers of at least 0")
-    values = dict(_values(found.pop("values"), len(seeds), path))
-    return Accepted(seeds, values, suite, {name: of for name, of in found.items() if name != "format"})
+    values = dict(_values(facts.pop("values"), len(seeds), path))
+    return Accepted(seeds, values, suite, facts, contents, history)
 
 
-def _values(tree: Any, seeds: int, path: Path) -> Iterator[tuple[Place, np.ndarray]]:
+def _values(tree: Tree, seeds: int, path: Path) -> Iterator[tuple[Place, np.ndarray]]:
     for dataset, methods in tree.items():
         for algorithm, measures in methods.items():
             for measure, values in measures.items():

@@ -10,7 +10,7 @@ DRAWN = 2048  # rows of the minibatches' measures
 
 
 def data_measures(rows: Transition, weights: np.ndarray) -> dict[str, float]:
-    """Measures of a whole data set, the same for every seed; `weights` are its `reward_weights`.
+    """Return the measures of a whole data set, the same for every seed; `weights` are its `reward_weights`.
 
     `transitions`; `masked_targets`, the share whose target has no bootstrap; `mean_reward`; `reward_alignment`, R² of
     the reward on its own row, as in `reward_alignment`.
@@ -23,9 +23,9 @@ def data_measures(rows: Transition, weights: np.ndarray) -> dict[str, float]:
     }
 
 
-def minibatch_measures(of: Rows, dataset: int, key: Array, weights: np.ndarray) -> dict[str, float]:
-    """The same of rows as training draws them, with a run's key; R² with the weights of the whole data set."""
-    drawn = minibatch(key, of.transitions, of.start[dataset], of.size[dataset], DRAWN)
+def minibatch_measures(rows: Rows, dataset: int, key: Array, weights: np.ndarray) -> dict[str, float]:
+    """Return the same of rows as training draws them, with a run's key; R² with the weights of the whole data set."""
+    drawn = minibatch(key, rows.transitions, rows.start[dataset], rows.size[dataset], DRAWN)
     drawn = jax.tree.map(np.asarray, drawn)
     return {
         "drawn_masked_targets": float(1.0 - drawn.bootstrap.mean(dtype=np.float64)),
@@ -34,7 +34,7 @@ def minibatch_measures(of: Rows, dataset: int, key: Array, weights: np.ndarray) 
 
 
 def reward_weights(rows: Transition) -> np.ndarray:
-    """The least-squares weights of the reward on a row's state, action, following state and squared action.
+    """Return the least-squares weights of the reward on a row's state, action, following state and squared action.
 
     A robot's reward is its speed, a bonus and the cost of its action, all of which stand in the row.
     """
@@ -42,7 +42,7 @@ def reward_weights(rows: Transition) -> np.ndarray:
 
 
 def reward_alignment(rows: Transition, weights: np.ndarray) -> float:
-    """R² of these weights on rows: near 1 where rewards belong to them, lower where they are another row's."""
+    """Return R² of these weights on rows: near 1 where rewards belong to them, lower where they are another row's."""
     reward = rows.reward.astype(np.float64)
     left = np.square(reward - _features(rows) @ weights).mean()
     return float(1.0 - left / reward.var()) if reward.var() > 0 else 1.0
@@ -54,7 +54,7 @@ def _features(rows: Transition) -> np.ndarray:
     return np.concatenate(columns, axis=1, dtype=np.float64)
 
 
-def rows_of_dataset(of: Rows, dataset: int) -> Transition:
-    """All transitions of one data set."""
-    start, size = int(of.start[dataset]), int(of.size[dataset])
-    return jax.tree.map(lambda column: column[start : start + size], of.transitions)
+def rows_of_dataset(rows: Rows, dataset: int) -> Transition:
+    """Return all transitions of one data set."""
+    start, size = int(rows.start[dataset]), int(rows.size[dataset])
+    return jax.tree.map(lambda column: column[start : start + size], rows.transitions)

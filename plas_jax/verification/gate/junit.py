@@ -1,18 +1,18 @@
-"""A finding as JUnit XML, which every CI service reads: a test case for each measure."""
+"""A verdict as JUnit XML, which every CI service reads: a test case for each measure."""
 
 from xml.etree import ElementTree
 
-from plas_jax.verification.gate.report import UNDECIDED, Finding, is_regression, with_interval
+from plas_jax.verification.gate.report import UNDECIDED, Verdict, is_regression, with_interval
 
 
-def junit(of: Finding, seconds: float) -> str:
-    """The XML text: a failure for each measure that moved for the worse, an error where nothing was decided."""
-    failed = [movement for movement in of.moved if is_regression(movement)]
-    undecided = of.status == UNDECIDED
-    counts = {"tests": len(of.compared) + undecided, "failures": len(failed), "errors": int(undecided)}
+def junit(verdict: Verdict, seconds: float) -> str:
+    """Return the XML text: a failure for each measure that moved for the worse, an error where nothing was decided."""
+    failed = [movement for movement in verdict.moved if is_regression(movement)]
+    undecided = verdict.status == UNDECIDED
+    counts = {"tests": len(verdict.compared) + undecided, "failures": len(failed), "errors": int(undecided)}
     suite = ElementTree.Element("testsuite", name="score_regression", time=f"{seconds:.1f}")
     suite.attrib |= {name: str(count) for name, count in counts.items()}
-    for movement in of.compared:
+    for movement in verdict.compared:
         place = movement.place
         case = ElementTree.SubElement(
             suite, "testcase", classname=f"{place.dataset}.{place.algorithm}", name=place.measure
@@ -22,6 +22,6 @@ def junit(of: Finding, seconds: float) -> str:
             ElementTree.SubElement(case, "failure", message=f"moved from {step}, p = {movement.p:.2g}")
     if undecided:
         case = ElementTree.SubElement(suite, "testcase", classname="score_regression", name="decision")
-        ElementTree.SubElement(case, "error", message=of.line)
+        ElementTree.SubElement(case, "error", message=verdict.line)
     ElementTree.indent(suite)
     return ElementTree.tostring(suite, encoding="unicode", xml_declaration=True) + "\n"

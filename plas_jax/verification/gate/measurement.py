@@ -5,7 +5,6 @@ import shlex
 import sys
 from datetime import date
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -16,34 +15,38 @@ from plas_jax.sweeps.manifest import circumstances
 from plas_jax.sweeps.progress import Watch
 from plas_jax.verification.gate.accepted import Accepted
 from plas_jax.verification.gate.movement import Place
-from plas_jax.verification.gate.request import Request
-from plas_jax.verification.gate.runs import Values, gate_values, values_of_data
+from plas_jax.verification.gate.request import GateRequest
+from plas_jax.verification.gate.runs import SeedValues, gate_values, values_of_data
 
 
-def measure(asked: Request, watch: Watch) -> Accepted:
-    """Train everything that was asked for; every measure of every seed, in the form of an accepted file."""
-    files = data.find(asked.datasets, asked.preset.rows, asked.data_dir, watch.rows_made)
-    shelf, values = data.Shelf(files, data.Needs.of(asked.methods)), Values()
-    for method in asked.methods:
-        for group in groups(method, asked.preset.protocol(method), asked.datasets, asked.seeds, asked.dynamics):
+def measure(request: GateRequest, watch: Watch) -> Accepted:
+    """Train everything that was asked for; return every measure of every seed, in the form of an accepted file."""
+    files = data.find(request.datasets, request.preset.rows, request.data_dir, watch.rows_made)
+    shelf, values = data.Shelf(files, data.Needs.of(request.methods)), SeedValues()
+    for method in request.methods:
+        for group in groups(method, request.preset.protocol(method), request.datasets, request.seeds, request.dynamics):
             values |= gate_values(group, shelf.of(group.datasets), watch)
-    for datasets in dict.fromkeys((dataset,) for dataset in asked.datasets):
-        values |= values_of_data(shelf.of(datasets), datasets, asked.seeds)
-    contents_of = {dataset.name: contents(dataset, files[dataset.name]) for dataset in asked.datasets}
-    return Accepted(asked.seeds, _columns(values, asked.seeds), asked.suite(), _circumstances(asked, contents_of))
+    for datasets in dict.fromkeys((dataset,) for dataset in request.datasets):
+        values |= values_of_data(shelf.of(datasets), datasets, request.seeds)
+    return Accepted(
+        seeds=request.seeds,
+        values=_columns(values, request.seeds),
+        suite=request.suite(),
+        circumstances=_circumstances(request.reason),
+        contents={dataset.name: contents(dataset, files[dataset.name]) for dataset in request.datasets},
+    )
 
 
-def _columns(values: Values, seeds: tuple[int, ...]) -> dict[Place, np.ndarray]:
-    columns = {place: np.array([of[seed] for seed in seeds]) for place, of in sorted(values.items())}
+def _columns(values: SeedValues, seeds: tuple[int, ...]) -> dict[Place, np.ndarray]:
+    columns = {place: np.array([by_seed[seed] for seed in seeds]) for place, by_seed in sorted(values.items())}
     return {place: column for place, column in columns.items() if not np.isnan(column).all()}
 
 
-def _circumstances(asked: Request, contents_of: dict[str, str]) -> dict[str, Any]:
+def _circumstances(reason: str) -> dict[str, object]:
     return {
-        "reason": asked.reason,
+        "reason": reason,
         "date": date.today().isoformat(),
         "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
         **circumstances(),
         "machine": platform.machine(),
-        "contents": contents_of,
     }

@@ -43,12 +43,12 @@ Values = Mapping[Place, np.ndarray]
 
 
 def smallest_p(accepted: int, now: int) -> float:
-    """The smallest p that so many seeds can reach: 1 over the divisions there are, or over those that are drawn."""
+    """Return the smallest p that so many seeds can reach: 1 over the divisions there are, or over those drawn."""
     return 1.0 / min(comb(accepted + now, now), DIVISIONS + 1)
 
 
 def movements(accepted: Values, now: Values, divisions: int = DIVISIONS) -> list[Movement]:
-    """Every measure that both have, the most conspicuous first; each sample has its own number of seeds throughout.
+    """Compare every measure that both have, the most conspicuous first; each sample has one number of seeds.
 
     Besides each measure itself, the means of its standardised values over data sets, and over methods, are in the
     family: what moves a little everywhere is seen there first. So is `spread`, how far seeds are apart over all
@@ -57,8 +57,8 @@ def movements(accepted: Values, now: Values, divisions: int = DIVISIONS) -> list
     places = [place for place in accepted if place in now]
     if not places:
         return []
-    before, after = (np.stack([_finite(of[place], accepted[place], now[place]) for place in places], axis=1)
-                     for of in (accepted, now))  # fmt: skip
+    before, after = (np.stack([_finite(sample[place], accepted[place], now[place]) for place in places], axis=1)
+                     for sample in (accepted, now))  # fmt: skip
     joined = np.concatenate([before, after])
     standard = _standardised(joined)
     means, together = _means_over_others(places, standard)
@@ -67,19 +67,19 @@ def movements(accepted: Values, now: Values, divisions: int = DIVISIONS) -> list
     ratio, apart = _ratios_of_spread(standard, is_now)
     statistics, p = _family(np.concatenate([_statistics(joined, is_now), np.abs(ratio)[:, None]], axis=1))
     spread = np.sqrt(_within(joined, len(before)) + np.square(_resolution(joined)))
-    found = []
+    moved = []
     for column, place in enumerate([*places, *means]):
         first, second = np.split(joined[:, column], [len(before)])
         step = second.mean() - first.mean()
-        of_place = (accepted[place], now[place]) if column < len(places) else (first, second)
-        found.append(Movement(place, *of_place, float(step / spread[column]), float(p[column])))
+        samples = (accepted[place], now[place]) if column < len(places) else (first, second)
+        moved.append(Movement(place, *samples, float(step / spread[column]), float(p[column])))
     first, second = np.split(apart, [len(before)])
-    found.append(Movement(SPREAD, first, second, float(ratio[0]), float(p[-1])))
-    return [found[column] for column in np.argsort(-statistics, kind="stable")]
+    moved.append(Movement(SPREAD, first, second, float(ratio[0]), float(p[-1])))
+    return [moved[column] for column in np.argsort(-statistics, kind="stable")]
 
 
 def _finite(values: np.ndarray, *pool: np.ndarray) -> np.ndarray:
-    """The values, where those that are not finite are put above every finite one of the pool."""
+    """Return the values, where those that are not finite are put above every finite one of the pool."""
     finite = np.concatenate(pool)
     finite = finite[np.isfinite(finite)]
     worst = 0.0 if len(finite) == 0 else finite.max() + max(np.ptp(finite), abs(finite.max()), 1.0)
@@ -87,7 +87,7 @@ def _finite(values: np.ndarray, *pool: np.ndarray) -> np.ndarray:
 
 
 def _standardised(joined: np.ndarray) -> np.ndarray:
-    """The values in standard deviations from their mean; 0 where they vary by rounding alone.
+    """Return the values in standard deviations from their mean; 0 where they vary by rounding alone.
 
     That would otherwise weigh as much as what varies between seeds.
     """
@@ -97,7 +97,7 @@ def _standardised(joined: np.ndarray) -> np.ndarray:
 
 
 def _means_over_others(places: Sequence[Place], standard: np.ndarray) -> tuple[list[Place], np.ndarray]:
-    """Means of standardised values: of a measure of one method over data sets, and of one measure over everything."""
+    """Return means of standardised values: of one method's measure over data sets, of a measure over everything."""
     members: dict[Place, list[int]] = {}
     for column, place in enumerate(places):
         for wider in (Place(EVERY, *place[1:]), Place(EVERY, EVERY, place.measure)):
@@ -108,7 +108,7 @@ def _means_over_others(places: Sequence[Place], standard: np.ndarray) -> tuple[l
 
 
 def _divisions(before: int, now: int, divisions: int) -> np.ndarray:
-    """Which seeds are new ones, 1 or 0, `[divisions + 1, seeds]`: first as it was seen, so that no p is 0."""
+    """Return which seeds are new ones, 1 or 0, `[divisions + 1, seeds]`: first as it was seen, so that no p is 0."""
     is_now = np.zeros((divisions + 1, before + now))
     is_now[0, before:] = 1.0
     order = np.argsort(np.random.default_rng(0).random((divisions, before + now)), axis=1)
@@ -117,24 +117,24 @@ def _divisions(before: int, now: int, divisions: int) -> np.ndarray:
 
 
 def _family(statistics: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The statistic and the family-wise p of each column, from those of every division."""
+    """Return the statistic and the family-wise p of each column, from those of every division."""
     largest = statistics.max(axis=1)
     # Equal divisions may differ in their last bits.
     return statistics[0], (largest[:, None] >= statistics[0] * (1 - 1e-9)).mean(axis=0)
 
 
 def _ratios_of_spread(standard: np.ndarray, is_now: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The log ratio of both samples' variances, averaged over the measures that vary, in units of its own deviation.
+    """Return the log ratio of both samples' variances, averaged over the measures that vary, `[divisions]`.
 
-    `[divisions]`; and for each seed the mean distance from its sample, in standard deviations.
+    In units of its own deviation; and return for each seed the mean distance from its sample, in standard deviations.
     """
     standard = standard[:, standard.any(axis=0)]
     if standard.shape[1] < 2 or min(is_now[0].sum(), len(standard) - is_now[0].sum()) < 3:
         return np.zeros(len(is_now)), np.zeros(len(standard))
     variances = []
-    for of in (is_now, 1.0 - is_now):
-        count = of.sum(axis=1, keepdims=True)
-        mean, square = of @ standard / count, of @ np.square(standard) / count
+    for members in (is_now, 1.0 - is_now):
+        count = members.sum(axis=1, keepdims=True)
+        mean, square = members @ standard / count, members @ np.square(standard) / count
         variances.append(np.maximum(square - np.square(mean), RESOLUTION))
     ratio = np.log(variances[0] / variances[1]).mean(axis=1)
     parts = [standard[is_now[0] == each] for each in (0, 1)]
@@ -143,7 +143,7 @@ def _ratios_of_spread(standard: np.ndarray, is_now: np.ndarray) -> tuple[np.ndar
 
 
 def _statistics(joined: np.ndarray, is_now: np.ndarray) -> np.ndarray:
-    """|t| of every division and column, with the resolution in the standard error; `[divisions, columns]`."""
+    """Return |t| of every division and column, with the resolution in the standard error; `[divisions, columns]`."""
     centred = joined - joined.mean(axis=0)
     now = is_now.sum(axis=1, keepdims=True)
     before = len(joined) - now
@@ -161,6 +161,6 @@ def _resolution(joined: np.ndarray) -> np.ndarray:
 
 
 def _within(joined: np.ndarray, before: int) -> np.ndarray:
-    """The pooled variance inside the two samples, `[columns]`."""
+    """Return the pooled variance inside the two samples, `[columns]`."""
     inside = sum(np.square(part - part.mean(axis=0)).sum(axis=0) for part in np.split(joined, [before]))
     return np.asarray(inside) / max(len(joined) - 2, 1)

@@ -20,19 +20,21 @@ class ProbeRows(NamedTuple):
     has_terminals: chex.Array  # bool; without any, `terminal` holds other rows that mean nothing
 
 
-def probe_rows(of: Rows) -> ProbeRows:
-    """The probe rows of every data set. A set with fewer rows than are asked for gives some of them twice."""
-    chosen = [_of_one(of, int(start), int(size)) for start, size in zip(of.start, of.size, strict=True)]
+def probe_rows(rows: Rows) -> ProbeRows:
+    """Return the probe rows of every data set. A set with fewer rows than are asked for gives some of them twice."""
+    chosen = [
+        _one_set(rows.transitions, int(start), int(size)) for start, size in zip(rows.start, rows.size, strict=True)
+    ]
     return jax.tree.map(lambda *sets: np.stack(sets), *chosen)
 
 
-def _of_one(of: Rows, start: int, size: int) -> ProbeRows:
+def _one_set(transitions: Transition, start: int, size: int) -> ProbeRows:
     index = np.arange(start, start + size)
-    terminal = index[of.transitions.bootstrap[start : start + size] == 0]
-    found = len(terminal) > 0
-    spaced, ended = _spaced(index, ROWS), _spaced(terminal if found else index, TERMINAL_ROWS)
-    rows, terminals = (jax.tree.map(lambda column, at=at: column[at], of.transitions) for at in (spaced, ended))
-    return ProbeRows(rows, terminals, np.array(found))
+    terminal = index[transitions.bootstrap[start : start + size] == 0]
+    has_terminals = len(terminal) > 0
+    spaced, ended = _spaced(index, ROWS), _spaced(terminal if has_terminals else index, TERMINAL_ROWS)
+    rows, terminals = (jax.tree.map(lambda column, at=at: column[at], transitions) for at in (spaced, ended))
+    return ProbeRows(rows, terminals, np.array(has_terminals))
 
 
 def _spaced(index: np.ndarray, count: int) -> np.ndarray:

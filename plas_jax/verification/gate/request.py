@@ -1,11 +1,14 @@
 """What the flags of score_regression ask for, checked before anything is trained."""
 
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
+
+from absl.flags import FlagValues
 
 from plas_jax.datasets.catalogue import Dataset
 from plas_jax.methods.method import Method
 from plas_jax.methods.scales import GATE, SMOKE, ScorePreset
+from plas_jax.results.folder import asked_folder
 from plas_jax.sweeps.request import asked_datasets, asked_seeds, words
 from plas_jax.sweeps.scores_request import published
 from plas_jax.verification.gate.runs import VISIT_STEPS
@@ -21,7 +24,7 @@ CHECKED_SEEDS, FIRST_CHECKED_SEED = 10, 1000
 FOLDER = Path("benchmarks") / "accepted"
 
 
-class Request(NamedTuple):
+class GateRequest(NamedTuple):
     """What is trained, and what is done with it."""
 
     preset: ScorePreset
@@ -34,8 +37,8 @@ class Request(NamedTuple):
     output: Path
     dynamics: str = "d4rl"
 
-    def suite(self) -> dict[str, Any]:
-        """What decides the values of every method, as it stands in an accepted file."""
+    def suite(self) -> dict[str, object]:
+        """Return what decides the values of every method, as it stands in an accepted file."""
         preset = self.preset
         return {
             "preset": preset.name,
@@ -48,52 +51,40 @@ class Request(NamedTuple):
         }
 
 
-def request(
-    *,
-    preset: str,
-    algorithms: str,
-    datasets: str,
-    seeds: int | None,
-    first_seed: int | None,
-    accepted: str,
-    accept: bool,
-    reason: str,
-    data_dir: str | None,
-    output: Path,
-) -> Request:
-    """The request of these flags. Raises `ValueError` or `OSError`, one line that says what is wrong."""
-    reason = reason.strip()
-    if accept and not reason:
+def request(flags: FlagValues) -> GateRequest:
+    """Return the request of these flags. Raises `ValueError` or `OSError`, one line that says what is wrong."""
+    reason = flags.reason.strip()
+    if flags.accept and not reason:
         raise ValueError("--accept needs a --reason: why the scores may be other than they were")
-    if reason and not accept:
+    if reason and not flags.accept:
         raise ValueError("--reason says why results are accepted: it needs --accept")
-    size = PRESETS[preset]
-    names = words("--algorithms", algorithms, ",".join(ALGORITHMS))
-    defaults = (ACCEPTED_SEEDS, FIRST_ACCEPTED_SEED) if accept else (CHECKED_SEEDS, FIRST_CHECKED_SEED)
-    asked = [default if given is None else given for given, default in zip((seeds, first_seed), defaults, strict=True)]
-    return Request(
-        preset=size,
-        methods=tuple(size.method(method) for method in _methods(names)),
-        datasets=asked_datasets(datasets, list(DATASETS)),
-        seeds=asked_seeds(*asked),
-        accepted=Path(accepted) if accepted else FOLDER / f"{preset}.json",
+    preset = PRESETS[flags.preset]
+    names = words("--algorithms", flags.algorithms, ",".join(ALGORITHMS))
+    count, first = (ACCEPTED_SEEDS, FIRST_ACCEPTED_SEED) if flags.accept else (CHECKED_SEEDS, FIRST_CHECKED_SEED)
+    return GateRequest(
+        preset=preset,
+        methods=tuple(preset.method(method) for method in _methods(names)),
+        datasets=asked_datasets(flags.datasets, list(DATASETS)),
+        seeds=asked_seeds(
+            count if flags.seeds is None else flags.seeds, first if flags.first_seed is None else flags.first_seed
+        ),
+        accepted=Path(flags.accepted) if flags.accepted else FOLDER / f"{preset.name}.json",
         reason=reason,
-        data_dir=data_dir,
-        output=output,
+        data_dir=flags.data_dir,
+        output=asked_folder(flags.output, "score_regression"),
     )
 
 
 def _methods(names: list[str]) -> list[Method]:
-    """The methods of these names. PLAS and PLAS+P are one, so that they share a CVAE as in every table."""
-    limits = {"plas": 0.0, "plas+p": PERTURBATION_LIMIT}
-    asked = tuple(limits[name] for name in limits if name in names)
-    found = []
+    """Return the methods of these names. PLAS and PLAS+P are one, so that they share a CVAE as in every table."""
+    known = {"plas": 0.0, "plas+p": PERTURBATION_LIMIT}
+    limits = tuple(known[name] for name in known if name in names)
+    methods: list[Method] = []
     for name in names:
         method = published(name)
-        if name not in limits:
-            found.append(method)
-        elif not any(each.name == "plas" for each in found):
+        if name not in known:
+            methods.append(method)
+        elif not any(each.name == "plas" for each in methods):
             # The prior's own evaluation is left out: what it would say, the CVAE's measures say.
-            method = published("plas")._replace(grid=(("perturbation_limit", asked),), first_name="")
-            found.append(method)
-    return found
+            methods.append(published("plas")._replace(grid=(("perturbation_limit", limits),), first_name=""))
+    return methods

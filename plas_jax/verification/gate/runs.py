@@ -4,10 +4,12 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 import jax
+import jax.numpy as jnp
 import numpy as np
+from numpy.typing import ArrayLike
 
 from plas_jax.datasets.catalogue import Dataset, normalised_score
 from plas_jax.evaluation.returns import Act, Stage, episode_seeds
@@ -22,51 +24,55 @@ from plas_jax.sweeps.sweep import Sweep
 from plas_jax.training import phases
 from plas_jax.training.acting import policy_of
 from plas_jax.training.chunk import HEALTHY, Batch, Runs
+from plas_jax.types import Array, Parameters
 from plas_jax.verification.gate.data_measures import data_measures, minibatch_measures, reward_weights, rows_of_dataset
 from plas_jax.verification.gate.movement import Place
 from plas_jax.verification.gate.probe_rows import probe_rows
 from plas_jax.verification.gate.run_measures import DISCOUNT, Trained, critics_of, policy_action, run_measures
-from plas_jax.verification.gate.visits import Visit, replay, visit
+from plas_jax.verification.gate.visits import Visit, replay_visit, visit
 
 DATA = "data"  # in the place of a method: what every method is fed
 VISIT_STEPS, COMPARED_STEPS = 300, 20
-Values = dict[Place, dict[int, float]]  # by seed
+SeedValues = dict[Place, dict[int, float]]  # of every measure, by seed
+Inputs = TypeVar("Inputs")
+Outputs = TypeVar("Outputs")
 
 
-def gate_values(group: Group, data: SweepData, watch: Watch) -> Values:
+def gate_values(group: Group, data: SweepData, watch: Watch) -> SeedValues:
     """Train and evaluate a group and measure every run. Raises `Interrupted` as `Sweep.run` does."""
     with tempfile.TemporaryDirectory() as folder:
         return _Gate(group, data, OutputFolder(Path(folder)), watch).values()
 
 
-def values_of_data(data: SweepData, datasets: Sequence[Dataset], seeds: Sequence[int]) -> Values:
-    """The measures of the data sets, as a whole and as each seed draws minibatches."""
-    found: Values = {}
+def values_of_data(data: SweepData, datasets: Sequence[Dataset], seeds: Sequence[int]) -> SeedValues:
+    """Return the measures of the data sets, as a whole and as each seed draws minibatches."""
+    values: SeedValues = {}
     for place, dataset in enumerate(datasets):
         whole = rows_of_dataset(data.rows, place)
         weights = reward_weights(whole)
         # Other references move scores, which may rise, and no return.
-        of_all = data_measures(whole, weights) | {"score_of_1000": float(normalised_score(dataset.environment, 1000.0))}
+        measures = data_measures(whole, weights) | {
+            "score_of_1000": float(normalised_score(dataset.environment, 1000.0))
+        }
         for seed in seeds:
             drawn = minibatch_measures(data.rows, place, phases.run_key(seed, dataset.name), weights)
-            for measure, value in (of_all | drawn).items():
-                found.setdefault(Place(dataset.name, DATA, measure), {})[seed] = value
-    return found
+            for measure, value in (measures | drawn).items():
+                values.setdefault(Place(dataset.name, DATA, measure), {})[seed] = value
+    return values
 
 
 class _Gate:
     """One group's sweep, and the values of its runs as they come."""
 
     def __init__(self, group: Group, data: SweepData, folder: OutputFolder, watch: Watch):
-        self.group, self.data, self.watch, self.found = group, data, watch, Values()
-        self.cvae: Any = None
-        record: dict[str, Any] = {"complete": False, **progress([group])}
-        title = partial("{}: {}".format, group.method.name)
-        self.folder, self.title = folder, title
-        self.sweep = Sweep(group, data, folder, record, lambda: None, watch, title, self._finished)
+        self.group, self.data, self.watch, self.measured = group, data, watch, SeedValues()
+        self.cvae: Parameters = None
+        self.folder, self.title = folder, partial("{}: {}".format, group.method.name)
+        record = {"complete": False, **progress([group])}
+        self.sweep = Sweep(group, data, folder, record, lambda: None, watch, self.title, self._finished)
 
-    def values(self) -> Values:
-        """Train, evaluate, measure."""
+    def values(self) -> SeedValues:
+        """Train, evaluate, measure; return every measure of every run."""
         self.sweep.run()
         rows = read_rows(self.folder.rows)
         last = max(row.update for row in rows)
@@ -74,12 +80,12 @@ class _Gate:
             dataset = next(each for each in self.group.datasets if each.name == row.dataset)
             apart = abs(row.score - float(normalised_score(dataset.environment, row.episode_return)))
             name = _name(row.algorithm, row.knobs)
-            of_row = {"score": row.score, "episode_return": row.episode_return, "episode_length": row.episode_length}
-            for measure, value in (of_row | {"score_apart": apart}).items():
-                of_seeds = self.found.setdefault(Place(row.dataset, name, measure), {})
+            measures = {"score": row.score, "episode_return": row.episode_return, "episode_length": row.episode_length}
+            for measure, value in (measures | {"score_apart": apart}).items():
+                by_seed = self.measured.setdefault(Place(row.dataset, name, measure), {})
                 # Every run has the same number of episodes: their mean is a sum of shares.
-                of_seeds[row.seed] = of_seeds.get(row.seed, 0.0) + value / self.group.protocol.episodes
-        return self.found
+                by_seed[row.seed] = by_seed.get(row.seed, 0.0) + value / self.group.protocol.episodes
+        return self.measured
 
     def _finished(self, part: phases.Part, batch: Batch, runs: Runs) -> None:
         method, count = self.group.method, len(part.cells)
@@ -95,16 +101,16 @@ class _Gate:
         before = jax.tree.map(lambda leaf: leaf[pair_of], self.cvae)
         trained = Trained(state, knobs, keys[pair_of], before)
         probes = probe_rows(self.data.rows)
-        of_runs = [self.sweep.pairs[pair].dataset for pair in pair_of]
+        dataset_of = [self.sweep.pairs[pair].dataset for pair in pair_of]
         algorithm = part.phase.algorithm
-        measure = one_by_one(lambda of: run_measures(algorithm, *of))
-        self._keep(part, measure((trained, jax.tree.map(lambda leaf: leaf[of_runs], probes))))
+        measure = one_by_one(lambda run: run_measures(algorithm, *run))
+        self._keep(part, measure((trained, jax.tree.map(lambda leaf: leaf[dataset_of], probes))))
         diverged = np.asarray(batch.diverged_at)[:count] != HEALTHY
         self._keep(part, {"diverged": diverged})
         self._keep(part, self._visited(part, trained, policy_of(part, batch, runs, keys, 0), ~diverged))
 
-    def _visited(self, part: phases.Part, trained: Trained, act: Act, active: np.ndarray) -> Mapping[str, Any]:
-        """Measures of a few more episodes of every run."""
+    def _visited(self, part: phases.Part, trained: Trained, act: Act, active: np.ndarray) -> Mapping[str, ArrayLike]:
+        """Return the measures of a few more episodes of every run."""
         group, pairs = self.group, [self.sweep.pairs[cell.pair] for cell in part.cells]
         environments = [group.datasets[pair.dataset].environment for pair in pairs]
         steps = min(VISIT_STEPS, group.protocol.horizon or VISIT_STEPS)
@@ -113,28 +119,28 @@ class _Gate:
         seeds = [episode_seeds(pair.seed, 0, episodes) for pair in pairs]
         stage = Stage(environments, episodes, steps, group.dynamics)
         shown = self.watch.phase(self.title("visit"), steps)
-        found = visit(stage, act, seeds, active, self.sweep.sizes.observation.padded)
+        visited = visit(stage, act, seeds, active, self.sweep.sizes.observation.padded)
         stage.close()
-        again = replay(found, environments, seeds, group.dynamics, DISCOUNT)
+        again = replay_visit(visited, environments, seeds, group.dynamics, DISCOUNT)
         shown.show(steps)
-        apart, first_q = _of_visit(part, trained, found)
+        apart, first_q = _visit_measures(part, trained, visited)
         return {
-            "return_apart": np.abs(found.returns.episode_return - again.episode_return).mean(axis=1),
+            "return_apart": np.abs(visited.returns.episode_return - again.episode_return).mean(axis=1),
             "action_apart": apart,
             "q_minus_return": first_q - again.discounted_return.mean(axis=1),
         }
 
-    def _keep(self, part: phases.Part, measures: Mapping[str, Any]) -> None:
+    def _keep(self, part: phases.Part, measures: Mapping[str, ArrayLike]) -> None:
         for measure, values in measures.items():
             for place, value in enumerate(np.asarray(values, np.float64)):
                 cell = part.cells[place]
                 pair = self.sweep.pairs[cell.pair]
                 name = _name(label(self.group.method, part.knobs[place]), setting(cell))
-                self.found.setdefault(Place(pair.name, name, measure), {})[pair.seed] = float(value)
+                self.measured.setdefault(Place(pair.name, name, measure), {})[pair.seed] = float(value)
 
 
-def one_by_one(measure: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    """The measures of every run of a batch. A hundred candidates for each probe row, of all runs at once, are 10 GB."""
+def one_by_one(measure: Callable[[Inputs], Outputs]) -> Callable[[Inputs], Outputs]:
+    """Measure every run of a batch, one after another: a hundred candidates a probe row of all at once are 10 GB."""
     # What runs once is not worth optimising.
     return jax.jit(partial(jax.lax.map, measure), compiler_options={"xla_backend_optimization_level": 0})
 
@@ -143,22 +149,22 @@ def _name(algorithm: str, knobs: str) -> str:
     return f"{algorithm} {knobs}".strip()
 
 
-def _of_visit(part: phases.Part, trained: Trained, of: Visit) -> tuple[Any, Any]:
-    """How far the acted actions are from `Algorithm.act`'s, and Q of the first of them, `[runs]` each."""
-    moments = np.linspace(0, len(of.observation) - 1, COMPARED_STEPS).astype(int)
+def _visit_measures(part: phases.Part, trained: Trained, visited: Visit) -> tuple[Array, Array]:
+    """Return how far the actions are from `Algorithm.act`'s, and Q of the first of them, `[runs]` each."""
+    moments = np.linspace(0, len(visited.observation) - 1, COMPARED_STEPS).astype(int)
 
-    def one_run(of_run: tuple[Trained, Any, Any]) -> tuple[Any, Any]:
-        trained, observation, action = of_run
+    def one_run(run: tuple[Trained, Array, Array]) -> tuple[Array, Array]:
+        trained, observation, action = run
         answer = policy_action(part.phase.algorithm, trained, observation)
         apart = trained.state.sizes.action.mean(abs(answer - action)).mean()
-        module = critics_of(trained.state)
-        if module is None:
-            return apart, np.nan
-        return apart, module.apply(trained.state.critics.parameters, observation[:starts], action[:starts]).mean()
+        critics = critics_of(trained.state)
+        if critics is None:
+            return apart, jnp.array(jnp.nan)
+        return apart, critics.values(observation[:starts], action[:starts]).mean()
 
-    starts = of.observation.shape[2]  # the first moment of each episode
+    starts = visited.observation.shape[2]  # the first moment of each episode
     seen, done = (
         np.moveaxis(array[moments], 0, 1).reshape(array.shape[1], -1, array.shape[-1])
-        for array in (of.observation, of.action)
+        for array in (visited.observation, visited.action)
     )
     return one_by_one(one_run)((trained, seen, done))

@@ -19,7 +19,7 @@ class Visit(NamedTuple):
     returns: Returns
 
 
-class Replay(NamedTuple):
+class Earnings(NamedTuple):
     """What the recorded actions earn from the same starts, `[runs, episodes]`; NaN where nothing can be replayed."""
 
     episode_return: np.ndarray
@@ -41,29 +41,29 @@ def visit(stage: Stage, act: Act, seeds: Sequence[Sequence[int]], active: np.nda
     return Visit(np.stack(seen), np.stack(done), returns)
 
 
-def replay(
-    of: Visit, environments: Sequence[Environment], seeds: Sequence[Sequence[int]], dynamics: str, discount: float
-) -> Replay:
-    """The recorded actions once more, without a stage or a policy: what an evaluation counts must be what they earn.
+def replay_visit(
+    visited: Visit, environments: Sequence[Environment], seeds: Sequence[Sequence[int]], dynamics: str, discount: float
+) -> Earnings:
+    """Play the recorded actions again, without a stage or a policy: what an evaluation counts must be what they earn.
 
     An environment of one's own is left out, since nothing says that it would repeat itself.
     """
-    rewards = np.full((*of.action.shape[:3],), np.nan)
+    rewards = np.full((*visited.action.shape[:3],), np.nan)
     for environment in dict.fromkeys(environments):
         if not environment.is_own:
             runs = [run for run, other in enumerate(environments) if other == environment]
-            rewards[:, runs] = _rewards(of.action[:, runs], environment, [seeds[run] for run in runs], dynamics)
+            rewards[:, runs] = _rewards(visited.action[:, runs], environment, [seeds[run] for run in runs], dynamics)
     discounts = discount ** np.arange(len(rewards))
-    return Replay(rewards.sum(axis=0), np.tensordot(discounts, rewards, axes=1))
+    return Earnings(rewards.sum(axis=0), np.tensordot(discounts, rewards, axes=1))
 
 
 def _rewards(action: np.ndarray, environment: Environment, seeds: Sequence[Sequence[int]], dynamics: str) -> np.ndarray:
-    """The rewards of every step, run and episode of one environment, 0 after an episode's end."""
+    """Return the rewards of every step, run and episode of one environment, 0 after an episode's end."""
     steps, runs, episodes = action.shape[:3]
     action, rewards = action.reshape(steps, runs * episodes, -1), np.zeros((steps, runs * episodes))
     alive = np.arange(runs * episodes)
     with closing(together(environment, runs * episodes, dynamics)) as robots:
-        robots.reset([seed for of_run in seeds for seed in of_run])
+        robots.reset([seed for run_seeds in seeds for seed in run_seeds])
         for step in range(min(steps, environment.horizon)):
             if len(alive) == 0:
                 break
