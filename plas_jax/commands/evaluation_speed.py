@@ -22,17 +22,18 @@ flags.DEFINE_integer("episodes", 60, "Episodes in lock-step in ours.", lower_bou
 flags.DEFINE_float("seconds", 2.0, "Length of one measurement.", lower_bound=0.01, flag_values=FLAGS)
 
 
-def run(_: list[str]) -> int:
-    """Print where it ran, then one line per environment."""
-    copies, episodes, seconds = FLAGS.copies, FLAGS.episodes, FLAGS.seconds
+def run(words: list[str]) -> int:
+    """Print where it ran, then one line per environment; return 0."""
+    if words:
+        raise ValueError(f"unexpected {' '.join(words)!r}: every argument is a flag, see --help")
     print(f"{platform.platform()}, {platform.machine()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
     print(f"python {platform.python_version()}, numpy {np.__version__}, mujoco {mujoco.__version__}", end=", ")
     print(f"gymnasium {gymnasium.__version__}, OPENBLAS_NUM_THREADS={os.environ.get('OPENBLAS_NUM_THREADS', 'unset')}")
-    print(f"control steps/s, policy {WIDTHS}, median of {ROUNDS} interleaved rounds of {seconds:g} s")
-    print(f"SyncVectorEnv: {copies} copies of -v4; ours: {episodes} episodes\n")
+    print(f"control steps/s, policy {WIDTHS}, median of {ROUNDS} interleaved rounds of {FLAGS.seconds:g} s")
+    print(f"SyncVectorEnv: {FLAGS.copies} copies of -v4; ours: {FLAGS.episodes} episodes\n")
     print(f"{'environment':12s}{'SyncVectorEnv':>14s}" + "".join(f"{key:>11s}{'ratio':>7s}" for key in DYNAMICS))
     for name in LOCOMOTION:
-        rates = compare(name, copies, episodes, seconds)
+        rates = compare(name, FLAGS.copies, FLAGS.episodes, FLAGS.seconds)
         gymnasiums = rates.pop("SyncVectorEnv")
         cells = "".join(f"{rate:11.0f}{rate / gymnasiums:7.2f}" for rate in rates.values())
         print(f"{name:12s}{gymnasiums:14.0f}{cells}", flush=True)

@@ -44,25 +44,24 @@ flags.DEFINE_boolean("json", False, "One JSON object instead of tables.", flag_v
 
 
 def run(words: list[str]) -> int:
-    """Plan and print; 0, or 1 if the sweep does not fit or its devices would wait for each other."""
+    """Plan and print; return 0, or 1 if the sweep does not fit or its devices would wait for each other."""
     if words:
         raise ValueError(f"unexpected {' '.join(words)!r}: every argument is a flag, see --help")
     target = asked_target(FLAGS.target)
-    asked = PlanRequest(FLAGS.target, FLAGS.preset, FLAGS.datasets, FLAGS.perturbation_limits, FLAGS.seeds)
-    programs, works = [], works_of(asked)
-    with Watch() as watch, closing(compiled_elsewhere(asked, target)) as answers:
-        for place, work in enumerate(works):
-            watch.say(f"compile {title(work)} for {target.name}, program {place + 1} of {len(works)}: up to minutes")
+    request = PlanRequest(FLAGS.target, FLAGS.preset, FLAGS.datasets, FLAGS.perturbation_limits, FLAGS.seeds)
+    programs, works = [], works_of(request)
+    with Watch() as watch, closing(compiled_elsewhere(request, target)) as answers:
+        for count, work in enumerate(works, 1):
+            watch.say(f"compile {title(work)} for {target.name}, program {count} of {len(works)}: up to minutes")
             programs.append(Planned(work, next(answers)))
-    launch = FLAGS.launch_microseconds
-    chip = target.chip
+    launch, chip = FLAGS.launch_microseconds, target.chip
     plan = Plan(
         command=f"{sys.argv[0].rpartition('/')[2]} {shlex.join(sys.argv[1:])}",
         versions={name: _version(name) for name in ("plas_jax", "jax", "libtpu", "jax-cuda13-plugin")},
         target=target,
         peaks=Peaks(chip.float32_peak, chip.bandwidth, chip.launch_seconds if launch is None else launch * 1e-6),
         programs=programs,
-        evaluation=evaluation([group for group, _ in asked.groups()], FLAGS.cpu_cores),
+        evaluation=evaluation([group for group, _ in request.groups()], FLAGS.cpu_cores),
         cpu_cores=FLAGS.cpu_cores,
     )
     if FLAGS.json:

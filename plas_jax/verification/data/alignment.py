@@ -60,13 +60,13 @@ def single_steps(
 ) -> Finding:
     """Check that a step of the simulator from each of some rows gives the next row, the reward and the terminal."""
     check, accuracy = "single steps", SINGLE if holds_single(extras) else DOUBLE
-    errors = replay_steps(name, recording, extras, episodes, dynamics, accuracy.tolerance)
+    errors = step_errors(name, recording, extras, episodes, dynamics, accuracy.tolerance)
     detail = _in_words(errors)
     share = np.mean(errors.disagrees)
     if share <= accuracy.doubtful:
         return Finding(check, "ok" if share <= accuracy.chance else "warning", detail)
     for other in sorted(set(DYNAMICS) - {dynamics}):
-        again = replay_steps(name, recording, extras, episodes, other, accuracy.tolerance)
+        again = step_errors(name, recording, extras, episodes, other, accuracy.tolerance)
         if np.mean(again.disagrees) <= accuracy.doubtful:
             return Finding(check, "warning", f"recorded with {other}'s dynamics, not {dynamics}'s: {detail}")
     return Finding(check, "wrong", detail)
@@ -79,7 +79,7 @@ def _in_words(errors: StepErrors) -> str:
     return f"{who}; state {_span(errors.state)}; reward {_span(errors.reward)}"
 
 
-def replay_steps(
+def step_errors(
     name: str,
     recording: Recording,
     extras: Extras,
