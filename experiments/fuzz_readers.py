@@ -21,7 +21,7 @@ from fuzzing.targets import SUFFIXES, TARGETS
 from fuzzing.watched_reader import Outcome, WatchedReader
 
 from plas_jax.commands.invocation import invoke
-from plas_jax.results.folder import asked_folder
+from plas_jax.results.folder import output_folder
 
 FLAGS = flags.FlagValues()
 flags.DEFINE_enum("reader", None, list(TARGETS), "Whose files.", required=True, flag_values=FLAGS)
@@ -60,11 +60,9 @@ def fuzz(name: str, seed: int, minutes: float, output: Path) -> tuple[Counter[st
     return counts, faults
 
 
-def run(words: list[str]) -> int:
+def run() -> int:
     """Fuzz one reader; return 0 when it had no fault, else 1."""
-    if words:
-        raise ValueError(f"unexpected {' '.join(words)!r}: every argument is a flag, see --help")
-    output = asked_folder(FLAGS.output, f"fuzz-{FLAGS.reader}")
+    output = output_folder(FLAGS.output, f"fuzz-{FLAGS.reader}")
     counts, faults = fuzz(FLAGS.reader, FLAGS.seed, FLAGS.minutes, output)
     totals = ", ".join(f"{count:,} {kind}" for kind, count in counts.most_common())
     packages = ", ".join(f"{package} {version(package)}" for package in ("h5py", "numpy"))

@@ -73,4 +73,4 @@ def _both_drawn(pool: Accepted, accepted: int, generator: np.random.Generator) -
 
 
 if __name__ == "__main__":
-    sys.exit(invoke(run, FLAGS, USAGE))
+    sys.exit(invoke(run, FLAGS, USAGE, takes_words=True))

@@ -108,10 +108,8 @@ def _ends(case: Case, scores: list[np.ndarray], seed: int) -> dict[str, tuple[np
     return ends
 
 
-def run(words: list[str]) -> int:
+def run() -> int:
     """Print the table."""
-    if words:
-        raise ValueError(f"unexpected {' '.join(words)!r}: every argument is a flag, see --help")
     started, body = time.monotonic(), []
     for case in CASES:
         for population in POPULATIONS:

@@ -18,6 +18,7 @@ from plas_jax.commands.invocation import invoke
 from plas_jax.files.whole_files import PARTIAL, whole_file
 from plas_jax.reports.markdown import table
 from plas_jax.results.folder import OutputFolder
+from plas_jax.results.manifest import Manifest
 from plas_jax.sweeps.progress import clock
 
 USAGE = """usage: kill_and_resume.py [flags]
@@ -96,10 +97,8 @@ class Sweep:
         return ", ".join(name.removeprefix(".").removesuffix(PARTIAL).rstrip(".0123456789") for name in sorted(names))
 
 
-def run(words: list[str]) -> int:
+def run() -> int:
     """Kill and resume until there were enough kills; return 0 when no sweep lost or changed a row, else 1."""
-    if words:
-        raise ValueError(f"unexpected {' '.join(words)!r}: every argument is a flag, see --help")
     output = Path(FLAGS.output)
     output.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
@@ -144,16 +143,16 @@ def _killed_sweeps(folder: Path, rows: bytes, named: dict[str, Moment]) -> Itera
         yield kills
 
 
-def _write(folder: Path, kills: list[Kill], manifest: dict, seconds: float) -> None:
+def _write(folder: Path, kills: list[Kill], manifest: Manifest, seconds: float) -> None:
     with whole_file(folder / "kill_and_resume.csv") as partial, partial.open("w", encoding="utf-8", newline="") as file:
         csv.writer(file, lineterminator="\n").writerows([Kill._fields, *kills])
-    versions = ", ".join(f"{name} {manifest['versions'][name]}" for name in ("python", "jax", "orbax-checkpoint"))
+    versions = ", ".join(f"{name} {manifest.versions[name]}" for name in ("python", "jax", "orbax-checkpoint"))
     heads = ["kill", "sweep", "aimed at", "s after start", "last line said", "being written", "rows", "verdict"]
     words = " ".join(f"--{name}={FLAGS[name].value}" for name in FLAGS if name != "output")
     text = (
         f"`python experiments/kill_and_resume.py {words}`: "
         f"{len(kills)} kills of {kills[-1].sweep if kills else 0} sweeps that take {seconds:.0f} s unbroken; "
-        f"{manifest['device']}; {versions}; commit {manifest['git_commit']}.\n\n"
+        f"{manifest.device}; {versions}; commit {manifest.git_commit}.\n\n"
     )
     with whole_file(folder / "kill_and_resume.md") as partial:
         partial.write_text(text + table(heads, [list(map(str, kill)) for kill in kills]) + "\n", encoding="utf-8")

@@ -68,10 +68,8 @@ class Verdict(NamedTuple):
     first: str  # the most conspicuous
 
 
-def run(words: list[str]) -> int:
+def run() -> int:
     """Try every mistake that is named; return 0 when the gate saw each, and nothing where there is none, else 1."""
-    if words:
-        raise ValueError(f"unexpected {' '.join(words)!r}: every argument is a flag, see --help")
     faults = read_faults(Path(FLAGS.faults_file))
     names = FLAGS.faults.split(",") if FLAGS.faults else [NONE, *faults]
     for name in names:

@@ -90,4 +90,4 @@ def _provenance(snapshots: Snapshots, rungs: list[int], wanted: float) -> dict[s
 
 
 if __name__ == "__main__":
-    sys.exit(invoke(run, FLAGS, __doc__ or ""))
+    sys.exit(invoke(run, FLAGS, __doc__ or "", takes_words=True))

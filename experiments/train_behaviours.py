@@ -38,10 +38,8 @@ SNAPSHOT_STEPS = 2_000
 CHECKPOINT_STEPS = 50_000
 
 
-def run(words: list[str]) -> int:
+def run() -> int:
     """Train, from the newest checkpoint in the output folder when there is one, and return 0."""
-    if words:
-        raise ValueError(f"unexpected {' '.join(words)!r}: every argument is a flag, see --help")
     folder = Path(FLAGS.output) / f"{FLAGS.environment}-{FLAGS.seed}"
     folder.mkdir(parents=True, exist_ok=True)
     # A buffer of a million transitions is a third of a gigabyte.

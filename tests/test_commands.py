@@ -64,7 +64,7 @@ def test_an_unknown_command_is_one_line():
     ],
 )
 def test_errors_become_one_line(capsys, error, status, says):
-    def run(words):
+    def run():
         raise error
 
     assert invoke(run, flags.FlagValues(), "usage", []) == status
@@ -74,7 +74,7 @@ def test_errors_become_one_line(capsys, error, status, says):
 
 
 def test_a_programming_error_is_not_hidden():
-    def run(words):
+    def run():
         raise KeyError("a bug")
 
     with pytest.raises(KeyError):

@@ -7,13 +7,12 @@ from plas_jax.algorithms import behaviour, plas
 from plas_jax.datasets import d4rl_files
 from plas_jax.datasets.catalogue import ENVIRONMENTS, names, parse
 from plas_jax.environments.own_data import find
-from plas_jax.methods.presets import PRESETS, latent_limit, plas_method
+from plas_jax.methods.presets import PRESETS, TABLE_1_PERTURBATION_LIMITS, latent_limit, plas_method, plas_over
 from plas_jax.methods.published import METHODS
 from plas_jax.methods.scales import SCORE_PRESETS
 from plas_jax.recipes.collect import make
 from plas_jax.sweeps import data
 from plas_jax.sweeps.groups import groups, lines, memory, widest
-from plas_jax.sweeps.request import asked_groups, request
 
 THIRTEEN = [
     *(
@@ -29,30 +28,20 @@ def cvae_width(method):
     return method.phase.architecture.cvae_width
 
 
-def asked(datasets, preset="paper", **changes):
-    flags = {
-        "preset": preset,
-        "datasets": ",".join(datasets),
-        "perturbation_limits": "0,0.1",
-        "seeds": 3,
-        "first_seed": 0,
-        "dynamics": "d4rl",
-        "data_dir": None,
-        "output": None,
-        "resume": False,
-    }
-    return request(**flags | changes)
+def table_1_groups(names, preset="paper", limits=(0.0, 0.1)):
+    method = plas_over(PRESETS[preset], limits)
+    return groups(method, PRESETS[preset].protocol(method), [find(name) for name in names], (0, 1, 2), "d4rl")
 
 
 def test_the_papers_thirteen_data_sets_are_two_groups():
     """Appendix A: the CVAEs of the replay sets are 128 wide, all others 750."""
-    wide, narrow = asked_groups(asked(THIRTEEN))
+    wide, narrow = table_1_groups(THIRTEEN)
     assert (cvae_width(wide.method), cvae_width(narrow.method)) == (750, 128)
     assert narrow.method.first.architecture.cvae_width == 128
     assert [dataset.name for dataset in narrow.datasets] == [f"{robot}-medium-replay-r1" for robot in ENVIRONMENTS]
     assert len(wide.datasets) == 10
     assert narrow.method.phase.architecture == PRESETS["paper"].policy._replace(cvae_width=128)
-    assert len(asked_groups(asked(THIRTEEN, "official_code"))) == len(asked_groups(asked(THIRTEEN, "quick"))) == 1
+    assert len(table_1_groups(THIRTEEN, "official_code")) == len(table_1_groups(THIRTEEN, "quick")) == 1
 
 
 @pytest.mark.parametrize("name", names())
@@ -67,7 +56,7 @@ def test_width_and_sigma_are_those_of_the_data_set_in_every_version(name):
 def test_data_of_another_environment_do_not_widen_the_robots(tmp_path):
     d4rl_files.write(tmp_path / "mine.hdf5", {"observations": [[0.0]]}, {})
     mine = f"{tmp_path / 'mine.hdf5'}@Pendulum-v1"
-    robots, own = asked_groups(asked(["hopper-random-r1", mine, "walker2d-medium-r1"]))
+    robots, own = table_1_groups(["hopper-random-r1", mine, "walker2d-medium-r1"])
     assert [dataset.name for dataset in robots.datasets] == ["hopper-random-r1", "walker2d-medium-r1"]
     assert widest(robots.datasets).observation.padded == 17
     assert widest(own.datasets).observation.padded == 3
@@ -115,15 +104,15 @@ def test_a_constant_that_the_user_gives_is_nobodys_to_publish():
 
 
 def test_the_memory_told_is_what_the_arrays_take(tmp_path):
-    of = asked(["hopper-random-r1", "halfcheetah-random-r1"], "smoke", data_dir=tmp_path)
-    (group,) = asked_groups(of)
-    rows = data.expected_rows(of.datasets, of.preset.rows, tmp_path)
-    files = {dataset.name: [make(dataset.name, 1000, 0, tmp_path)] for dataset in of.datasets}
-    loaded = data.load(of.datasets, files, data.Needs())
+    preset = PRESETS["smoke"]
+    (group,) = table_1_groups(["hopper-random-r1", "halfcheetah-random-r1"], "smoke")
+    rows = data.expected_rows(group.datasets, preset.rows, tmp_path)
+    files = {dataset.name: [make(dataset.name, 1000, 0, tmp_path)] for dataset in group.datasets}
+    loaded = data.load(group.datasets, files, data.Needs())
     told = memory(group, rows)
     whole = sum(column.base.nbytes for column in jax.tree.leaves(loaded.rows.transitions))
     assert told.data <= whole <= told.data + 5 * 64
-    sizes, preset = widest(of.datasets), of.preset
+    sizes = widest(group.datasets)
     cvae = behaviour.init(jax.random.key(0), preset.behaviour_architecture(), sizes)
     policy = plas.init(jax.random.key(0), preset.policy, sizes, cvae.cvae.parameters)
     one, other = (sum(leaf.nbytes for leaf in map(jax.numpy.asarray, jax.tree.leaves(of))) for of in (cvae, policy))
@@ -132,7 +121,7 @@ def test_the_memory_told_is_what_the_arrays_take(tmp_path):
 
 
 def test_the_plan_of_the_thirteen_at_a_million_rows_fits_in_8_gb():
-    of = asked_groups(asked(THIRTEEN, perturbation_limits="", seeds=3))
+    of = table_1_groups(THIRTEEN, limits=TABLE_1_PERTURBATION_LIMITS)
     rows = [sum(max(10**6, dataset.rows) for dataset in group.datasets) for group in of]
     needed = [memory(group, count) for group, count in zip(of, rows, strict=True)]
     assert max(group.data + group.states for group in needed) < 10e9

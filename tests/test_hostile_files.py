@@ -32,6 +32,7 @@ from plas_jax.files.whole_files import appears_whole
 from plas_jax.methods.own import own_method
 from plas_jax.recipes import manifests
 from plas_jax.results.folder import OutputFolder
+from plas_jax.results.manifest import Manifest
 from plas_jax.results.rows import Row, read_rows, write_rows
 from plas_jax.verification.gate.accepted import read_accepted, write_accepted
 from plas_jax.verification.parity import golden
@@ -296,10 +297,7 @@ def test_what_honest_json_says_comes_back(value):
 class Asked:
     """What wants to go on with a sweep."""
 
-    resume, holds = True, "methods"
-
-    def arguments(self):
-        return {"preset": "laptop"}
+    resume, arguments = True, {"preset": "laptop"}
 
 
 @pytest.mark.parametrize(
@@ -517,7 +515,7 @@ def writers(folder):
         "results.csv": lambda: write_rows(
             folder / "results.csv", [row._replace(episode=place) for place in range(3000)]
         ),
-        "manifest.json": lambda: OutputFolder(folder).write_manifest({"x": "x" * 10**5}),
+        "manifest.json": lambda: OutputFolder(folder).write_manifest(Manifest(preset="x" * 10**5)),
         "gate.json": lambda: write_accepted(folder / "gate.json", accepted),
         "x.hdf5": recipe,
     }

@@ -12,8 +12,9 @@ from matplotlib.image import imread
 
 from plas_jax.files.whole_files import whole_file
 from plas_jax.reports import published
-from plas_jax.reports.figures.perturbation import perturbation_panel, score_curves
-from plas_jax.reports.tables.perturbation import table_1
+from plas_jax.reports.figures import perturbation as figures
+from plas_jax.reports.tables import perturbation as tables
+from plas_jax.results.manifest import Manifest
 from plas_jax.results.rows import Row, read_rows, write_rows
 from plas_jax.results.runs import Cell, Run, across_seeds, results, run_statistics
 
@@ -22,12 +23,24 @@ MANIFEST = {
     "preset": "quick",
     "matmul_precision": "float32",
     "evaluations_in_mean": 2,
-    "seeds": 2,
+    "seeds": [0, 1],
     "device": "CPU",
     "datasets": {HOPPER: {"mean_return": 1000.0, "score": 31.4, "version": "r1"}},
     "wall_seconds": {"train": 12.0},
     "complete": True,
 }
+
+
+def table_1(rows, manifest):
+    return tables.table_1(results(rows), Manifest.from_json(manifest))
+
+
+def score_curves(rows, manifest, path):
+    figures.score_curves(results(rows), Manifest.from_json(manifest), path)
+
+
+def perturbation_panel(rows, manifest, path):
+    figures.perturbation_panel(results(rows), Manifest.from_json(manifest), path)
 
 
 def episode(score, *, dataset=HOPPER, algorithm=None, seed=0, limit=0.0, update=1000, number=0, **changes):
@@ -267,7 +280,7 @@ def test_table_1_flags_divergence_smoke_one_seed_and_what_is_missing():
     assert cells(table, HOPPER, "here")[2:] == ["30.0 [−33.5, 93.5]", "35.0 [−28.5, 98.5] †"]
     assert "1 of 4 runs in all" in table
     assert "incomplete" not in table_1([row for row in rows if row.diverged_at is None or row.update < 3000], MANIFEST)
-    smoke = table_1(sweep(seeds=1), {**MANIFEST, "preset": "smoke", "seeds": 1, "evaluations_in_mean": 5})
+    smoke = table_1(sweep(seeds=1), {**MANIFEST, "preset": "smoke", "seeds": [0], "evaluations_in_mean": 5})
     assert "**smoke: too short to mean anything**" in smoke
     assert "One seed: no interval." in smoke
     assert cells(smoke, HOPPER, "here")[2] == "20.0"

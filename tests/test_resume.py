@@ -163,7 +163,7 @@ def test_a_signal_while_data_are_made_unwinds(tmp_path, number, status):
 
 
 def test_terminating_any_command_is_one_line_and_a_status_of_its_own(capsys):
-    def run(words):
+    def run():
         os.kill(os.getpid(), signal.SIGTERM)
         pytest.fail("nothing stopped it")
 
@@ -183,7 +183,7 @@ def test_a_signal_in_a_callback_of_the_garbage_collector_is_not_lost(capsys, num
             sent.append(phase)
             os.kill(os.getpid(), number)
 
-    def run(words):
+    def run():
         gc.callbacks.append(callback)
         gc.collect()
         time.sleep(5)
@@ -221,7 +221,7 @@ def test_bytes_are_on_the_disk_before_their_name_is(tmp_path, monkeypatch):
 
 
 def test_a_full_disk_names_the_file_that_it_had_no_room_for(tmp_path, capsys):
-    def run(words):
+    def run():
         with whole_file(tmp_path / "rows.csv") as partial_file:
             partial_file.write_text("half")
             raise OSError(28, "No space left on device")

@@ -5,7 +5,6 @@ import csv
 import json
 import sys
 from functools import partial
-from pathlib import Path
 
 import by_subprocess
 import numpy as np
@@ -13,9 +12,9 @@ import pytest
 from by_subprocess import ROOT, interrupt_at
 from matplotlib.image import imread
 
+from plas_jax.commands.d4rl_scores import DATASETS, FLAGS, requested
 from plas_jax.datasets.catalogue import parse
 from plas_jax.results.rows import read_rows
-from plas_jax.sweeps.scores_request import DATASETS, request
 
 SCRIPT = "d4rl_scores.py"
 command, call = partial(by_subprocess.command, SCRIPT), partial(by_subprocess.call, SCRIPT)
@@ -181,9 +180,11 @@ def asked(**changes):
     """The request of these flags."""
     flags = {
         "preset": "smoke", "algorithms": "td3", "datasets": "hopper-random-r1", "seeds": 2, "first_seed": 0,
-        "knobs": "", "dynamics": "d4rl", "data_dir": None, "output": Path("out"), "resume": False,
+        "output": "out",
     }  # fmt: skip
-    return request(**flags | changes)
+    FLAGS.unparse_flags()
+    FLAGS(["", *(f"--{name}={value}" for name, value in (flags | changes).items())])
+    return requested()
 
 
 @pytest.mark.parametrize(

@@ -69,8 +69,8 @@ def test_the_manifest_says_what_ran(finished):
     assert manifest["executables"] == {"behaviour": 1, "policy": 1}
     assert manifest["matmul_precision"] == "float32"
     assert set(manifest["wall_seconds"]) == {"data", "compile", "train", "evaluate"}
-    assert manifest["constants"]["rows"] == 1000
-    assert manifest["constants"]["architecture"]["cvae_width"] == 16
+    assert manifest["rows"] == 1000
+    assert manifest["methods"]["plas"]["constants"]["architecture"]["cvae_width"] == 16
     described = manifest["datasets"]["hopper-random-r1"]
     assert described["rows"] == 1000
     assert len(described["fingerprint"]) == 64
@@ -120,9 +120,10 @@ def test_any_mix_of_data_sets_is_one_program_per_shape_group(mixed):
     assert lines[1].startswith("plas-8: 2 runs over 1 CVAEs 8 wide, 1,000 rows;")
     assert lines[2].startswith("plas-16: 6 runs over 3 CVAEs 16 wide, 1,150 rows;")
     manifest = json.loads((folder / "manifest.json").read_text())
-    assert [group["executables"] for group in manifest["groups"].values()] == [{"behaviour": 1, "policy": 1}] * 2
+    groups = manifest["methods"]["plas"]["groups"].values()
+    assert [group["executables"] for group in groups] == [{"behaviour": 1, "policy": 1}] * 2
     assert manifest["executables"] == {"behaviour": 2, "policy": 2}
-    assert [group["cvae_width"] for group in manifest["groups"].values()] == [8, 16]
+    assert [group["cvae_width"] for group in groups] == [8, 16]
     rows = read_rows(folder / "results.csv")
     names = {"hopper-medium-replay-r1", "hopper-medium-expert-v0", "halfcheetah-random-r1", "mine@hopper"}
     assert {row.dataset for row in rows} == set(manifest["datasets"]) == names
@@ -212,7 +213,7 @@ def test_another_sweep_cannot_resume_it(finished, data):
 
 def test_a_sweep_of_an_earlier_version_is_refused(finished, data, tmp_path):
     manifest = json.loads((finished[0] / "manifest.json").read_text()) | {"complete": False}
-    del manifest["groups"]
+    del manifest["methods"]
     (tmp_path / "manifest.json").write_text(json.dumps(manifest))
     done = call_here(*SHORT, f"--data_dir={data}", f"--output={tmp_path}", "--resume")
     assert done.returncode == 1

@@ -9,17 +9,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from plas_jax.environments.own_data import find
-from plas_jax.methods.presets import PRESETS, plas_method, protocol
+from plas_jax.methods.presets import PRESETS, plas_over
 from plas_jax.sweeps.groups import groups, memory
-from plas_jax.sweeps.manifest import progress
+from plas_jax.sweeps.manifest import method_record
 from plas_jax.sweeps.waves import VARIABLE, available, told, waves
 
 NAMES = [f"{robot}-{level}-r1" for robot in ("hopper", "walker2d", "halfcheetah") for level in ("random", "medium")]
 
 
 def group(datasets, seeds, preset="paper"):
-    method = plas_method(PRESETS[preset])._replace(grid=(("perturbation_limit", (0.0, 0.1)),))
-    found = groups(method, protocol(PRESETS[preset]), [find(name) for name in NAMES[:datasets]], seeds, "d4rl")
+    method = plas_over(PRESETS[preset], (0.0, 0.1))
+    found = groups(method, PRESETS[preset].protocol(method), [find(name) for name in NAMES[:datasets]], seeds, "d4rl")
     return found[0]
 
 
@@ -63,8 +63,8 @@ def test_a_resumed_sweep_stays_as_it_was_cut():
     whole = group(6, (0, 1, 2))
     cut = waves(whole, rows, needed(whole) // 4)
     assert len(cut) > 1
-    assert waves(whole, rows, 10**15, progress(cut)) == cut
-    assert waves(whole, rows, 10**15, progress([whole])) == [whole]
+    assert waves(whole, rows, 10**15, method_record(cut, [])) == cut
+    assert waves(whole, rows, 10**15, method_record([whole], [])) == [whole]
 
 
 @pytest.mark.parametrize(("text", "amount"), [("12GB", 12 * 10**9), ("1.5 MB", 1_500_000), ("2048", 2048)])

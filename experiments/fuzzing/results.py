@@ -2,8 +2,7 @@
 
 import contextlib
 import json
-from collections.abc import Callable, Mapping
-from functools import partial
+from collections.abc import Callable
 from itertools import count
 from pathlib import Path
 from random import Random
@@ -12,6 +11,7 @@ from typing import NamedTuple
 from fuzzing.mutations import damaged, damaged_csv
 from fuzzing.target import ROOT, Target, each, json_writer
 
+from plas_jax.results.manifest import Manifest
 from plas_jax.results.rows import Row, read_rows
 
 RESULTS = ROOT / "docs" / "tables_2_and_3"
@@ -24,7 +24,7 @@ def rows() -> Target:
 
     head, *lines = (RESULTS / "results.csv").read_text().splitlines(keepends=True)
     kept = "".join([head, *[line for line in lines if line.startswith("hopper-medium-r1")][::17]])
-    manifest = json.loads((RESULTS / "manifest.json").read_text())
+    manifest = Manifest.from_json(json.loads((RESULTS / "manifest.json").read_text()))
     turns = count()
 
     def write(random: Random, path: Path) -> None:
@@ -33,57 +33,60 @@ def rows() -> Target:
         path.write_bytes(data if text is not None and random.random() < 0.8 else damaged(random, data))
 
     def read(path: Path) -> None:
-        results, turn = read_rows(path), next(turns)
+        read, turn = read_rows(path), next(turns)
         with OutputFolder(path.parent).named():
-            _report(results, manifest if turn % 2 else {}, path.parent, turn % 41 == 0)
+            _report(read, manifest if turn % 2 else Manifest(), path.parent, turn % 41 == 0)
 
     return Target(write, read)
 
 
-def _report(results: list[Row], manifest: Mapping[str, object], folder: Path, figures: bool) -> None:
+def _report(rows: list[Row], manifest: Manifest, folder: Path, figures: bool) -> None:
     """Make every table, and the figures if asked to, of rows and a manifest."""
     from plas_jax.reports.figures.perturbation import perturbation_panel, score_curves  # noqa: PLC0415
     from plas_jax.reports.figures.scores import score_figure  # noqa: PLC0415
+    from plas_jax.reports.lines import scores  # noqa: PLC0415
     from plas_jax.reports.tables.perturbation import table_1  # noqa: PLC0415
     from plas_jax.reports.tables.scores import score_tables  # noqa: PLC0415
     from plas_jax.reports.tables.scores_csv import score_csv  # noqa: PLC0415
+    from plas_jax.results.runs import results  # noqa: PLC0415
 
     steps: list[Callable[[], object]] = [
-        lambda: (folder / "table").write_text(table_1(results, manifest), encoding="utf-8"),
-        lambda: (folder / "table").write_text(score_tables(results, manifest), encoding="utf-8"),
-        lambda: score_csv(results, manifest, folder / "scores"),
+        lambda: (folder / "table").write_text(table_1(results(rows), manifest), encoding="utf-8"),
+        lambda: (folder / "table").write_text(score_tables(scores(rows, manifest), manifest), encoding="utf-8"),
+        lambda: score_csv(scores(rows, manifest), manifest, folder / "scores"),
     ]
     if figures:
         figure = folder / "figure.png"
-        steps += [partial(draw, results, manifest, figure) for draw in (perturbation_panel, score_curves, score_figure)]
+        steps += [
+            lambda: perturbation_panel(results(rows), manifest, figure),
+            lambda: score_curves(results(rows), manifest, figure),
+            lambda: score_figure(scores(rows, manifest), manifest, figure),
+        ]
     each(steps)
 
 
 def manifests() -> Target:
     """Make the target of a sweep's manifest.json: claimed to be resumed, and behind the reports."""
     from plas_jax.results.folder import OutputFolder  # noqa: PLC0415
-    from plas_jax.sweeps.manifest import same_data  # noqa: PLC0415
+    from plas_jax.sweeps.manifest import refuse_other_data  # noqa: PLC0415
 
     kept = (RESULTS / "manifest.json").read_text()
     sound = json.loads(kept)
-    results = [row for row in read_rows(RESULTS / "results.csv") if row.dataset == "hopper-medium-r1"][::17]
+    few = [row for row in read_rows(RESULTS / "results.csv") if row.dataset == "hopper-medium-r1"][::17]
 
     class SameSweep(NamedTuple):
         resume: bool = True
-        holds: str = "methods"
-
-        def arguments(self) -> dict[str, object]:
-            return sound["arguments"]
+        arguments: dict[str, object] = sound["arguments"]
 
     def read(path: Path) -> None:
         folder = OutputFolder(path.parent)
         folder.manifest = path
         manifest = folder.claim(SameSweep())
         assert manifest is not None
-        same_data(manifest, {})
+        refuse_other_data(manifest, {})
         folder.write_manifest(manifest)
         with folder.named():
-            _report(results, manifest, path.parent, False)
+            _report(few, manifest, path.parent, False)
 
     return Target(json_writer([kept]), read)
 

@@ -57,4 +57,4 @@ def run(words: list[str]) -> int:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The console entry point."""
-    return invoke(run, FLAGS, __doc__ or "", argv)
+    return invoke(run, FLAGS, __doc__ or "", argv, takes_words=True)

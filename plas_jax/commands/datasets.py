@@ -114,4 +114,4 @@ def _validate(dataset: Dataset) -> int:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The entry point; the exit status is 0, 1 for an error (one line on stderr), 2 for a call that is no command."""
-    return invoke(run, FLAGS, __doc__ or "", argv)
+    return invoke(run, FLAGS, __doc__ or "", argv, takes_words=True)

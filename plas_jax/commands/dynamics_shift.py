@@ -23,10 +23,8 @@ flags.DEFINE_integer("seed", 0, "Seed of start states and noise.", lower_bound=0
 HEADER = ("policy", "wanted return", "d4rl: return", "score", "gymnasium: return", "score", "score moves by")
 
 
-def run(words: list[str]) -> int:
+def run() -> int:
     """Print the table."""
-    if words:
-        raise ValueError(f"unexpected {' '.join(words)!r}: every argument is a flag")
     body = [_line(name, shown) for shown in ("medium", "expert") for name in ENVIRONMENTS]
     print(markdown.table(HEADER, body))
     print(f"\n{FLAGS.episodes} episodes each, sampled actions, mujoco {mujoco.__version__}; ± is the standard error.")

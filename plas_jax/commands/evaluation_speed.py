@@ -22,10 +22,8 @@ flags.DEFINE_integer("episodes", 60, "Episodes in lock-step in ours.", lower_bou
 flags.DEFINE_float("seconds", 2.0, "Length of one measurement.", lower_bound=0.01, flag_values=FLAGS)
 
 
-def run(words: list[str]) -> int:
+def run() -> int:
     """Print where it ran, then one line per environment; return 0."""
-    if words:
-        raise ValueError(f"unexpected {' '.join(words)!r}: every argument is a flag, see --help")
     print(f"{platform.platform()}, {platform.machine()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
     print(f"python {platform.python_version()}, numpy {np.__version__}, mujoco {mujoco.__version__}", end=", ")
     print(f"gymnasium {gymnasium.__version__}, OPENBLAS_NUM_THREADS={os.environ.get('OPENBLAS_NUM_THREADS', 'unset')}")

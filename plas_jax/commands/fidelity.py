@@ -43,4 +43,4 @@ def run(words: list[str]) -> int:
 
 def main() -> int:
     """Call the command."""
-    return invoke(run, FLAGS, __doc__ or "")
+    return invoke(run, FLAGS, __doc__ or "", takes_words=True)

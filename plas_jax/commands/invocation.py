@@ -11,13 +11,14 @@ from plas_jax.sweeps.interruption import Terminated, terminable
 
 
 def invoke(
-    run: Callable[[list[str]], int],
+    run: Callable[..., int],
     flag_values: flags.FlagValues,
     usage: str,
     argv: Sequence[str] | None = None,
     error_status: int = 1,
+    takes_words: bool = False,
 ) -> int:
-    """Parse the flags and call `run` with the remaining words.
+    """Parse the flags and call `run`, with the remaining words if it takes any.
 
     Returns its exit status; `error_status` after an error (`ValueError`, `OSError` or `MemoryError`, one line on
     stderr), 2 for flags that do not parse and for an `absl.flags.Error` of `run`, 130 after Ctrl-C, 143 after SIGTERM.
@@ -32,7 +33,9 @@ def invoke(
         _, *words = flag_values(["", *words])
         with terminable(), warnings.catch_warnings():
             warnings.showwarning = lambda message, *_, **__: print(f"warning: {message}", file=sys.stderr)
-            return run(words)
+            if words and not takes_words:
+                raise ValueError(f"unexpected {' '.join(words)!r}: every argument is a flag, see --help")
+            return run(words) if takes_words else run()
     except flags.Error as error:
         return complain(error, 2)
     except (ValueError, OSError, MemoryError) as error:

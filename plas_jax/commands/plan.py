@@ -43,10 +43,8 @@ flags.DEFINE_boolean("kernels", False, "Also what each part of an update launche
 flags.DEFINE_boolean("json", False, "One JSON object instead of tables.", flag_values=FLAGS)
 
 
-def run(words: list[str]) -> int:
+def run() -> int:
     """Plan and print; return 0, or 1 if the sweep does not fit or its devices would wait for each other."""
-    if words:
-        raise ValueError(f"unexpected {' '.join(words)!r}: every argument is a flag, see --help")
     target = asked_target(FLAGS.target)
     request = PlanRequest(FLAGS.target, FLAGS.preset, FLAGS.datasets, FLAGS.perturbation_limits, FLAGS.seeds)
     programs, works = [], works_of(request)

@@ -43,10 +43,8 @@ flags.DEFINE_string("data_dir", None, "Folder of data; default: D4RL_DATASET_DIR
 flags.DEFINE_string("output", "", "Folder of reports; default: a new one under results/.", flag_values=FLAGS)
 
 
-def run(words: list[str]) -> int:
+def run() -> int:
     """Train, then compare or accept; return 0, 1 or 2 as the usage says."""
-    if words:
-        raise ValueError(f"unexpected {' '.join(words)!r}: every argument is a flag, see --help")
     use_every_core(os.cpu_count() or 1)
     started = time.monotonic()
     gate = request(FLAGS)

@@ -17,7 +17,7 @@ from plas_jax.performance.throughput.cases import ALGORITHMS
 from plas_jax.performance.throughput.peer_environment import peer_python
 from plas_jax.performance.throughput.peer_training import D3RLPY, has_counterpart
 from plas_jax.performance.throughput.request import MEASURES, request
-from plas_jax.sweeps.manifest import device
+from plas_jax.results.circumstances import device
 from plas_jax.training.layout import use_every_core
 from plas_jax.training.phases import CHUNK_SECONDS
 
@@ -65,10 +65,8 @@ PRINTED = dict(zip(MEASURES, (training, compilation, evaluation, loading), stric
 ALWAYS = ("measure", "algorithm", "widths", "runs", "updates_per_second", "share_of_matmul_rate", "against_d3rlpy")
 
 
-def run(words: list[str]) -> int:
+def run() -> int:
     """Measure and print; return 0."""
-    if words:
-        raise ValueError(f"unexpected {' '.join(words)!r}: every argument is a flag, see --help")
     benchmark = request(FLAGS)
     # The measuring processes share an accelerator: none may claim its memory for itself alone.
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")

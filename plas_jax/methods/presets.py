@@ -30,6 +30,7 @@ TABLE_1_DATASETS = (
     "hopper-medium",
     "halfcheetah-medium",
 )
+TABLE_1_RECIPES = tuple(f"{name}-r1" for name in TABLE_1_DATASETS)
 TABLE_1_PERTURBATION_LIMITS = (0.0, 0.05, 0.1, 0.2, 0.5)
 
 
@@ -49,10 +50,15 @@ class Preset(NamedTuple):
     rows: int | None  # of a recipe data set, None for those of D4RL's file; files are taken whole
     horizon: int | None = None  # of an evaluation's episodes; None for the environment's own
     uses_latent_limit_table: bool = True
+    scale: None = None  # sizes of its own
 
     def behaviour_architecture(self) -> behaviour.Architecture:
         """Return the CVAE's shapes. Its batch is 100 in the official code, whatever the policy's is (algos.py:146)."""
         return behaviour.Architecture(self.policy.cvae_width, 100)
+
+    def protocol(self, method: Method) -> Protocol:
+        """Return when and how policies are evaluated."""
+        return Protocol(self.evaluations, self.episodes, self.evaluations_in_mean, self.horizon)
 
 
 def every(interval: int, updates: int) -> tuple[int, ...]:
@@ -141,9 +147,9 @@ def plas_method(preset: Preset) -> Method:
     )
 
 
-def protocol(preset: Preset) -> Protocol:
-    """Return when and how this preset evaluates."""
-    return Protocol(preset.evaluations, preset.episodes, preset.evaluations_in_mean, preset.horizon)
+def plas_over(preset: Preset, perturbation_limits: tuple[float, ...]) -> Method:
+    """Return PLAS at this preset with each of these ε (Table 1)."""
+    return plas_method(preset)._replace(grid=(("perturbation_limit", perturbation_limits),))
 
 
 def latent_limit(preset: Preset, dataset: str) -> float:

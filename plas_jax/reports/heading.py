@@ -5,154 +5,157 @@ from collections.abc import Mapping
 from typing import Any
 
 from plas_jax.reports.lines import CHOSEN, Scores, planned_seeds
-from plas_jax.reports.provenance import UNKNOWN, Manifest, averaged, data_lines, datasets, known, listed, shown
-from plas_jax.results.runs import PRIOR, Evaluation, Results, Run, perturbation_limits, policies
+from plas_jax.reports.provenance import UNKNOWN, averaged, data_lines, datasets, known, listed, shown
+from plas_jax.results.manifest import Manifest, MethodRecord
+from plas_jax.results.runs import PRIOR, Evaluation, Results, Run, policies
 
 
-def score_marks(of: Scores, manifest: Manifest) -> list[str]:
+def score_marks(scores: Scores, manifest: Manifest) -> list[str]:
     """What a reader must know before any number: a smoke preset, what is missing, seeds that are left out."""
-    found = trained(of)
+    found = trained(scores)
     if not found:
         gaps = ["no policy has been evaluated yet"]
     else:
-        gaps = [_unfinished(manifest), _absent(of, manifest), _undecided(of, manifest), _behind(of, found), thin(found)]
-    smoke = [SMOKE] if manifest.get("preset") == "smoke" else []
+        gaps = [
+            _unfinished(manifest),
+            _absent(scores, manifest),
+            _undecided(scores, manifest),
+            _behind(scores, found),
+            thin(found),
+        ]
+    smoke = [SMOKE] if manifest.preset == "smoke" else []
     incomplete = "; ".join(gap for gap in gaps if gap)
-    left_out = f"left out: seeds {listed(of.left_out)} of the rows, which the manifest does not have"
-    return smoke + ([f"incomplete: {incomplete}"] if incomplete else []) + ([left_out] if of.left_out else [])
+    left_out = f"left out: seeds {listed(scores.left_out)} of the rows, which the manifest does not have"
+    return smoke + ([f"incomplete: {incomplete}"] if incomplete else []) + ([left_out] if scores.left_out else [])
 
 
-def score_heading(of: Scores, manifest: Manifest) -> list[str]:
+def score_heading(scores: Scores, manifest: Manifest) -> list[str]:
     """Markdown lines that say on which data, with which dynamics, seeds, device and versions these scores were made."""
-    episodes: set[Any] = {evaluation.episodes for evaluations in trained(of).values() for evaluation in evaluations}
-    reported = listed(sorted({run.seed for run in of.reported})) or known(manifest, "seeds")
-    chosen = f"; settings chosen on seeds {choosing_seeds(of)}, which are not reported" if choosing_seeds(of) else ""
+    episodes: set[Any] = {evaluation.episodes for evaluations in trained(scores).values() for evaluation in evaluations}
+    reported = listed(sorted({run.seed for run in scores.reported})) or known(manifest, "seeds")
+    chosen = (
+        f"; settings chosen on seeds {choosing_seeds(scores)}, which are not reported" if choosing_seeds(scores) else ""
+    )
     return [
-        *data_lines(of.of, manifest),
-        f"- Preset {known(manifest, 'preset')}; dynamics {dynamics(of, manifest)};"
+        *data_lines(scores.results, manifest),
+        f"- Preset {known(manifest, 'preset')}; dynamics {dynamics(scores, manifest)};"
         f" matrix precision {known(manifest, 'matmul_precision')}.",
-        f"- Scores: D4RL's normalisation, {score_statistic(of, manifest)},"
+        f"- Scores: D4RL's normalisation, {score_statistic(scores, manifest)},"
         f" {max(episodes, default=known(manifest, 'episodes'))} episodes each; reported seeds {reported}{chosen}.",
         "- Policies act as their methods do at test: deterministically, or by the best of sampled candidates"
         " (BCQ, BEAR).",
         f"- Device: {known(manifest, 'device')}; {_versions(manifest)}.",
-        *_methods(of, manifest),
+        *_methods(scores, manifest),
     ]
 
 
-def score_statistic(of: Scores, manifest: Manifest) -> str:
+def score_statistic(scores: Scores, manifest: Manifest) -> str:
     """The statistic of every score in words."""
-    return averaged(trained(of), manifest)
+    return averaged(trained(scores), manifest)
 
 
-def dynamics(of: Scores, manifest: Manifest) -> str:
+def dynamics(scores: Scores, manifest: Manifest) -> str:
     """The dynamics as the rows have them, or else as the manifest does."""
-    return listed(sorted(set(of.dynamics.values()))) or known(manifest, "dynamics")
+    return listed(sorted(set(scores.dynamics.values()))) or known(manifest, "dynamics")
 
 
-def choosing_seeds(of: Scores) -> str:
+def choosing_seeds(scores: Scores) -> str:
     """The seeds that settings were chosen on; empty where none were."""
-    algorithms = {line.cell.algorithm for line in of.lines if line.choice == CHOSEN}
-    return listed(sorted({run.seed for run in of.choosing if run.cell.algorithm in algorithms}))
+    algorithms = {line.cell.algorithm for line in scores.lines if line.choice == CHOSEN}
+    return listed(sorted({run.seed for run in scores.choosing if run.cell.algorithm in algorithms}))
 
 
-def trained(of: Scores) -> dict[Run, list[Evaluation]]:
+def trained(scores: Scores) -> dict[Run, list[Evaluation]]:
     """The evaluations of all runs but the priors', those that only choose settings included."""
-    runs = {**of.reported, **of.choosing}
-    return {run: of.of.evaluations[run] for run in runs if run.cell.algorithm != PRIOR}
+    runs = {**scores.reported, **scores.choosing}
+    return {run: scores.results.evaluations[run] for run in runs if run.cell.algorithm != PRIOR}
 
 
 def _unfinished(manifest: Manifest) -> str:
-    names = [name for name, described in manifest.get("methods", {}).items() if described.get("complete") is False]
+    names = [name for name, record in manifest.methods.items() if not record.complete]
     if names:
         return f"{listed(names)} {'has' if len(names) == 1 else 'have'} not finished"
-    return "not every method has finished" if manifest.get("complete") is False else ""
+    return "not every method has finished" if manifest.complete is False else ""
 
 
-def _absent(of: Scores, manifest: Manifest) -> str:
+def _absent(scores: Scores, manifest: Manifest) -> str:
     planned, present = Counter[str](), Counter[str]()
-    seeds = max(len(planned_seeds(manifest)[0]), len({run.seed for run in of.reported}))
-    for dataset in of.datasets:
-        for algorithm in of.algorithms:
-            cells = [line.cell for line in of.shown(dataset, algorithm)]
+    seeds = max(len(planned_seeds(manifest)[0]), len({run.seed for run in scores.reported}))
+    for dataset in scores.datasets:
+        for algorithm in scores.algorithms:
+            cells = [line.cell for line in scores.shown(dataset, algorithm)]
             planned[algorithm] += seeds * max(1, len(cells))
-            present[algorithm] += sum(run.cell in cells for run in of.reported)
+            present[algorithm] += sum(run.cell in cells for run in scores.reported)
     missing = {algorithm: planned[algorithm] - present[algorithm] for algorithm in planned}
     named = listed(f"{count} of {algorithm}" for algorithm, count in missing.items() if count > 0)
     return f"{sum(missing.values())} of {planned.total()} runs have no evaluation ({named})" if named else ""
 
 
-def _undecided(of: Scores, manifest: Manifest) -> str:
+def _undecided(scores: Scores, manifest: Manifest) -> str:
     seeds = planned_seeds(manifest)[1]
-    swept = Counter(line.cell[:2] for line in of.lines)
-    cells = {line.cell for line in of.lines if swept[line.cell[:2]] > 1}
-    planned, present = len(cells) * len(seeds), sum(run.cell in cells for run in of.choosing)
+    swept = Counter(line.cell[:2] for line in scores.lines)
+    cells = {line.cell for line in scores.lines if swept[line.cell[:2]] > 1}
+    planned, present = len(cells) * len(seeds), sum(run.cell in cells for run in scores.choosing)
     return f"{planned - present} of {planned} runs that choose settings have no evaluation" if present < planned else ""
 
 
-def _behind(of: Scores, found: Mapping[Run, list[Evaluation]]) -> str:
+def _behind(scores: Scores, found: Mapping[Run, list[Evaluation]]) -> str:
     updates: dict[str, set[int]] = {}
     for run, evaluations in found.items():
         updates.setdefault(run.cell.algorithm, set()).update(evaluation.update for evaluation in evaluations)
     # a run that diverged may stop early without being missed
-    healthy = {run: evaluations for run, evaluations in found.items() if run not in of.of.diverged}
+    healthy = {run: evaluations for run, evaluations in found.items() if run not in scores.results.diverged}
     behind = sum(len(evaluations) < len(updates[run.cell.algorithm]) for run, evaluations in healthy.items())
     return f"{behind} of {len(found)} runs lack evaluations that others have" if behind else ""
 
 
 def _versions(manifest: Manifest) -> str:
-    versions = manifest.get("versions", {})
-    return ", ".join(f"{package} {number}" for package, number in versions.items()) or f"versions {UNKNOWN}"
+    return ", ".join(f"{package} {number}" for package, number in manifest.versions.items()) or f"versions {UNKNOWN}"
 
 
-def _methods(of: Scores, manifest: Manifest) -> list[str]:
-    methods = manifest.get("methods", {})
-    lines = [f"  - {name}: {_method(methods.get(name, {}))}" for name in of.algorithms]
+def _methods(scores: Scores, manifest: Manifest) -> list[str]:
+    lines = [f"  - {name}: {_method(manifest.method(name))}" for name in scores.algorithms]
     return ["- Updates and wall seconds:", *lines] if lines else []
 
 
-def _method(described: Mapping[str, Any]) -> str:
-    first = described.get("first_updates", 0)
-    before = f" after {first:,} of the first phase" if first else ""
-    updates = described.get("updates")
-    parts = [f"{updates:,} updates{before}" if updates is not None else f"updates {UNKNOWN}"]
-    seconds = described.get("wall_seconds", {})
-    parts += [f"{phase} {shown(spent)}" for phase, spent in seconds.items()] or [f"seconds {UNKNOWN}"]
-    commit = described.get("git_commit")
-    return ", ".join([*parts, f"commit {commit[:10]}"] if commit else parts)
+def _method(record: MethodRecord) -> str:
+    before = f" after {record.first_updates:,} of the first phase" if record.first_updates else ""
+    parts = [f"updates {UNKNOWN}" if record.updates is None else f"{record.updates:,} updates{before}"]
+    parts += [f"{phase} {shown(spent)}" for phase, spent in record.wall_seconds.items()] or [f"seconds {UNKNOWN}"]
+    return ", ".join([*parts, f"commit {record.git_commit[:10]}"] if record.git_commit else parts)
 
 
 SMOKE = "smoke: too short to mean anything"
 
 
-def marks(of: Results, manifest: Manifest) -> list[str]:
+def marks(results: Results, manifest: Manifest) -> list[str]:
     """What a reader must know before any number: a smoke preset, a sweep that was cut short."""
-    gaps = incompleteness(of, manifest)
-    smoke = [SMOKE] if manifest.get("preset") == "smoke" else []
+    gaps = incompleteness(results, manifest)
+    smoke = [SMOKE] if manifest.preset == "smoke" else []
     return smoke + ([f"incomplete: {gaps}"] if gaps else [])
 
 
-def incompleteness(of: Results, manifest: Manifest) -> str:
+def incompleteness(results: Results, manifest: Manifest) -> str:
     """What is missing, or an empty text; a run that diverged may stop early without being missed."""
-    trained = policies(of)
+    trained = policies(results)
     if not trained:
         return "no policy has been evaluated yet"
     updates = {evaluation.update for evaluations in trained.values() for evaluation in evaluations}
     unfinished = f"the sweep has not finished, its last evaluation is at update {max(updates):,}"
-    behind = sum(len(updates) > len(trained[run]) for run in trained if run not in of.diverged)
+    behind = sum(len(updates) > len(trained[run]) for run in trained if run not in results.diverged)
     gaps = [
-        unfinished if manifest.get("complete") is False else "",
-        _absent_runs(of, trained, manifest),
+        unfinished if manifest.complete is False else "",
+        _absent_runs(results, trained, manifest),
         f"{behind} of {len(trained)} runs lack evaluations that others have" if behind else "",
         thin(trained),
     ]
     return "; ".join(gap for gap in gaps if gap)
 
 
-def _absent_runs(of: Results, trained: dict[Run, list[Evaluation]], manifest: Manifest) -> str:
-    seeds = manifest.get("seeds", 0)
-    planned_seeds = max(seeds if isinstance(seeds, int) else len(seeds), len({run.seed for run in trained}))
-    planned = len(datasets(of, manifest)) * planned_seeds * len(perturbation_limits(of))
+def _absent_runs(results: Results, trained: dict[Run, list[Evaluation]], manifest: Manifest) -> str:
+    seeds = max(len(manifest.seeds), len({run.seed for run in trained}))
+    settings = {(run.cell.perturbation_limit, run.cell.knobs) for run in trained}
+    planned = len(datasets(results, manifest)) * seeds * len(settings)
     return f"{planned - len(trained)} of {planned} runs have no evaluation" if planned > len(trained) else ""
 
 

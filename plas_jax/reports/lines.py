@@ -4,9 +4,10 @@ from collections.abc import Iterable
 from itertools import product
 from typing import NamedTuple
 
-from plas_jax.reports.provenance import Manifest, datasets, evaluations_in_mean
+from plas_jax.reports.provenance import datasets
 from plas_jax.reports.published import unversioned
 from plas_jax.results.choices import Runs, best_setting, magnitude
+from plas_jax.results.manifest import Manifest
 from plas_jax.results.rows import Row
 from plas_jax.results.runs import PRIOR, Cell, Results, results, run_statistics
 
@@ -31,7 +32,7 @@ class Line(NamedTuple):
 class Scores(NamedTuple):
     """What tables, figures and files of scores are read from."""
 
-    of: Results
+    results: Results
     datasets: list[str]
     algorithms: list[str]  # without the CVAE's prior
     lines: list[Line]  # also of rejected settings, and of the prior
@@ -42,18 +43,18 @@ class Scores(NamedTuple):
 
     def shown(self, dataset: str, algorithm: str) -> list[Line]:
         """The lines of one method on one data set that belong in a table."""
-        found = (line for line in self.lines if line.cell[:2] == (dataset, algorithm))
-        return [line for line in found if line.choice != REJECTED]
+        lines = (line for line in self.lines if line.cell[:2] == (dataset, algorithm))
+        return [line for line in lines if line.choice != REJECTED]
 
     def columns(self) -> dict[str, dict[str, Line]]:
         """The columns of a table: by label the line of each data set. A method without any run keeps its column."""
-        found: dict[str, dict[str, Line]] = {}
+        columns: dict[str, dict[str, Line]] = {}
         for algorithm in self.algorithms:
             lines = [line for dataset in self.datasets for line in self.shown(dataset, algorithm)]
             lines.sort(key=lambda line: (line.label != algorithm, magnitude(line.cell)))
             for label in [line.label for line in lines] or [algorithm]:
-                found[label] = {line.cell.dataset: line for line in lines if line.label == label}
-        return found
+                columns[label] = {line.cell.dataset: line for line in lines if line.label == label}
+        return columns
 
     def priors(self) -> dict[str, dict[str, Line]]:
         """The column of the CVAE's own policy, by its header; nothing where it was not evaluated."""
@@ -65,8 +66,8 @@ def scores(rows: Iterable[Row], manifest: Manifest) -> Scores:
     """Rows as lines of a table; a ValueError where a seed both chooses and is reported, or dynamics are mixed."""
     rows = list(rows)
     dynamics = _dynamics(rows)
-    of = results(rows)
-    runs = run_statistics(of, evaluations_in_mean(manifest))
+    all_results = results(rows)
+    runs = run_statistics(all_results, manifest.evaluations_in_mean)
     reported_seeds, choosing_seeds = planned_seeds(manifest)
     if both := reported_seeds & choosing_seeds:
         raise ValueError(f"seeds {sorted(both)} both choose settings and are reported: a choice needs seeds of its own")
@@ -74,18 +75,17 @@ def scores(rows: Iterable[Row], manifest: Manifest) -> Scores:
     reported = {run: numbers for run, numbers in runs.items() if run.seed not in choosing_seeds}
     left_out = sorted({run.seed for run in reported} - reported_seeds) if reported_seeds else []
     reported = {run: numbers for run, numbers in reported.items() if run.seed not in left_out}
-    names = in_order(datasets(of, manifest))
-    planned = dict.fromkeys([*manifest.get("methods", {}), *sorted({run.cell.algorithm for run in runs})])
+    names = in_order(datasets(all_results, manifest))
+    planned = dict.fromkeys([*manifest.methods, *sorted({run.cell.algorithm for run in runs})])
     algorithms = [name for name in planned if name != PRIOR]
     pairs = product(names, [PRIOR, *algorithms])
     lines = [line for pair in pairs for line in _lines(_of(reported, *pair), _of(choosing, *pair))]
-    return Scores(of, names, algorithms, lines, reported, choosing, left_out, dynamics)
+    return Scores(all_results, names, algorithms, lines, reported, choosing, left_out, dynamics)
 
 
 def planned_seeds(manifest: Manifest) -> tuple[set[int], set[int]]:
     """The seeds that are reported, none where the manifest does not list them, and those that choose settings."""
-    reported, choosing = manifest.get("seeds", ()), manifest.get("selection_seeds") or ()
-    return set() if isinstance(reported, int) else set(reported), set(choosing)
+    return set(manifest.seeds), set(manifest.selection_seeds)
 
 
 def in_order(names: Iterable[str]) -> list[str]:
@@ -128,19 +128,19 @@ def _lines(reported: Runs, choosing: Runs) -> list[Line]:
         return [Line(cell, cell.algorithm, ONLY, setting(cell)) for cell in cells]
     limits_differ = len({cell.perturbation_limit for cell in cells}) > 1
     best = best_setting(choosing) if choosing else None
-    found = []
+    lines = []
     for cell in cells:
         label = f"{cell.algorithm} {in_symbols(setting(cell, limits_differ), cell.algorithm)}"
-        of = setting(cell, limits_differ or None)
-        other = Line(cell, label, BESIDE if best is None else REJECTED, of)
-        found.append(Line(cell, cell.algorithm, CHOSEN, of) if cell == best else other)
-    return found
+        knobs = setting(cell, limits_differ or None)
+        other = Line(cell, label, BESIDE if best is None else REJECTED, knobs)
+        lines.append(Line(cell, cell.algorithm, CHOSEN, knobs) if cell == best else other)
+    return lines
 
 
 def _dynamics(rows: list[Row]) -> dict[str, str]:
-    found: dict[str, str] = {}
+    dynamics: dict[str, str] = {}
     for row in rows:
-        if found.setdefault(row.dataset, row.dynamics) != row.dynamics:
-            names = " and ".join(sorted({row.dynamics, found[row.dataset]}))
+        if dynamics.setdefault(row.dataset, row.dynamics) != row.dynamics:
+            names = " and ".join(sorted({row.dynamics, dynamics[row.dataset]}))
             raise ValueError(f"{row.dataset} mixes dynamics, a table needs one: {names}")
-    return found
+    return dynamics

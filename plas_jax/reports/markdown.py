@@ -33,18 +33,18 @@ def estimate(value: float, interval: Interval) -> str:
     return f"{number(value)} [{low}, {high}]" if isfinite(interval.low) else number(value)
 
 
-def spread(of: Spread | None, seeds: int) -> str:
+def mean_interval(spread: Spread | None, seeds: int) -> str:
     """Mean and its 95 % interval, marked where seeds diverged and where there are fewer than `seeds` of them."""
-    if of is None:
+    if spread is None:
         return DASH
-    return marked(estimate(of.mean, of.interval), [of], seeds)
+    return marked(estimate(spread.mean, spread.interval), [spread], seeds)
 
 
-def spread_and_deviation(of: Spread | None, seeds: int) -> str:
-    """Mean ± standard deviation and the mean's 95 % interval, marked as `spread` is."""
-    if of is None or not isfinite(of.std):
-        return spread(of, seeds)
-    return marked(f"{number(of.mean)} ± {estimate(of.std, of.interval)}", [of], seeds)
+def mean_deviation_interval(spread: Spread | None, seeds: int) -> str:
+    """Mean ± standard deviation and the mean's 95 % interval, marked as `mean_interval` does."""
+    if spread is None or not isfinite(spread.std):
+        return mean_interval(spread, seeds)
+    return marked(f"{number(spread.mean)} ± {estimate(spread.std, spread.interval)}", [spread], seeds)
 
 
 def marked(text: str, spreads: Sequence[Spread], seeds: int) -> str:

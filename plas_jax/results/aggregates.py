@@ -49,13 +49,13 @@ def optimality_gap(scores: Scores, perfect: float = PERFECT) -> np.ndarray:
     return perfect - _task_means([np.minimum(of, perfect) for of in _tasks(scores)]).mean(axis=0)
 
 
-def probability_of_improvement(of: Scores, over: Scores) -> np.ndarray:
+def probability_of_improvement(scores: Scores, over: Scores) -> np.ndarray:
     """How likely a run of one method is to beat one of another on the same task, averaged over tasks (section 4.3).
 
     Of a task it is the Mann-Whitney U over the number of pairs, in which a tie counts half. `ValueError` where the
     methods differ in how many tasks they have.
     """
-    first, second = _tasks(of), _tasks(over)
+    first, second = _tasks(scores), _tasks(over)
     if len(first) != len(second):
         raise ValueError(f"methods are compared on the same tasks, not on {len(first)} and {len(second)}")
     return np.stack([_wins(x, y) for x, y in zip(first, second, strict=True)]).mean(axis=0)

@@ -19,20 +19,22 @@ class Difference(NamedTuple):
     diverged: int  # how many of the pairs have a run that did
 
 
-def interval(of: Spread) -> Interval:
+def interval(spread: Spread) -> Interval:
     """Student's 95 % interval, all that mean and deviation allow; none for one seed, or where one is not finite."""
-    return student_t(of.mean, of.std, of.seeds) if of.seeds > 1 and isfinite(of.std) else NO_INTERVAL
+    return (
+        student_t(spread.mean, spread.std, spread.seeds) if spread.seeds > 1 and isfinite(spread.std) else NO_INTERVAL
+    )
 
 
-def paired_difference(runs: Runs, of: Cell, to: Cell) -> Difference | None:
+def paired_difference(runs: Runs, cell: Cell, to: Cell) -> Difference | None:
     """Scores of one cell less those of another, seed by seed; None where they share no seed.
 
     Runs of one seed start their evaluation episodes in the same states, so that pairs vary less than two means do.
     """
-    seeds = sorted({run.seed for run in runs if run.cell == of} & {run.seed for run in runs if run.cell == to})
+    seeds = sorted({run.seed for run in runs if run.cell == cell} & {run.seed for run in runs if run.cell == to})
     if not seeds:
         return None
-    pairs = [(runs[Run(of, seed)], runs[Run(to, seed)]) for seed in seeds]
+    pairs = [(runs[Run(cell, seed)], runs[Run(to, seed)]) for seed in seeds]
     differences = [first.mean_last - second.mean_last for first, second in pairs]
     diverged = sum(any(numbers.diverged_at is not None for numbers in pair) for pair in pairs)
     spread = spread_of(differences, diverged)
@@ -50,7 +52,7 @@ def best_setting(runs: Runs) -> Cell:
     return max(sorted(means, key=magnitude), key=lambda cell: means[cell] if isfinite(means[cell]) else -inf)
 
 
-def magnitude(of: Cell) -> tuple[float, list[tuple[str, float]]]:
+def magnitude(cell: Cell) -> tuple[float, list[tuple[str, float]]]:
     """What orders the settings of one method from the smallest to the largest."""
-    knobs = (knob.partition("=") for knob in of.knobs.split())
-    return of.perturbation_limit, [(name, float(value)) for name, _, value in knobs]
+    knobs = (knob.partition("=") for knob in cell.knobs.split())
+    return cell.perturbation_limit, [(name, float(value)) for name, _, value in knobs]

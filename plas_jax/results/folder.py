@@ -2,47 +2,17 @@
 
 import json
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
-from plas_jax.files.json_files import ANY, NUMBER, OBJECT, read_object
+from plas_jax.files.json_files import read_object
 from plas_jax.files.whole_files import PARTIAL, remove_partial, whole_file
+from plas_jax.results.manifest import SHAPE, Manifest
+from plas_jax.results.rows import Row, append_rows, merge_rows, read_coming_rows, read_rows, write_rows
 from plas_jax.training.hosts import agreed, is_first
-
-TIMES = {ANY: NUMBER}
-PROGRESS = {
-    "groups?": {ANY: {"complete": bool, "executables": {ANY: int}, "whole?": str, "cut?": [int]}},
-    "executables?": {ANY: int},
-    "wall_seconds?": TIMES,
-}
-METHOD = {
-    "complete": bool,
-    **dict.fromkeys(("updates?", "first_updates?"), int),
-    "git_commit?": str,
-    "grid": OBJECT,
-    "constants": OBJECT,
-    **PROGRESS,
-}
-# What is read of a manifest, by a sweep that goes on and by the reports.
-SHAPE = {
-    "complete?": bool,
-    "arguments?": OBJECT,
-    **dict.fromkeys(("preset?", "dynamics?", "device?", "matmul_precision?", "git_commit?"), str),
-    "seeds?": [int],
-    "selection_seeds?": [int],
-    **dict.fromkeys(("episodes?", "evaluations_in_mean?"), int),
-    "clip_weight?": NUMBER,
-    "latent_limit?": [NUMBER],
-    "versions?": {ANY: str},
-    "datasets?": {
-        ANY: {"version": str, "fingerprint": str, **dict.fromkeys(("score?", "mean_return?"), (*NUMBER, None))}
-    },
-    "methods?": {ANY: METHOD},
-    **PROGRESS,
-}
 
 
 class Request(Protocol):
@@ -53,40 +23,43 @@ class Request(Protocol):
         """Whether it goes on with what the folder holds."""
 
     @property
-    def holds(self) -> str:
-        """What the manifest of such a sweep has."""
-
-    def arguments(self) -> dict[str, Any]:
+    def arguments(self) -> dict[str, object]:
         """What decides the results, as it stands in the manifest."""
 
 
-def asked_folder(output: str, name: str) -> Path:
-    """The folder of --output, or else a new one under results/, by a command's name and the time."""
+def output_folder(output: str, name: str) -> Path:
+    """Return the folder of --output, or else a new one under results/, by a command's name and the time."""
     return Path(output or agreed(lambda: f"results/{name}-{datetime.now().strftime('%Y%m%d-%H%M%S')}"))
 
 
 class OutputFolder:
-    """The files of one sweep. Every write is to a temporary name, then renamed."""
+    """The files of one sweep. All but rows that are still coming are written to a temporary name, then renamed.
+
+    `results.csv` has every row, in a fixed order. While a group is trained its rows lie in a file of its own in
+    `rows/`, to which each evaluation is appended: `results.csv` may have half a million.
+    """
 
     def __init__(self, folder: Path):
         self.path = folder
         self.rows = folder / "results.csv"
         self.manifest = folder / "manifest.json"
         self.checkpoints = folder / "checkpoints"
+        self.coming = folder / "rows"
 
-    def claim(self, request: Request) -> dict[str, Any] | None:
-        """Make the folder ours, or refuse in one line; returns the manifest of the sweep to resume, if there is one.
+    def claim(self, request: Request) -> Manifest | None:
+        """Make the folder ours, or refuse in one line; return the manifest of the sweep to resume, if there is one.
 
         Raises `FileExistsError` when it holds results and may not be resumed, `ValueError` when the sweep to resume
         was another one, `OSError` when it cannot be written to. Of several processes the first one does it for all.
         """
-        return agreed(lambda: self._claimed(request))
+        agreed(lambda: self._claim(request))
+        return self.read_manifest() if self.manifest.exists() else None
 
-    def _claimed(self, request: Request) -> dict[str, Any] | None:
+    def _claim(self, request: Request) -> None:
         if self.manifest.exists():
-            found = self._resumable(request)
+            self._refuse_another(request)
             remove_partial(self.path)
-            return found
+            return
         if self.path.exists() and (not self.path.is_dir() or any(self._finished_files())):
             raise FileExistsError(f"{self.path} exists and holds no sweep: choose another --output")
         try:
@@ -95,42 +68,63 @@ class OutputFolder:
                 remove_partial(self.path)
         except OSError as error:
             raise OSError(f"--output {self.path} cannot be written to: {error.strerror}") from error
-        return None
 
     def _finished_files(self) -> Iterator[Path]:
-        """All but what a process was writing for the first time when it was killed."""
+        """Yield all but what a process was writing for the first time when it was killed."""
         return (path for path in self.path.iterdir() if not path.name.endswith(PARTIAL))
 
-    def _resumable(self, request: Request) -> dict[str, Any]:
-        found = self.read_manifest()
-        state = "a finished" if found.get("complete") else "an unfinished"
+    def _refuse_another(self, request: Request) -> None:
+        manifest = self.read_manifest()
         if not request.resume:
+            state = "a finished" if manifest.complete else "an unfinished"
             raise FileExistsError(f"{self.path} holds {state} sweep: add --resume, or choose another --output")
-        before, now = found["arguments"], request.arguments()
-        for name in now:
-            if before.get(name) != now[name]:
+        before, now = manifest.arguments, request.arguments
+        for name in {**now, **before}:
+            if before.get(name) != now.get(name):
                 raise ValueError(
-                    f"{self.path} cannot be resumed: its sweep has {name} {before.get(name)}, not {now[name]}"
+                    f"{self.path} cannot be resumed: its sweep has {name} {before.get(name)}, not {now.get(name)}"
                 )
-        if not {request.holds, "datasets"} <= set(found) or found.get("evaluations_in_mean", 1) < 1:
-            raise ValueError(
-                f"{self.path} cannot be resumed: another command or an earlier version of plas_jax began its sweep"
-            )
-        return found
+        if not manifest.methods or not manifest.datasets or manifest.evaluations_in_mean < 1:
+            raise ValueError(f"{self.path} cannot be resumed: an earlier version of plas_jax began its sweep")
 
-    def read_manifest(self) -> dict[str, Any]:
-        """The manifest as it stands. Raises `ValueError`, one line, when it is none that a sweep wrote."""
-        found = read_object(self.manifest, SHAPE)
-        if "arguments" not in found:
+    def read_manifest(self) -> Manifest:
+        """Return the manifest as it stands. Raises `ValueError`, one line, when it is none that a sweep wrote."""
+        manifest = read_object(self.manifest, SHAPE)
+        if "arguments" not in manifest:
             raise ValueError(f"{self.manifest} is not a manifest: it has no arguments")
-        return found
+        return Manifest.from_json(manifest)
 
-    def write_manifest(self, manifest: dict[str, Any]) -> None:
+    def write_manifest(self, manifest: Manifest) -> None:
         """Replace the manifest, whole or not at all; of several processes the first one does."""
-        if not is_first():
-            return
-        with whole_file(self.manifest) as partial:
-            partial.write_text(json.dumps(manifest, indent=1, default=str) + "\n", encoding="utf-8")
+        text = json.dumps(manifest.to_json(), indent=1, default=str) + "\n"
+        if is_first():
+            with whole_file(self.manifest) as partial:
+                partial.write_text(text, encoding="utf-8")
+
+    def read_rows(self) -> list[Row]:
+        """Return every row, those that are still coming included. Raises `ValueError` as `rows.read_rows` does."""
+        rows = read_rows(self.rows) if self.rows.exists() else []
+        return merge_rows(rows, *(read_coming_rows(path) for path in sorted(self.coming.glob("*.csv"))))
+
+    def append_rows(self, group: str, rows: Iterable[Row]) -> None:
+        """Write down rows that are still coming."""
+        self.coming.mkdir(exist_ok=True)
+        append_rows(self.coming / f"{group}.csv", rows)
+
+    def merge_rows(self) -> None:
+        """Put the rows that came into `results.csv`."""
+        if self.coming.exists():
+            self.replace_rows(self.read_rows())
+
+    def replace_rows(self, rows: Iterable[Row]) -> None:
+        """Make `results.csv` of these rows and of no others."""
+        rows = list(rows)
+        if rows or self.rows.exists():
+            write_rows(self.rows, rows)
+        for path in self.coming.glob("*.csv"):
+            path.unlink()
+        if self.coming.exists():
+            self.coming.rmdir()
 
     @contextmanager
     def named(self) -> Iterator[None]:

@@ -3,9 +3,11 @@
 import csv
 import io
 import math
+import os
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from itertools import zip_longest
 from operator import index
 from pathlib import Path
@@ -45,19 +47,47 @@ def write_rows(path: Path | str, rows: Iterable[Row]) -> None:
         partial.write_text(_csv([Row._fields, *lines]), encoding="utf-8", newline="")
 
 
+def append_rows(path: Path, rows: Iterable[Row]) -> None:
+    """Append rows to a CSV, which is begun where there is none, and wait until they are on the disk."""
+    with path.open("a", encoding="utf-8", newline="") as file:
+        header = [] if file.tell() else [Row._fields]
+        file.write(_csv([*header, *map(_fields, rows)]))
+        file.flush()
+        os.fsync(file.fileno())
+
+
 def read_rows(path: Path | str) -> list[Row]:
-    """The rows of a CSV that `write_rows` wrote; a ValueError names file, line and column of what is wrong."""
+    """Return the rows of a CSV that `write_rows` wrote; a `ValueError` names file, line and column of what is wrong."""
     if Path(path).is_fifo():  # it would be waited for
         raise ValueError(f"{path}: not a file")
+    with _named(path), Path(path).open(encoding="utf-8", newline="") as file:
+        return list(_parsed(csv.reader(_lines(file), strict=True)))
+
+
+def read_coming_rows(path: Path) -> list[Row]:
+    """Return the rows of a CSV that `append_rows` was writing to, perhaps as its process died: whole lines alone."""
+    with _named(path):
+        data = path.read_bytes()
+        whole = io.StringIO(data[: data.rfind(b"\n") + 1].decode("utf-8"), newline="")
+        return list(_parsed(csv.reader(_lines(whole), strict=True))) if whole.getvalue() else []
+
+
+@contextmanager
+def _named(path: Path | str) -> Iterator[None]:
+    """Put a file's name before what is wrong with it."""
     try:
-        with Path(path).open(encoding="utf-8", newline="") as file:
-            return list(_parsed(csv.reader(_lines(file), strict=True)))
+        yield
     except OSError as error:
         raise ValueError(f"{path}: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise ValueError(f"{path}: byte {error.start} is not UTF-8 text") from error
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
+
+
+def merge_rows(*parts: Iterable[Row]) -> list[Row]:
+    """Return the rows of all parts, those that several have once: a process may die while it moves them."""
+    return list({_fields(row): row for part in parts for row in part}.values())
 
 
 class _Kind(NamedTuple):
@@ -84,7 +114,7 @@ def _csv(lines: list[tuple[str, ...]]) -> str:
 
 
 def _lines(file: TextIO) -> Iterator[str]:
-    """The lines of a file, none of which may fill the memory."""
+    """Yield the lines of a file, none of which may fill the memory."""
     number = 1
     while line := file.readline(LONGEST + 1):
         if len(line) > LONGEST:

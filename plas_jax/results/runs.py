@@ -107,14 +107,16 @@ def results(rows: Iterable[Row]) -> Results:
     return Results(evaluations, diverged, settings)
 
 
-def policies(of: Results) -> dict[Run, list[Evaluation]]:
+def policies(results: Results) -> dict[Run, list[Evaluation]]:
     """The runs of PLAS and PLAS+P, without the priors and any other algorithm."""
-    return {run: evaluations for run, evaluations in of.evaluations.items() if run.cell.algorithm in (PLAS, PLAS_P)}
+    return {
+        run: evaluations for run, evaluations in results.evaluations.items() if run.cell.algorithm in (PLAS, PLAS_P)
+    }
 
 
-def perturbation_limits(of: Results) -> list[float]:
+def perturbation_limits(results: Results) -> list[float]:
     """Every ε of the policies, rising."""
-    return sorted({run.cell.perturbation_limit for run in policies(of)})
+    return sorted({run.cell.perturbation_limit for run in policies(results)})
 
 
 def policy(dataset: str, perturbation_limit: float) -> Cell:
@@ -122,11 +124,18 @@ def policy(dataset: str, perturbation_limit: float) -> Cell:
     return Cell(dataset, PLAS_P if perturbation_limit > 0 else PLAS, perturbation_limit)
 
 
-def run_statistics(of: Results, evaluations_in_mean: int = 10) -> dict[Run, RunStatistics]:
+def latent_limit_cells(results: Results, dataset: str) -> dict[float, Cell]:
+    """Return the cells of PLAS on a data set by their swept σ, rising."""
+    cells = {run.cell for run in policies(results) if run.cell.dataset == dataset}
+    swept = {float(cell.knobs.removeprefix("latent_limit=")): cell for cell in cells if cell.knobs}
+    return dict(sorted(swept.items()))
+
+
+def run_statistics(results: Results, evaluations_in_mean: int = 10) -> dict[Run, RunStatistics]:
     """Last, mean of the last k and best evaluation of every run."""
     return {
-        run: _statistics(evaluations, evaluations_in_mean, of.diverged.get(run))
-        for run, evaluations in of.evaluations.items()
+        run: _statistics(evaluations, evaluations_in_mean, results.diverged.get(run))
+        for run, evaluations in results.evaluations.items()
     }
 
 
@@ -158,12 +167,12 @@ def standard_deviation(values: Sequence[float]) -> float:
     return statistics.stdev(values) if len(values) > 1 and all(map(isfinite, values)) else nan
 
 
-def _statistics(of: list[Evaluation], evaluations_in_mean: int, diverged_at: int | None) -> RunStatistics:
-    final = of[-evaluations_in_mean:]
+def _statistics(evaluations: list[Evaluation], evaluations_in_mean: int, diverged_at: int | None) -> RunStatistics:
+    final = evaluations[-evaluations_in_mean:]
     return RunStatistics(
-        last=of[-1].score,
+        last=evaluations[-1].score,
         mean_last=mean([evaluation.score for evaluation in final]),
-        best=max((evaluation.score for evaluation in of if isfinite(evaluation.score)), default=nan),
+        best=max((evaluation.score for evaluation in evaluations if isfinite(evaluation.score)), default=nan),
         mean_return=mean([evaluation.episode_return for evaluation in final]),
         diverged_at=diverged_at,
     )

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import numpy as np
@@ -18,13 +18,14 @@ from plas_jax.datasets.statistics import padded, statistics
 from plas_jax.methods.method import Method
 from plas_jax.recipes import manifests
 from plas_jax.recipes.collect import data_files
+from plas_jax.results.manifest import DatasetRecord
 from plas_jax.sweeps.groups import true_sizes, widest
 from plas_jax.training.hosts import agreed
 from plas_jax.types import Sizes, Statistics, Transition
 
 RECIPE_SEED = 0  # data are the same for every seed of a sweep, as D4RL's files are
 
-Described = dict[str, dict[str, Any]]
+Described = dict[str, DatasetRecord]
 Files = dict[str, list[Path]]  # of each data set, by its name
 
 
@@ -139,29 +140,29 @@ class Shelf:
 
         All are read before any training, since a file that cannot be used should not be found after hours of it.
         """
-        found: Described = {}
+        records: Described = {}
         for datasets in reversed(groups):
-            found = self.of(datasets).described | found
-        return found
+            records = self.of(datasets).described | records
+        return records
 
 
-def _load(dataset: Dataset, paths: list[Path], needs: Needs) -> tuple[Transition, np.ndarray, dict[str, Any]]:
+def _load(dataset: Dataset, paths: list[Path], needs: Needs) -> tuple[Transition, np.ndarray, DatasetRecord]:
     transitions, description = load_files(dataset, paths, needs.next_actions)
     recipe, environment = manifests.read(paths[0]) if dataset.is_recipe else None, dataset.environment
-    said = {
-        "version": dataset.version,
-        "path": " + ".join(map(str, paths)),
-        "fingerprint": recipe["fingerprint"] if recipe else fingerprint(paths),
-        "rows": description.rows,
-        "transitions": len(transitions.reward),
-        "episodes": description.episodes,
-        "mean_return": _number(description.return_mean),
-        "std_return": _number(description.return_std),
-        "score": _number(float(normalised_score(environment, description.return_mean))),
+    record = DatasetRecord(
+        version=dataset.version,
+        path=" + ".join(map(str, paths)),
+        fingerprint=recipe["fingerprint"] if recipe else fingerprint(paths),
+        rows=description.rows,
+        transitions=len(transitions.reward),
+        episodes=description.episodes,
+        mean_return=_number(description.return_mean),
+        std_return=_number(description.return_std),
+        score=_number(float(normalised_score(environment, description.return_mean))),
         # of one's own: what was made of the id, since another day's may be another environment
-        "environment": environment.specification if environment.is_own else environment.name,
-    }
-    return transitions, description.returns, said
+        environment=environment.specification if environment.is_own else environment.name,
+    )
+    return transitions, description.returns, record
 
 
 def _number(value: float) -> float | None:

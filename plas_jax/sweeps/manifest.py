@@ -1,115 +1,128 @@
-"""The manifest of a sweep: what was asked for, with which constants, versions, data, device and code."""
+"""What a sweep writes into its manifest before it trains, and what it refuses to go on with."""
 
-import platform
-import subprocess
 import sys
-from collections.abc import Sequence
-from importlib.metadata import version
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-import jax
-
-from plas_jax.methods.presets import latent_limit
+from plas_jax.methods.method import Method
+from plas_jax.methods.published import METHODS
+from plas_jax.results.circumstances import circumstances
+from plas_jax.results.manifest import DatasetRecord, GroupRecord, Manifest, MethodRecord
 from plas_jax.sweeps.data import Described
 from plas_jax.sweeps.groups import Group, longest_episode
 from plas_jax.sweeps.request import Request
-from plas_jax.training.processor import processor_name
-
-PACKAGES = ("plas_jax", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "mujoco", "gymnasium", "h5py", "numpy")
 
 
-def first_manifest(request: Request, of: Sequence[Group], described: Described) -> dict[str, Any]:
-    """The manifest of Table 1 before training; times, executables and `complete` are filled in as the sweep goes on."""
+def first_manifest(request: Request, described: Described) -> Manifest:
+    """Return the manifest of a sweep before any method is added."""
     preset = request.preset
-    return {
-        "complete": False,
-        "command": sys.argv,
-        "arguments": request.arguments(),
-        "preset": preset.name,
-        "dynamics": request.dynamics,
-        "seeds": list(request.seeds),
-        "episodes": preset.episodes,
-        "evaluations_in_mean": preset.evaluations_in_mean,
-        "clip_weight": float(preset.knobs.clip_weight),
-        "latent_limit": sorted({latent_limit(preset, dataset.name) for dataset in request.datasets}),
-        "constants": {
-            "rows": preset.rows,
-            "horizon": longest_episode(request.datasets, preset.horizon),
-            "behaviour_updates": preset.behaviour_updates,
-            "policy_updates": preset.policy_updates,
-            "evaluations": len(preset.evaluations),
-            "episodes": preset.episodes,
-            "architecture": preset.policy._asdict(),
-            "behaviour_knobs": {"learning_rate": preset.behaviour_knobs.learning_rate},
-            "knobs": preset.knobs._asdict() | {"perturbation_limit": list(request.perturbation_limits)},
-        },
-        "runs": sum(group.runs for group in of),
-        "datasets": described,
+    return Manifest(
+        complete=False,
+        command=sys.argv,
+        arguments=request.arguments,
+        preset=preset.name,
+        dynamics=request.dynamics,
+        seeds=list(request.seeds),
+        selection_seeds=list(request.selection_seeds),
+        episodes=preset.episodes,
+        evaluations_in_mean=preset.evaluations_in_mean,
+        rows=preset.rows,
+        horizon=longest_episode(request.datasets, preset.horizon),
+        scale=None if preset.scale is None else preset.scale._asdict(),
+        datasets=described,
         **circumstances(),
-        **progress(of),
-    }
+    )
 
 
-def circumstances() -> dict[str, Any]:
-    """On what, with which versions and which code this is computed."""
-    return {
-        "matmul_precision": jax.config.values["jax_default_matmul_precision"] or "default",
-        "device": device(),
-        "versions": {package: version(package) for package in PACKAGES} | {"python": platform.python_version()},
-        "git_commit": git_commit(),
-    }
+def add_methods(manifest: Manifest, request: Request, groups: Mapping[str, Sequence[Group]]) -> None:
+    """Add a record for each method that has none yet; this project's methods stand in their order, others behind them.
+
+    Raises `ValueError`, one line, where a method is there already with other groups, constants or values for its knobs.
+    """
+    names = [dataset.name for dataset in request.datasets]
+    for name, groups_of_method in groups.items():
+        record = method_record(groups_of_method, names)
+        before = manifest.methods.setdefault(name, record)
+        for group in groups_of_method:
+            if group.name not in before.groups:
+                raise ValueError(f"{request.output} cannot be resumed: its manifest has no group {group.name}")
+        if before.grid != record.grid:
+            raise ValueError(f"{request.output} has {name} with other grid: {before.grid}, not {record.grid}")
+        if before.constants != record.constants:
+            raise ValueError(
+                f"{request.output} has {name} with other constants: {before.constants}, not {record.constants}"
+            )
+    order = list(METHODS)
+    ordered = sorted(manifest.methods, key=lambda name: order.index(name) if name in order else len(order))
+    manifest.methods = {name: manifest.methods[name] for name in ordered}
 
 
-def progress(of: Sequence[Group]) -> dict[str, Any]:
-    """What a sweep fills in as it goes on."""
-    groups: dict[str, dict[str, Any]] = {
-        group.name: {
-            "datasets": [dataset.name for dataset in group.datasets],
-            "runs": group.runs,
-            "cvae_width": getattr(group.method.phase.architecture, "cvae_width", None),
-            "executables": {},
-            "complete": False,
-            "whole": group.whole,
-            "cut": list(group.cut),
-        }
-        for group in of
-    }
-    return {"groups": groups, "executables": {}, "wall_seconds": {}}
-
-
-def same_data(manifest: dict[str, Any], described: Described) -> None:
+def refuse_other_data(manifest: Manifest, described: Described) -> None:
     """Refuse to go on with other data than a sweep began with: `ValueError`, one line that names the data set."""
-    for name, found in described.items():
-        before = manifest["datasets"].get(name, {}).get("fingerprint")
-        if before != found["fingerprint"]:
-            raise ValueError(f"{name} has changed since this sweep began: {before} then, {found['fingerprint']} now")
+    for name, record in described.items():
+        before = manifest.datasets.get(name, DatasetRecord()).fingerprint
+        if before != record.fingerprint:
+            raise ValueError(
+                f"{name} has changed since this sweep began: {before or 'none'} then, {record.fingerprint} now"
+            )
 
 
-def same_groups(record: dict[str, Any], of: Sequence[Group], where: object) -> None:
-    """Refuse to go on with a method of which a manifest has other groups: `ValueError`, one line."""
-    for group in of:
-        if group.name not in record.get("groups", {}):
-            raise ValueError(f"{where} cannot be resumed: its manifest has no group {group.name}")
+def method_record(groups: Sequence[Group], datasets: Sequence[str]) -> MethodRecord:
+    """Return the record of a method before it is trained in these groups, on data sets of these names."""
+    method, protocol = groups[0].method, groups[0].protocol
+    first = method.first
+    return MethodRecord(
+        command=sys.argv,
+        updates=method.phase.updates,
+        first_updates=0 if first is None else first.updates,
+        evaluations=list(protocol.evaluations),
+        seeds=sorted({seed for group in groups for seed in group.seeds}),
+        constants=constants_of(method, datasets),
+        groups={group.name: _group_record(group) for group in groups},
+        grid=grid_of(method),
+        **circumstances(),
+    )
 
 
-def device() -> str:
-    """What JAX computes on, in words: kind and number of devices, and the processor where they are its cores."""
-    devices, hosts = jax.devices(), jax.process_count()
-    return _kind(devices) + (f", {hosts} processes" if hosts > 1 else "")
+def constants_of(method: Method, datasets: Sequence[str]) -> dict[str, object]:
+    """Return what a method is trained with, as a manifest has it."""
+    first = method.first
+    return {
+        "architecture": _plain(method.phase.architecture),
+        "knobs": _plain(method.phase.knobs),
+        "first_architecture": {} if first is None else _plain(first.architecture),
+        "first_knobs": {} if first is None else _plain(first.knobs),
+        "knobs_by_dataset": {name: dict(method.knobs_of(name)) for name in datasets},
+    }
 
 
-def _kind(devices: list[jax.Device]) -> str:
-    if devices[0].platform != "cpu":
-        return f"{len(devices)} × {devices[0].device_kind}"
-    return f"{len(devices)} core{'s' if len(devices) > 1 else ''} of {processor_name()}"
+def grid_of(method: Method) -> dict[str, list[float]]:
+    """Return the swept knobs with their values, as a manifest has them."""
+    return {name: list(values) for name, values in method.grid}
 
 
-def git_commit() -> str:
-    """The commit of the code that runs, marked when it has uncommitted changes; "unknown" outside a checkout."""
-    here = Path(__file__).parent
-    described = subprocess.run(
-        ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"],
-        cwd=here, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    return described.stdout.strip() or "unknown"
+def has_finished(manifest: Manifest, request: Request) -> bool:
+    """Return whether a manifest has all that is requested as complete, with the same constants."""
+    names, shapes_of = [dataset.name for dataset in request.datasets], request.datasets[0].name
+    for method in request.methods:
+        record = manifest.methods.get(method.name)
+        if record is None or not record.complete or record.grid != grid_of(method):
+            return False
+        if record.constants != constants_of(method.with_shapes_of(shapes_of), names):
+            return False
+    return True
+
+
+def _group_record(group: Group) -> GroupRecord:
+    return GroupRecord(
+        datasets=[dataset.name for dataset in group.datasets],
+        runs=group.runs,
+        cvae_width=getattr(group.method.phase.architecture, "cvae_width", None),
+        whole=group.whole,
+        cut=list(group.cut),
+    )
+
+
+def _plain(constants: Any) -> dict[str, object]:
+    """Return a NamedTuple as JSON gives it back: lists for tuples."""
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in constants._asdict().items()}

@@ -1,109 +1,192 @@
-"""What the sweep's flags ask for, checked before anything is done."""
+"""What the flags of a table command ask for, checked before anything is done."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from types import MappingProxyType
+from typing import NamedTuple, Protocol
 
 from plas_jax.datasets.catalogue import Dataset
 from plas_jax.environments.own_data import find
-from plas_jax.methods.presets import (
-    PRESETS,
-    TABLE_1_DATASETS,
-    TABLE_1_PERTURBATION_LIMITS,
-    Preset,
-    plas_method,
-    protocol,
-)
-from plas_jax.sweeps.groups import Group, groups
+from plas_jax.methods.method import Method
+from plas_jax.methods.method import Protocol as EvaluationProtocol
+from plas_jax.methods.own import own_method
+from plas_jax.methods.published import METHODS
+from plas_jax.methods.scales import Scale
+from plas_jax.results.folder import output_folder
+
+Grid = tuple[tuple[str, tuple[float, ...]], ...]  # knobs with the values that are trained
+
+
+class Preset(Protocol):
+    """How long and how wide the trainings of a table are, on how many rows, evaluated how."""
+
+    @property
+    def name(self) -> str:
+        """Its name among a command's presets."""
+
+    @property
+    def scale(self) -> Scale | None:
+        """What trainings are scaled down to; None for their published size, or one of their own."""
+
+    @property
+    def episodes(self) -> int:
+        """Episodes of an evaluation."""
+
+    @property
+    def evaluations_in_mean(self) -> int:
+        """How many of the last evaluations a score is the mean of."""
+
+    @property
+    def rows(self) -> int | None:
+        """Rows of a recipe data set, None for those of D4RL's file; files are taken whole."""
+
+    @property
+    def horizon(self) -> int | None:
+        """Of an evaluation's episodes; None for the environment's own."""
+
+    @property
+    def protocol(self) -> Callable[[Method], EvaluationProtocol]:
+        """How a method of this size is evaluated."""
+
+
+class Flags(Protocol):
+    """The flags that every table command has."""
+
+    preset: str
+    datasets: str
+    seeds: int
+    first_seed: int
+    dynamics: str
+    data_dir: str | None
+    output: str
+    resume: bool
 
 
 class Request(NamedTuple):
-    """A sweep: what is trained and evaluated, and where its results go."""
+    """Which methods are trained on which data sets with which seeds, and where the results go."""
 
     preset: Preset
+    methods: tuple[Method, ...]  # at the preset's size
     datasets: tuple[Dataset, ...]
-    perturbation_limits: tuple[float, ...]
     seeds: tuple[int, ...]
     dynamics: str
     data_dir: str | None
     output: Path
     resume: bool
-    holds: str = "groups"  # what the manifest of such a sweep has
+    # What decides the results of every method: methods may be added to a folder, these may not change.
+    arguments: dict[str, object]
+    chooses: bool  # whether the value of a swept knob is chosen on further seeds
 
-    def arguments(self) -> dict[str, Any]:
-        """What decides the results, as it stands in the manifest and as a resumed sweep must find it."""
-        return {
-            "preset": self.preset.name,
-            "datasets": [dataset.name for dataset in self.datasets],
-            "perturbation_limits": list(self.perturbation_limits),
-            "seeds": list(self.seeds),
-            "dynamics": self.dynamics,
-        }
+    @property
+    def selection_seeds(self) -> tuple[int, ...]:
+        """The seeds on which a knob's value is chosen: as many as are reported, behind them."""
+        return tuple(range(self.seeds[-1] + 1, self.seeds[-1] + 1 + len(self.seeds))) if self.chooses else ()
+
+    def seeds_of(self, method: Method) -> tuple[int, ...]:
+        """Return the seeds that a method is trained with: where a knob has several values, those for choosing too."""
+        is_choice = any(len(values) > 1 for _, values in method.grid)
+        return self.seeds + (self.selection_seeds if is_choice else ())
 
 
-def request(
-    *,
-    preset: str,
-    datasets: str,
-    perturbation_limits: str,
-    seeds: int,
-    first_seed: int,
-    dynamics: str,
-    data_dir: str | None,
-    output: Path,
-    resume: bool,
-) -> Request:
-    """The request of these flags. Raises `ValueError`, one line that says which flag is wrong and what it takes."""
-    limits = words("--perturbation_limits", perturbation_limits, ",".join(map(str, TABLE_1_PERTURBATION_LIMITS)))
+class Asked(NamedTuple):
+    """What tells one table command from another."""
+
+    command: str  # names the default folder
+    preset: Preset
+    methods: tuple[Method, ...]
+    datasets: tuple[str, ...]  # without --datasets
+    arguments: Mapping[str, object] = MappingProxyType(
+        {}
+    )  # beside those of every command, what decides the results of all methods
+    chooses: bool = False
+
+
+def request(flags: Flags, asked: Asked) -> Request:
+    """Return the request of these flags. Raises `ValueError` or `OSError`, one line that says which flag is wrong."""
+    seeds = asked_seeds(flags.seeds, flags.first_seed)
+    datasets = asked_datasets(flags.datasets, asked.datasets)
     return Request(
-        preset=PRESETS[preset],
-        seeds=asked_seeds(seeds, first_seed),
-        datasets=asked_datasets(datasets, [f"{name}-r1" for name in TABLE_1_DATASETS]),
-        perturbation_limits=tuple(_limit(text) for text in limits),
-        dynamics=dynamics,
-        data_dir=data_dir,
-        output=output,
-        resume=resume,
+        preset=asked.preset,
+        methods=asked.methods,
+        datasets=datasets,
+        seeds=seeds,
+        dynamics=flags.dynamics,
+        data_dir=flags.data_dir,
+        output=output_folder(flags.output, f"{asked.command}-{flags.preset}"),
+        resume=flags.resume,
+        arguments={
+            "preset": asked.preset.name,
+            "datasets": [dataset.name for dataset in datasets],
+            **asked.arguments,
+            "seeds": list(seeds),
+            "dynamics": flags.dynamics,
+        },
+        chooses=asked.chooses,
     )
 
 
-def asked_groups(asked: Request) -> list[Group]:
-    """The shape groups of PLAS over the perturbation limits asked for."""
-    method = plas_method(asked.preset)._replace(grid=(("perturbation_limit", asked.perturbation_limits),))
-    return groups(method, protocol(asked.preset), asked.datasets, asked.seeds, asked.dynamics)
-
-
 def asked_seeds(seeds: int, first_seed: int) -> tuple[int, ...]:
-    """The seeds of --seeds and --first_seed. Raises `ValueError` for impossible ones."""
+    """Return the seeds of --seeds and --first_seed. Raises `ValueError` for impossible ones."""
     if seeds < 1 or first_seed < 0:
         raise ValueError(f"--seeds must be at least 1 and --first_seed at least 0, not {seeds} and {first_seed}")
     return tuple(range(first_seed, first_seed + seeds))
 
 
 def asked_datasets(text: str, default: Sequence[str]) -> tuple[Dataset, ...]:
-    """The data sets of --datasets. Raises `ValueError` or `OSError`, one line, for one that is none."""
-    found = tuple(find(name) for name in words("--datasets", text, ",".join(default)))
-    names = [dataset.name for dataset in found]
+    """Return the data sets of --datasets. Raises `ValueError` or `OSError`, one line, for one that is none."""
+    datasets = tuple(find(name) for name in words("--datasets", text, ",".join(default)))
+    names = [dataset.name for dataset in datasets]
     for name in names:
         if names.count(name) > 1:
             raise ValueError(f"--datasets has two of the name {name}: rename one of the files")
-    return found
+    return datasets
 
 
-def words(flag: str, text: str, default: str) -> list[str]:
-    """The words of a flag, commas between them. Raises `ValueError` for empty and repeated ones."""
-    found = [word.strip() for word in (text or default).split(",")]
-    if "" in found or len(set(found)) < len(found):
-        raise ValueError(f"{flag} takes different values with commas between them, not {text!r}")
-    return found
+def asked_methods(text: str, default: Sequence[str]) -> tuple[Method, ...]:
+    """Return the published methods of --algorithms. Raises `ValueError` or `OSError`, one line, for what is none."""
+    methods = tuple(published(word) for word in words("--algorithms", text, ",".join(default)))
+    names = [method.name for method in methods]
+    for name in names:
+        if names.count(name) > 1:
+            raise ValueError(f"--algorithms has two methods of the name {name}")
+    return methods
 
 
-def _limit(text: str) -> float:
+def published(word: str) -> Method:
+    """Return a method at its published size by its name, or one's own by its file's path.
+
+    Raises `ValueError` for a name that is none, and as `own_method` does.
+    """
+    if word.endswith(".py"):
+        method = own_method(Path(word).expanduser())
+        if method.name in METHODS:
+            raise ValueError(f"{word}: its METHOD is named {method.name}, as one of this project's is: choose another")
+        return method
+    if word not in METHODS:
+        known = ", ".join(METHODS)
+        raise ValueError(f"--algorithms: {word!r} is neither one of {known} nor a Python file with a METHOD")
+    return METHODS[word]
+
+
+def limits(flag: str, text: str, default: Sequence[float]) -> tuple[float, ...]:
+    """Return the limits of a flag, commas between them. Raises `ValueError` for what is no number of at least 0."""
+    return tuple(_limit(flag, word) for word in words(flag, text, ",".join(map(str, default))))
+
+
+def _limit(flag: str, text: str) -> float:
     try:
         limit = float(text)
     except ValueError:
-        raise ValueError(f"--perturbation_limits takes numbers of at least 0, not {text!r}") from None
+        limit = math.nan
     if not 0 <= limit < math.inf:
-        raise ValueError(f"--perturbation_limits takes numbers of at least 0, not {text!r}")
+        raise ValueError(f"{flag} takes numbers of at least 0, not {text!r}")
     return limit
+
+
+def words(flag: str, text: str, default: str) -> list[str]:
+    """Return the words of a flag, commas between them. Raises `ValueError` for empty and repeated ones."""
+    separate = [word.strip() for word in (text or default).split(",")]
+    if "" in separate or len(set(separate)) < len(separate):
+        raise ValueError(f"{flag} takes different values with commas between them, not {text!r}")
+    return separate

@@ -6,14 +6,14 @@ same shape, so that they share its programs.
 
 import os
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from itertools import product
 from pathlib import Path
-from typing import Any
 
 import jax
 
 from plas_jax.datasets.catalogue import Dataset
+from plas_jax.results.manifest import MethodRecord
 from plas_jax.sweeps.groups import Group, gigabytes, lines, memory
 from plas_jax.training.hosts import agreed
 
@@ -23,7 +23,7 @@ UNITS = {"": 1, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 Rows = Callable[[Sequence[Dataset]], int]
 
 
-def planned(of: Sequence[Group], rows: Rows, before: Mapping[str, Any] | None) -> tuple[list[Group], list[str]]:
+def planned(of: Sequence[Group], rows: Rows, before: MethodRecord | None) -> tuple[list[Group], list[str]]:
     """The groups in waves that fit into the memory that may be used, and what a user reads of groups and waves.
 
     `rows` and `before` are those of `waves`. Raises `ValueError` as `available` and `waves` do.
@@ -71,17 +71,17 @@ def _numbers(file: str, pattern: str) -> list[str]:
         return []
 
 
-def waves(group: Group, rows: Rows, free: int | None, before: Mapping[str, Any] | None = None) -> list[Group]:
+def waves(group: Group, rows: Rows, free: int | None, before: MethodRecord | None = None) -> list[Group]:
     """The fewest waves that fit into `free` bytes, or where none do the smallest; seeds are parted before data sets.
 
     `rows` counts the rows of data sets. `before` is the record of a sweep that is resumed, which stays as it was cut.
     """
     cuts = sorted(product(_divisors(len(group.datasets)), _divisors(len(group.seeds))), key=lambda cut: cut[0] * cut[1])
-    for of_group in (before or {}).get("groups", {}).values():
-        if of_group.get("whole", "") == group.name:
-            cuts = [cut for cut in cuts if list(cut) == of_group["cut"]]
+    for record in () if before is None else before.groups.values():
+        if record.whole == group.name:
+            cuts = [cut for cut in cuts if list(cut) == record.cut]
             if not cuts:
-                raise ValueError(f"the manifest has {group.name} cut into {of_group['cut']}, which is no way to cut it")
+                raise ValueError(f"the manifest has {group.name} cut into {record.cut}, which is no way to cut it")
     for cut in cuts:
         parts = _cut(group, *cut)
         if free is None or max(sum(memory(part, rows(part.datasets))) for part in parts) <= free:

@@ -1,13 +1,13 @@
 """What is planned: the groups of a sweep, and how many rows their data would have, with none of them at hand."""
 
-from pathlib import Path
 from typing import NamedTuple
 
 from plas_jax.datasets.catalogue import Dataset
 from plas_jax.datasets.loading import count_rows, files
+from plas_jax.methods.presets import PRESETS, TABLE_1_PERTURBATION_LIMITS, TABLE_1_RECIPES, plas_over
 from plas_jax.sweeps.data import recipe_rows
-from plas_jax.sweeps.groups import Group
-from plas_jax.sweeps.request import asked_groups, request
+from plas_jax.sweeps.groups import Group, groups
+from plas_jax.sweeps.request import asked_datasets, asked_seeds, limits
 
 UNKNOWN_ROWS = 1_000_000  # D4RL's nominal size, where nothing says more
 
@@ -26,20 +26,13 @@ class PlanRequest(NamedTuple):
 
         Raises `ValueError` or `OSError`, one line, for a bad flag.
         """
-        sweep = request(
-            preset=self.preset,
-            datasets=self.datasets,
-            perturbation_limits=self.perturbation_limits,
-            seeds=self.seeds,
-            first_seed=0,
-            dynamics="d4rl",
-            data_dir=None,
-            output=Path(),
-            resume=False,
-        )
+        preset = PRESETS[self.preset]
+        epsilons = limits("--perturbation_limits", self.perturbation_limits, TABLE_1_PERTURBATION_LIMITS)
+        method, datasets = plas_over(preset, epsilons), asked_datasets(self.datasets, TABLE_1_RECIPES)
+        seeds = asked_seeds(self.seeds, 0)
         return [
-            (group, tuple(_rows(dataset, sweep.preset.rows) for dataset in group.datasets))
-            for group in asked_groups(sweep)
+            (group, tuple(_rows(dataset, preset.rows) for dataset in group.datasets))
+            for group in groups(method, preset.protocol(method), datasets, seeds, "d4rl")
         ]
 
 

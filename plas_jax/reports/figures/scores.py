@@ -1,12 +1,11 @@
 """Scores of every method as PNG: what a table of fourteen columns says, at a glance."""
 
-from collections.abc import Iterable
 from math import isfinite
 from pathlib import Path
 
 from matplotlib.axes import Axes
 
-from plas_jax.reports.figures.perturbation import (
+from plas_jax.reports.figures.style import (
     COLUMNS,
     DATA,
     GRID,
@@ -18,31 +17,30 @@ from plas_jax.reports.figures.perturbation import (
     titled,
 )
 from plas_jax.reports.heading import choosing_seeds, dynamics, score_marks, score_statistic
-from plas_jax.reports.lines import ROBOTS, Line, Scores, robot_and_level, scores
-from plas_jax.reports.provenance import Manifest, here
-from plas_jax.results.rows import Row
+from plas_jax.reports.lines import ROBOTS, Line, Scores, robot_and_level
+from plas_jax.reports.provenance import here
+from plas_jax.results.manifest import Manifest
 from plas_jax.results.runs import RunStatistics, across_seeds
 
 LINE_HEIGHT = 0.19  # inches that a method takes in a panel
 SEEDS_BELOW = 0.24  # of a line: how far the seeds' dots lie below their mean
 
 
-def score_figure(rows: Iterable[Row], manifest: Manifest, path: Path | str) -> None:
+def score_figure(scores: Scores, manifest: Manifest, path: Path | str) -> None:
     """A panel for each data set, a line in it for each method: mean ± standard deviation over seeds, and every seed.
 
     Robots stand side by side and levels below each other, in the order of the paper's Tables 2 and 3. Raises
-    `ValueError` where there is nothing to draw, and as `score_tables` does.
+    `ValueError` where there is nothing to draw.
     """
-    of = scores(rows, manifest)
-    columns = of.columns()
-    if not of.datasets or not columns:
+    columns = scores.columns()
+    if not scores.datasets or not columns:
         raise ValueError("there is nothing to draw: rows and manifest name no data set or no method")
-    grid = grid_of(of.datasets)
-    title = f"Normalised score by method: {score_statistic(of, manifest)}"
-    chosen = f"; settings chosen on seeds {choosing_seeds(of)}" if choosing_seeds(of) else ""
-    where = f"{here(of.of, manifest)}; dynamics {dynamics(of, manifest)}{chosen}"
+    grid = grid_of(scores.datasets)
+    title = f"Normalised score by method: {score_statistic(scores, manifest)}"
+    chosen = f"; settings chosen on seeds {choosing_seeds(scores)}" if choosing_seeds(scores) else ""
+    where = f"{here(scores.results, manifest)}; dynamics {dynamics(scores, manifest)}{chosen}"
     height = len(grid) * (LINE_HEIGHT * len(columns) + 0.55) + 1.3
-    figure = titled(3.1 * max(len(grid[0]), 2), height, [title, where, *score_marks(of, manifest)])
+    figure = titled(3.1 * max(len(grid[0]), 2), height, [title, where, *score_marks(scores, manifest)])
     for row, names in enumerate(grid):
         for place in filter(names.__getitem__, range(len(names))):
             axes = figure.add_subplot(len(grid), len(names), row * len(names) + place + 1)
@@ -50,8 +48,8 @@ def score_figure(rows: Iterable[Row], manifest: Manifest, path: Path | str) -> N
             named = list(columns) if not any(names[:place]) else [""] * len(columns)
             axes.set_yticks(range(len(columns)), named)
             lines = [column.get(names[place]) for column in columns.values()]
-            _scores(axes, of, lines)
-            _references(axes, of, manifest, names[place])
+            _scores(axes, scores, lines)
+            _references(axes, scores, manifest, names[place])
             lowest = not any(below[place] for below in grid[row + 1 :])
             axes.set_xlabel("normalised score" if lowest else "", fontsize=8.5, color=INK)
     save_with_legend(figure, Path(path))
@@ -75,8 +73,8 @@ def grid_of(names: list[str]) -> list[list[str]]:
     return [row + [""] * (columns - len(row)) for row in rows]
 
 
-def _scores(axes: Axes, of: Scores, lines: list[Line | None]) -> None:
-    spreads = across_seeds(of.reported)
+def _scores(axes: Axes, scores: Scores, lines: list[Line | None]) -> None:
+    spreads = across_seeds(scores.reported)
     axes.set_ylim(len(lines) - 0.4, -0.6)
     axes.grid(color=GRID, linewidth=0.6)
     axes.set_axisbelow(True)
@@ -91,7 +89,9 @@ def _scores(axes: Axes, of: Scores, lines: list[Line | None]) -> None:
             axes.errorbar(spread.mean, place, xerr=bar, fmt="o", ms=5, color=HERE, capsize=2.5, label=label, zorder=4)
         elif not spread.diverged:
             _remark(axes, place, "no score")
-        _seeds(axes, place + SEEDS_BELOW, [numbers for run, numbers in of.reported.items() if run.cell == line.cell])
+        _seeds(
+            axes, place + SEEDS_BELOW, [numbers for run, numbers in scores.reported.items() if run.cell == line.cell]
+        )
 
 
 def _seeds(axes: Axes, place: float, seeds: list[RunStatistics]) -> None:
@@ -110,11 +110,11 @@ def _remark(axes: Axes, place: int, text: str) -> None:
     axes.text(0.02, place, text, transform=at_the_edge, fontsize=7, color=PAPER, va="center", style="italic")
 
 
-def _references(axes: Axes, of: Scores, manifest: Manifest, name: str) -> None:
-    data = manifest.get("datasets", {}).get(name, {}).get("score")
+def _references(axes: Axes, scores: Scores, manifest: Manifest, name: str) -> None:
+    data = manifest.dataset(name).score
     if data is not None:
         axes.axvline(data, color=DATA, linestyle="--", linewidth=1.1, label="data, mean", zorder=1)
-    for header, lines in of.priors().items():
-        prior = across_seeds(of.reported).get(lines[name].cell) if name in lines else None
+    for header, lines in scores.priors().items():
+        prior = across_seeds(scores.reported).get(lines[name].cell) if name in lines else None
         if prior is not None and isfinite(prior.mean):
             axes.axvline(prior.mean, color=INK, linestyle=":", linewidth=1.3, label=header, zorder=1)

@@ -1,12 +1,9 @@
 """Table 1 as Markdown: this project's numbers under their own header, the paper's under theirs."""
 
-from collections.abc import Iterable
-from typing import Any
-
 from plas_jax.reports import markdown, published
 from plas_jax.reports.heading import marks
-from plas_jax.reports.provenance import Manifest, datasets, evaluations_in_mean, heading, here
-from plas_jax.results.rows import Row
+from plas_jax.reports.provenance import datasets, heading, here
+from plas_jax.results.manifest import Manifest
 from plas_jax.results.runs import (
     PRIOR,
     Cell,
@@ -16,51 +13,50 @@ from plas_jax.results.runs import (
     across_seeds,
     perturbation_limits,
     policy,
-    results,
     run_statistics,
 )
 
 Runs = dict[Run, RunStatistics]
 
 
-def table_1(rows: Iterable[Row], manifest: Manifest) -> str:
-    """Table 1 with its provenance, the paper's numbers, the other statistics, and raw returns beside the data's."""
-    of, k = results(rows), evaluations_in_mean(manifest)
-    runs = run_statistics(of, k)
-    ours = here(of, manifest)
+def table_1(results: Results, manifest: Manifest) -> str:
+    """Return Table 1 with its provenance, the paper's numbers, other statistics, and raw returns beside the data's."""
+    k = manifest.evaluations_in_mean
+    runs = run_statistics(results, k)
+    ours = here(results, manifest)
     parts = [
         "# Table 1: comparison of perturbation limits ε",
-        *(f"**{mark}**" for mark in marks(of, manifest)),
-        "\n".join(heading(of, manifest)),
+        *(f"**{mark}**" for mark in marks(results, manifest)),
+        "\n".join(heading(results, manifest)),
         f"## {ours}",
-        _ours(of, runs, manifest),
+        _ours(results, runs, manifest),
         f"## paper, {published.VERSION}",
-        _paper(of, manifest),
+        _paper(results, manifest),
         f"## last, mean of last {k} and best evaluation ({ours})",
-        _measures(of, runs, manifest, k),
+        _measures(results, runs, manifest, k),
         f"## mean returns, undiscounted ({ours})",
-        _returns(of, runs, manifest),
+        _returns(results, runs, manifest),
     ]
     return "\n\n".join(parts) + "\n"
 
 
-def _ours(of: Results, runs: Runs, manifest: Manifest) -> str:
-    spreads, limits = across_seeds(runs), perturbation_limits(of)
+def _ours(results: Results, runs: Runs, manifest: Manifest) -> str:
+    spreads, limits = across_seeds(runs), perturbation_limits(results)
     seeds = max((spread.seeds for spread in spreads.values()), default=0)
     body = []
-    for name in datasets(of, manifest):
+    for name in datasets(results, manifest):
         cells = [Cell(name, PRIOR, 0.0), *(policy(name, limit) for limit in limits)]
-        data = markdown.number(_described(manifest, name, "score"))
-        body.append([name, data, *(markdown.spread(spreads.get(cell), seeds) for cell in cells)])
+        data = markdown.number(manifest.dataset(name).score)
+        body.append([name, data, *(markdown.mean_interval(spreads.get(cell), seeds) for cell in cells)])
     trained = [spread for cell, spread in spreads.items() if cell.algorithm != PRIOR]
     notes = ["Mean over seeds.", *markdown.footnotes(trained, seeds)] if trained else []
     return "\n\n".join([markdown.table(_header(limits), body), " ".join(notes)]).rstrip()
 
 
-def _paper(of: Results, manifest: Manifest) -> str:
-    limits = perturbation_limits(of)
+def _paper(results: Results, manifest: Manifest) -> str:
+    limits = perturbation_limits(results)
     # Once each, though several versions of it may have been run here.
-    names = list(dict.fromkeys(published.unversioned(name) for name in datasets(of, manifest)))
+    names = list(dict.fromkeys(published.unversioned(name) for name in datasets(results, manifest)))
     names = [name for name in names if name in published.TABLE_1]
     if not names:
         return "The paper's Table 1 has none of these data sets."
@@ -72,29 +68,29 @@ def _paper(of: Results, manifest: Manifest) -> str:
     return f"{markdown.table(_header(limits), body)}\n\n{' '.join([f'Source: {published.SOURCE}.', *notes])}"
 
 
-def _measures(of: Results, runs: Runs, manifest: Manifest, k: int) -> str:
+def _measures(results: Results, runs: Runs, manifest: Manifest, k: int) -> str:
     by_measure = [across_seeds(runs, measure) for measure in ("last", "mean_last", "best")]
     seeds = max((spread.seeds for spread in by_measure[0].values()), default=0)
-    places = [(name, limit) for name in datasets(of, manifest) for limit in perturbation_limits(of)]
+    places = [(name, limit) for name in datasets(results, manifest) for limit in perturbation_limits(results)]
     body = []
     for name, limit in places:
         found = [spreads.get(policy(name, limit)) for spreads in by_measure]
-        body.append([name, f"{limit:g}", *(markdown.spread_and_deviation(spread, seeds) for spread in found)])
+        body.append([name, f"{limit:g}", *(markdown.mean_deviation_interval(spread, seeds) for spread in found)])
     table = markdown.table(["data set", "ε", "last", f"mean of last {k}", "best"], body)
     return f"{table}\n\n{markdown.BEST}"
 
 
-def _returns(of: Results, runs: Runs, manifest: Manifest) -> str:
-    returns, limits = across_seeds(runs, "mean_return"), perturbation_limits(of)
+def _returns(results: Results, runs: Runs, manifest: Manifest) -> str:
+    returns, limits = across_seeds(runs, "mean_return"), perturbation_limits(results)
     seeds = max((spread.seeds for spread in returns.values()), default=0)
     body = []
-    for name in datasets(of, manifest):
-        data = _described(manifest, name, "mean_return")
+    for name in datasets(results, manifest):
+        data = manifest.dataset(name).mean_return
         found = [returns.get(cell) for cell in (Cell(name, PRIOR, 0.0), *(policy(name, limit) for limit in limits))]
         plas = returns.get(policy(name, 0.0))
         # a share of a loss means nothing: halfcheetah's random data return about -280
         share = 100 * plas.mean / data if plas is not None and data is not None and data > 0 else None
-        shown = [markdown.spread(spread, seeds) for spread in found]
+        shown = [markdown.mean_interval(spread, seeds) for spread in found]
         body.append([name, markdown.number(data), *shown, markdown.number(share)])
     header = [*_header(limits), "PLAS, % of data"]
     return f"{markdown.table(header, body)}\n\nPLAS is ε = 0. No share is given of data whose mean return is negative."
@@ -102,7 +98,3 @@ def _returns(of: Results, runs: Runs, manifest: Manifest) -> str:
 
 def _header(limits: list[float]) -> list[str]:
     return ["data set", "data", "CVAE prior", *(f"ε = {limit:g}" for limit in limits)]
-
-
-def _described(manifest: Manifest, dataset: str, name: str) -> Any:
-    return manifest.get("datasets", {}).get(dataset, {}).get(name)

@@ -64,13 +64,13 @@ def columns_beside(
     return columns
 
 
-def published_cell(of: Published | None) -> str:
+def published_cell(score: Published | None) -> str:
     """Mean ± standard deviation as far as they were published, and the setting where it differs among data sets."""
-    if of is None:
+    if score is None:
         return markdown.DASH
-    spread = f" ± {markdown.number(of.std)}" if of.std is not None else ""
-    setting = f" ({in_symbols(of.setting, of.algorithm)})" if of.setting else ""
-    return f"{markdown.number(of.score)}{spread}{setting}"
+    spread = f" ± {markdown.number(score.std)}" if score.std is not None else ""
+    setting = f" ({in_symbols(score.setting, score.algorithm)})" if score.setting else ""
+    return f"{markdown.number(score.score)}{spread}{setting}"
 
 
 def _found(section: Section, datasets: Sequence[str], algorithms: Sequence[str]) -> list[Published]:
@@ -111,7 +111,7 @@ def _comparable(section: Section, versions: Sequence[str]) -> str:
     )
 
 
-def _printed_return(of: Published | None) -> str:
-    if of is None:
+def _printed_return(score: Published | None) -> str:
+    if score is None:
         return markdown.DASH
-    return f"{markdown.number(of.episode_return)}{f' {markdown.NOTED}' if of.note else ''}"
+    return f"{markdown.number(score.episode_return)}{f' {markdown.NOTED}' if score.note else ''}"

@@ -2,30 +2,29 @@
 
 import csv
 import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from math import isfinite
 from pathlib import Path
 from typing import Any
 
 from plas_jax.files.whole_files import whole_file
 from plas_jax.reports.heading import score_statistic
-from plas_jax.reports.lines import CHOSEN, ONLY, Line, Scores, scores
-from plas_jax.reports.provenance import Manifest, version
-from plas_jax.results.rows import Row
+from plas_jax.reports.lines import CHOSEN, ONLY, Line, Scores
+from plas_jax.reports.provenance import version
+from plas_jax.results.manifest import Manifest
 from plas_jax.results.runs import RunStatistics, Spread, across_seeds
 
 NONE = Spread(float("nan"), float("nan"), 0, 0)
 
 
-def score_csv(rows: Iterable[Row], manifest: Manifest, path: Path | str) -> None:
+def score_csv(scores: Scores, manifest: Manifest, path: Path | str) -> None:
     """Write numbers in full; an empty field where there is no such number.
 
     `chosen` is "only" for a method's only setting and "yes" for the one chosen on other seeds; "no" stands for a
     setting that lost there, and for each of several settings that no seeds were there to choose among. Written whole
-    or not at all; raises as `score_tables` does.
+    or not at all.
     """
-    of = scores(rows, manifest)
-    lines = list(_lines(of, manifest))
+    lines = list(_lines(scores, manifest))
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(lines[0] if lines else ())
@@ -34,21 +33,21 @@ def score_csv(rows: Iterable[Row], manifest: Manifest, path: Path | str) -> None
         partial.write_text(text.getvalue(), encoding="utf-8", newline="")
 
 
-def _lines(of: Scores, manifest: Manifest) -> Iterator[dict[str, Any]]:
+def _lines(scores: Scores, manifest: Manifest) -> Iterator[dict[str, Any]]:
     measures = (name for name in RunStatistics._fields if name != "diverged_at")
-    reported = {measure: across_seeds(of.reported, measure) for measure in measures}
-    choosing = across_seeds(of.choosing)
-    for line in of.lines:
+    reported = {measure: across_seeds(scores.reported, measure) for measure in measures}
+    choosing = across_seeds(scores.choosing)
+    for line in scores.lines:
         numbers = {measure: spreads.get(line.cell, NONE) for measure, spreads in reported.items()}
         yield (
             _settings(line, manifest)
             | _numbers(numbers, choosing.get(line.cell, NONE))
             | {
-                "data_score": manifest.get("datasets", {}).get(line.cell.dataset, {}).get("score"),
-                "updates": manifest.get("methods", {}).get(line.cell.algorithm, {}).get("updates"),
-                "preset": manifest.get("preset"),
-                "dynamics": of.dynamics[line.cell.dataset],
-                "statistic": score_statistic(of, manifest),
+                "data_score": manifest.dataset(line.cell.dataset).score,
+                "updates": manifest.method(line.cell.algorithm).updates,
+                "preset": manifest.preset,
+                "dynamics": scores.dynamics[line.cell.dataset],
+                "statistic": score_statistic(scores, manifest),
             }
         )
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from plas_jax.datasets.loading import contents
+from plas_jax.results.circumstances import circumstances
 from plas_jax.sweeps import data
 from plas_jax.sweeps.groups import groups
-from plas_jax.sweeps.manifest import circumstances
 from plas_jax.sweeps.progress import Watch
 from plas_jax.verification.gate.accepted import Accepted
 from plas_jax.verification.gate.movement import Place

@@ -8,9 +8,8 @@ from absl.flags import FlagValues
 from plas_jax.datasets.catalogue import Dataset
 from plas_jax.methods.method import Method
 from plas_jax.methods.scales import GATE, SMOKE, ScorePreset
-from plas_jax.results.folder import asked_folder
-from plas_jax.sweeps.request import asked_datasets, asked_seeds, words
-from plas_jax.sweeps.scores_request import published
+from plas_jax.results.folder import output_folder
+from plas_jax.sweeps.request import asked_datasets, asked_seeds, published, words
 from plas_jax.verification.gate.runs import VISIT_STEPS
 
 PRESETS = {preset.name: preset for preset in (SMOKE, GATE)}
@@ -71,7 +70,7 @@ def request(flags: FlagValues) -> GateRequest:
         accepted=Path(flags.accepted) if flags.accepted else FOLDER / f"{preset.name}.json",
         reason=reason,
         data_dir=flags.data_dir,
-        output=asked_folder(flags.output, "score_regression"),
+        output=output_folder(flags.output, "score_regression"),
     )
 
 

@@ -14,10 +14,11 @@ from numpy.typing import ArrayLike
 from plas_jax.datasets.catalogue import Dataset, normalised_score
 from plas_jax.evaluation.returns import Act, Stage, episode_seeds
 from plas_jax.results.folder import OutputFolder
-from plas_jax.results.rows import read_rows
 from plas_jax.sweeps.data import SweepData
 from plas_jax.sweeps.groups import Group
-from plas_jax.sweeps.manifest import progress
+from plas_jax.sweeps.interruption import Interruption
+from plas_jax.sweeps.journal import Journal
+from plas_jax.sweeps.manifest import method_record
 from plas_jax.sweeps.progress import Watch
 from plas_jax.sweeps.rows import label, setting
 from plas_jax.sweeps.sweep import Sweep
@@ -68,13 +69,14 @@ class _Gate:
         self.group, self.data, self.watch, self.measured = group, data, watch, SeedValues()
         self.cvae: Parameters = None
         self.folder, self.title = folder, partial("{}: {}".format, group.method.name)
-        record = {"complete": False, **progress([group])}
-        self.sweep = Sweep(group, data, folder, record, lambda: None, watch, self.title, self._finished)
+        record = method_record([group], [dataset.name for dataset in group.datasets])
+        journal = Journal(record, lambda: None, watch, self.title, Interruption())
+        self.sweep = Sweep(group, data, folder, journal, self._finished)
 
     def values(self) -> SeedValues:
         """Train, evaluate, measure; return every measure of every run."""
         self.sweep.run()
-        rows = read_rows(self.folder.rows)
+        rows = self.folder.read_rows()
         last = max(row.update for row in rows)
         for row in (row for row in rows if row.update == last):
             dataset = next(each for each in self.group.datasets if each.name == row.dataset)

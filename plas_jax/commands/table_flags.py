@@ -1,0 +1,23 @@
+"""The flags that every table command has."""
+
+from collections.abc import Iterable
+
+from absl import flags
+
+from plas_jax.environments.lockstep import DYNAMICS
+
+
+def table_flags(presets: Iterable[str], default: str, datasets: str, resume: str) -> flags.FlagValues:
+    """Return a table command's own flags; `datasets` and `resume` say what these two do there."""
+    values = flags.FlagValues()
+    flags.DEFINE_enum("preset", default, list(presets), "How long and how wide.", flag_values=values)
+    flags.DEFINE_string("datasets", "", f"Names with commas between them; default: {datasets}.", flag_values=values)
+    flags.DEFINE_integer("seeds", 3, "How many seeds.", flag_values=values)
+    flags.DEFINE_integer("first_seed", 0, "The first of them.", flag_values=values)
+    flags.DEFINE_string(
+        "data_dir", None, "Folder of data; default: D4RL_DATASET_DIR, ~/.d4rl/datasets.", flag_values=values
+    )
+    flags.DEFINE_string("output", "", "Folder of results; default: a new one under results/.", flag_values=values)
+    flags.DEFINE_boolean("resume", False, resume, flag_values=values)
+    flags.DEFINE_enum("dynamics", "d4rl", sorted(DYNAMICS), "Whose dynamics to evaluate in.", flag_values=values)
+    return values

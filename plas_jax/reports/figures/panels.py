@@ -1,0 +1,98 @@
+"""A panel for each data set: error bars over a swept limit, every seed, the data's mean and the CVAE's prior."""
+
+from collections.abc import Mapping
+from math import ceil, isfinite, nan
+from pathlib import Path
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from plas_jax.reports.figures.style import (
+    COLUMNS,
+    DATA,
+    GRID,
+    HERE,
+    INK,
+    restrained,
+    save_with_legend,
+    titled,
+)
+from plas_jax.reports.heading import marks
+from plas_jax.reports.provenance import datasets, here, setting
+from plas_jax.results.manifest import Manifest
+from plas_jax.results.runs import PRIOR, Cell, Results, Run, RunStatistics, Spread, across_seeds, mean
+
+
+def panels(results: Results, manifest: Manifest, title: str) -> tuple[Figure, dict[str, Axes]]:
+    """Return an empty figure under its title and provenance, and the panel of each data set by name.
+
+    Raises `ValueError` where neither rows nor manifest name a data set.
+    """
+    names = datasets(results, manifest)
+    if not names:
+        raise ValueError("there is nothing to draw: neither rows nor manifest name a data set")
+    columns = min(COLUMNS, len(names))
+    width, height = 3.1 * max(columns, 2), 2.2 * ceil(len(names) / columns) + 1.3
+    lines = [
+        title,
+        f"{here(results, manifest)}; dynamics {setting(results, manifest, 'dynamics')}",
+        *marks(results, manifest),
+    ]
+    figure = titled(width, height, lines)
+    axes = [figure.add_subplot(ceil(len(names) / columns), columns, place + 1) for place in range(len(names))]
+    for name, panel in zip(names, axes, strict=True):
+        restrained(panel, name)
+        panel.grid(axis="y", color=GRID, linewidth=0.6)
+    return figure, dict(zip(names, axes, strict=True))
+
+
+def by_limit(axes: Axes, runs: dict[Run, RunStatistics], cells: Mapping[float, Cell]) -> None:
+    """Draw the runs of each limit, evenly spaced: mean ± standard deviation over seeds, and every seed."""
+    spreads = across_seeds({run: numbers for run, numbers in runs.items() if run.cell in cells.values()})
+    for place, cell in enumerate(cells.values()):
+        if cell in spreads:
+            _error_bar(axes, place, spreads[cell])
+            _seeds(axes, place + 0.14, [numbers for run, numbers in runs.items() if run.cell == cell])
+    axes.set_xticks(range(len(cells)), [f"{limit:g}" for limit in cells])
+    axes.set_xlim(-0.5, max(len(cells), 1) - 0.5)
+
+
+def _error_bar(axes: Axes, place: float, spread: Spread) -> None:
+    bar, label = (spread.std, "here, mean ± std") if isfinite(spread.std) else (None, "here, one seed")
+    axes.errorbar(place, spread.mean, bar, fmt="o", ms=5, color=HERE, capsize=3, label=label, zorder=4)
+
+
+def _seeds(axes: Axes, place: float, seeds: list[RunStatistics]) -> None:
+    for numbers in seeds:
+        if numbers.diverged_at is not None:
+            cross(axes, place, numbers.mean_last)
+        elif len(seeds) > 1:
+            _dot(axes, place, numbers.mean_last)
+
+
+def _dot(axes: Axes, place: float, score: float) -> None:
+    axes.plot(place, score, ".", color=HERE, alpha=0.55, ms=5, mew=0, label="each seed", zorder=3)
+
+
+def cross(axes: Axes, place: float, score: float) -> None:
+    """Mark where a seed diverged."""
+    axes.plot(place, score, "x", color=INK, ms=6, mew=1.6, label="a seed diverged", zorder=5)
+
+
+def references(axes: Axes, runs: dict[Run, RunStatistics], manifest: Manifest, name: str) -> None:
+    """Draw a line at the score of the data, and one at that of the CVAE's prior, where they are known."""
+    data = manifest.dataset(name).score
+    if data is not None:
+        axes.axhline(data, color=DATA, linestyle="--", linewidth=1.1, label="data, mean", zorder=1)
+    prior = mean([numbers.mean_last for run, numbers in runs.items() if run.cell == Cell(name, PRIOR, 0.0)] or [nan])
+    if isfinite(prior):
+        axes.axhline(prior, color=INK, linestyle=":", linewidth=1.3, label="CVAE prior", zorder=1)
+
+
+def finish(figure: Figure, panels: dict[str, Axes], label: str, path: Path) -> None:
+    """Label the outer axes of the panels, below with this label, and write the figure."""
+    columns = min(COLUMNS, len(panels))
+    for place, axes in enumerate(panels.values()):
+        axes.set_xlabel(label if place + columns >= len(panels) else "", fontsize=8.5, color=INK)
+        axes.set_ylabel("normalised score" if place % columns == 0 else "", fontsize=8.5, color=INK)
+    save_with_legend(figure, path)

@@ -1,0 +1,83 @@
+"""One phase of a group in training: from its newest checkpoint, chunk by chunk, with checkpoints between."""
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import TracebackType
+
+from plas_jax.datasets.minibatch import Rows
+from plas_jax.sweeps.groups import Group
+from plas_jax.sweeps.interruption import Interrupted
+from plas_jax.sweeps.journal import Journal
+from plas_jax.training import phases
+from plas_jax.training.checkpoints import Checkpoints
+from plas_jax.training.chunk import Batch, Runs
+from plas_jax.training.hosts import largest
+from plas_jax.training.kept_programs import Executables
+from plas_jax.training.layout import data_on, on_runs
+
+CHECKPOINT_SECONDS = 120.0
+NAMES = {phases.FIRST_PHASE: "behaviour", phases.LAST_PHASE: "policy"}  # of checkpoints and executables
+
+
+class PhaseTraining:
+    """The training of a phase's runs. Use as a context manager: a checkpoint may still be written at its end."""
+
+    def __init__(self, group: Group, part: phases.Part, pairs: list[phases.Pair], folder: Path, journal: Journal):
+        self._part, self._pairs, self._journal, self._group = part, pairs, journal, group
+        self._name = NAMES[part.draws]
+        what = f"{group.name}'s {part.phase.trains}"
+        self._checkpoints = Checkpoints(folder / group.name / self._name, what, journal.watch.say)
+
+    def __enter__(self) -> "PhaseTraining":
+        self._checkpoints.__enter__()
+        return self
+
+    def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._checkpoints.__exit__(kind, error, trace)
+
+    def restored(self, batch: Batch, latest: int | None) -> tuple[int, Batch]:
+        """Return the newest whole checkpoint, none after the update `latest`; 0 and the batch given where none is."""
+        found = self._checkpoints.newest(batch, len(self._part.cells), latest)
+        return (0, batch) if found is None else (found[0], on_runs(self._part.mesh, found[1]))
+
+    def run(
+        self,
+        start: tuple[int, Batch],
+        runs: Runs,
+        rows: Rows,
+        ends: tuple[int, ...],
+        show: Callable[[phases.Chunk], None],
+    ) -> Iterator[tuple[int, Batch]]:
+        """Train from an update to each of `ends` in turn and yield there; `show` is called after each chunk.
+
+        Raises `Interrupted` once a checkpoint of what was trained is on the way to the disk.
+        """
+        (update, batch), part, journal = start, self._part, self._journal
+        executables = Executables("run_chunk")
+        data = data_on(part.mesh, rows, phases.datasets_of(part, self._pairs))
+        with journal.timed("compile"):
+            batch = phases.compile_only(part.phase.algorithm, part.mesh, batch, runs, data)
+        self._check()
+        saved = time.monotonic()
+        for end in ends:
+            for chunk in phases.train(part, batch, runs, data, update, end):
+                batch, update = chunk.batch, chunk.update
+                journal.record.add_seconds("train", chunk.seconds)
+                show(chunk)
+                due = largest(journal.interruption.requested or time.monotonic() - saved > CHECKPOINT_SECONDS)
+                if update == end or due:
+                    self._checkpoints.save(update, batch, len(part.cells))
+                    saved = time.monotonic()
+                self._check()
+            if end >= update:
+                yield end, batch
+        self._checkpoints.wait()
+        journal.record.count_executables(self._group.name, self._name, executables.count)
+        journal.save()
+
+    def _check(self) -> None:
+        """Raise `Interrupted` on every process if a stop was asked for on any."""
+        number = largest(self._journal.interruption.requested or 0)
+        if number:
+            raise Interrupted(number)

@@ -1,0 +1,133 @@
+"""One sitting of a table: whatever command asked for it, data, training, evaluation and reports until it is done.
+
+A folder holds a table; a sitting goes on with its interrupted methods and adds others.
+"""
+
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+
+from plas_jax.methods.method import Method
+from plas_jax.results.folder import OutputFolder
+from plas_jax.results.manifest import Manifest
+from plas_jax.sweeps import data
+from plas_jax.sweeps.groups import Group, groups
+from plas_jax.sweeps.interruption import Interrupted, Interruption
+from plas_jax.sweeps.journal import Journal
+from plas_jax.sweeps.manifest import add_methods, first_manifest, has_finished, refuse_other_data
+from plas_jax.sweeps.progress import Watch, clock
+from plas_jax.sweeps.request import Request
+from plas_jax.sweeps.sweep import Sweep
+from plas_jax.sweeps.waves import planned
+from plas_jax.training.hosts import agreed, connect, is_first
+from plas_jax.training.kept_programs import keep_programs
+from plas_jax.training.layout import use_every_core
+
+Report = Callable[[OutputFolder, Manifest], str]  # writes tables and figures of the rows so far, and returns a table
+
+
+def sit(requested: Callable[[], Request], report: Report) -> int:
+    """Train and evaluate what is requested; `report` is called after every method and at the end.
+
+    Returns 0 when it is finished, 130 or 143 when Ctrl-C or SIGTERM stopped it at a safe point. Raises `ValueError` or
+    `OSError`, one line, before anything is trained, for what cannot be done. `requested` is called once the processes
+    of a run know each other, since it may ask for the time.
+    """
+    connect()
+    use_every_core(os.cpu_count() or 1)
+    request = requested()
+    folder = OutputFolder(request.output)
+    # Refuses what is nowhere before the folder is made.
+    data.expected_rows(request.datasets, request.preset.rows, request.data_dir)
+    manifest = folder.claim(request)
+    if manifest is not None and has_finished(manifest, request):
+        # Made again, for the sweep may have been killed between its last row and its reports.
+        if is_first():
+            print(f"{folder.path} holds a finished sweep already\n\n{_reported(report, folder, manifest)}")
+        return 0
+    keep_programs()
+    with Watch(quiet=not is_first()) as watch:
+        try:
+            return _Sitting(request, folder, watch, report).run(manifest)
+        finally:
+            folder.release()
+
+
+def _reported(report: Report, folder: OutputFolder, manifest: Manifest) -> str:
+    folder.merge_rows()
+    with folder.named():
+        return report(folder, manifest) if folder.rows.exists() else ""
+
+
+class _Sitting:
+    """What one sitting works with: the request, its folder, what is shown and reported."""
+
+    def __init__(self, request: Request, folder: OutputFolder, watch: Watch, report: Report):
+        self.request, self.folder, self.watch, self.report = request, folder, watch, report
+
+    def run(self, earlier: Manifest | None) -> int:
+        """Train every method that was asked for and is not complete."""
+        started = time.monotonic()
+        request, folder, watch = self.request, self.folder, self.watch
+        groups_of = {method.name: self._planned(method, earlier) for method in request.methods}
+        shelf = self._shelf()
+        described = shelf.described(list({group.datasets: None for of in groups_of.values() for group in of}))
+        manifest = earlier or first_manifest(request, described)
+        refuse_other_data(manifest, described)
+        add_methods(manifest, request, groups_of)
+        seconds = manifest.wall_seconds.get("data", 0.0) + time.monotonic() - started
+        manifest.wall_seconds["data"] = round(seconds, 2)
+        folder.write_manifest(manifest)
+        if request.preset.name == "smoke":
+            watch.say("smoke: too short to mean anything")
+        table, status = "", 0
+        try:
+            for name in groups_of:
+                if not manifest.methods[name].complete:
+                    table = self._train(groups_of, name, shelf, manifest)
+        except Interrupted as stop:
+            table, status = "", stop.status
+            watch.say(f"stopped; the same command with --output={folder.path} --resume goes on")
+            agreed(folder.merge_rows)
+        if is_first():
+            print(table or _reported(self.report, folder, manifest))
+        watch.say(f"{folder.path} after {clock(time.monotonic() - started)}")
+        return status
+
+    def _planned(self, method: Method, earlier: Manifest | None) -> list[Group]:
+        """Return a method's groups in waves that fit into memory; what is going to be done is printed."""
+        request = self.request
+        rows = partial(data.expected_rows, rows=request.preset.rows, data_dir=request.data_dir)
+        protocol = request.preset.protocol(method)
+        whole = groups(method, protocol, request.datasets, request.seeds_of(method), request.dynamics)
+        parts, lines = planned(whole, rows, None if earlier is None else earlier.methods.get(method.name))
+        if is_first():
+            # Of several methods each says what it trains, but none how many groups it has.
+            print(*lines[len(request.methods) > 1 :], sep="\n", flush=True)
+        return parts
+
+    def _shelf(self) -> data.Shelf:
+        request = self.request
+        files = data.find(request.datasets, request.preset.rows, request.data_dir, self.watch.rows_made)
+        return data.Shelf(files, data.Needs.of(request.methods))
+
+    def _train(self, groups_of: Mapping[str, Sequence[Group]], name: str, shelf: data.Shelf, manifest: Manifest) -> str:
+        """Train those groups of a method that are not complete; return the table, made after every method."""
+        folder, record = self.folder, manifest.methods[name]
+        save = partial(folder.write_manifest, manifest)
+        for group in groups_of[name]:
+            if not record.groups[group.name].complete:
+                title = partial(_titled, groups_of, name, group.name)
+                journal = Journal(record, save, self.watch, title, Interruption())
+                Sweep(group, shelf.of(group.datasets), folder, journal).run()
+        record.complete = True
+        save()
+        return agreed(lambda: _reported(self.report, folder, manifest))
+
+
+def _titled(groups_of: Mapping[str, Sequence[Group]], method: str, group: str, phase: str) -> str:
+    """Return a phase's name as it is watched: behind its method's where there are several, or its group's."""
+    if len(groups_of[method]) > 1:
+        return f"{group}: {phase}"
+    return phase if len(groups_of) == 1 else f"{method}: {phase}"
