@@ -240,7 +240,7 @@ devices, folder, first, last, output = int(sys.argv[1]), Path(sys.argv[2]), *map
 use_every_core(devices)
 from plas_jax.methods.presets import PRESETS, plas_method
 from plas_jax.datasets.minibatch import Rows
-from plas_jax.training import sweep
+from plas_jax.training import phases
 from plas_jax.training.checkpoints import Checkpoints
 from plas_jax.types import Sizes, Transition
 assert jax.device_count() == devices
@@ -251,19 +251,19 @@ rows = Rows(
     np.zeros(1, np.int32), np.full(1, 200, np.int32),
 )
 method = plas_method(PRESETS["smoke"])._replace(grid=(("perturbation_limit", (0.0, 0.05, 0.1)),))
-pairs = sweep.pairs_of(["hopper-random-r1"], range(5))
-sizes = sweep.stacked_sizes([Sizes.of(11, 3)] * 5)
-behaviour, _ = sweep.first_batch(sweep.part_of(method, sweep.FIRST_PHASE, pairs), rows, pairs, (sizes,))
-of = sweep.part_of(method, sweep.LAST_PHASE, pairs)
+pairs = phases.pairs_of(["hopper-random-r1"], range(5))
+sizes = phases.stacked_sizes([Sizes.of(11, 3)] * 5)
+behaviour, _ = phases.first_batch(phases.part_of(method, phases.FIRST_PHASE, pairs), rows, pairs, (sizes,))
+of = phases.part_of(method, phases.LAST_PHASE, pairs)
 inherited = jax.tree.map(lambda leaf: np.asarray(leaf)[:5], behaviour.state)
-batch, runs = sweep.first_batch(of, rows, pairs, method.inputs(sizes, inherited, None))
+batch, runs = phases.first_batch(of, rows, pairs, method.inputs(sizes, inherited, None))
 said = []
 with Checkpoints(folder, "fifteen runs", said.append) as checkpoints:
     found = checkpoints.newest(batch, 15)
     assert (found[0] if found else 0) == first, (found, said)
     batch = on_runs(of.mesh, found[1]) if found else batch
     data = data_on(of.mesh, rows, np.zeros(15, np.int32))
-    for chunk in sweep.train(of, batch, runs, data, first, last):
+    for chunk in phases.train(of, batch, runs, data, first, last):
         batch = chunk.batch
     checkpoints.save(last, batch, 15)
 assert said == []

@@ -74,7 +74,7 @@ def with_fields(record: Record, values: Mapping[str, object]) -> Record:
     return record._replace(**{name: value for name, value in values.items() if name in record._fields})
 
 
-class Protocol(NamedTuple):
+class EvaluationProtocol(NamedTuple):
     """When and how the policies of every method are evaluated, and which of the evaluations a score is made of."""
 
     evaluations: tuple[int, ...]  # the updates at which

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from plas_jax.algorithms import behaviour, plas
 from plas_jax.datasets.catalogue import ENVIRONMENTS, robot, task
-from plas_jax.methods.method import Method, Phase, Protocol
+from plas_jax.methods.method import EvaluationProtocol, Method, Phase
 
 # Widths and rates of the official code (algos.py:15-138, 189-190; main.py:55-60); the paper's appendix A agrees.
 PAPER_POLICY = plas.Architecture(policy_widths=(400, 300), critic_widths=(400, 300), cvae_width=750, batch_size=100)
@@ -56,9 +56,9 @@ class Preset(NamedTuple):
         """Return the CVAE's shapes. Its batch is 100 in the official code, whatever the policy's is (algos.py:146)."""
         return behaviour.Architecture(self.policy.cvae_width, 100)
 
-    def protocol(self, method: Method) -> Protocol:
+    def protocol(self, method: Method) -> EvaluationProtocol:
         """Return when and how policies are evaluated."""
-        return Protocol(self.evaluations, self.episodes, self.evaluations_in_mean, self.horizon)
+        return EvaluationProtocol(self.evaluations, self.episodes, self.evaluations_in_mean, self.horizon)
 
 
 def every(interval: int, updates: int) -> tuple[int, ...]:

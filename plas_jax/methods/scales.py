@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import NamedTuple
 
-from plas_jax.methods.method import Method, Phase, Protocol, Record, with_fields
+from plas_jax.methods.method import EvaluationProtocol, Method, Phase, Record, with_fields
 from plas_jax.methods.presets import every
 
 # Knobs that count updates: they keep their share of a training that is made shorter.
@@ -41,10 +41,10 @@ class ScorePreset(NamedTuple):
         # With one width for every CVAE there are no data sets of other shapes.
         return published.changed(lambda phase: scaled(phase, scale))._replace(shapes_of=lambda dataset: {})
 
-    def protocol(self, method: Method) -> Protocol:
+    def protocol(self, method: Method) -> EvaluationProtocol:
         """Return how a method of this size is evaluated."""
         evaluations = self.evaluations(method.phase.updates)
-        return Protocol(evaluations, self.episodes, self.evaluations_in_mean, self.horizon)
+        return EvaluationProtocol(evaluations, self.episodes, self.evaluations_in_mean, self.horizon)
 
 
 def scaled(phase: Phase, scale: Scale) -> Phase:

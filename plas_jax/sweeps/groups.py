@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from plas_jax.datasets.catalogue import Dataset
-from plas_jax.methods.method import Method, Protocol
+from plas_jax.methods.method import EvaluationProtocol, Method
 from plas_jax.training.layout import run_mesh
 from plas_jax.types import Sizes, Statistics
 
@@ -21,7 +21,7 @@ class Group(NamedTuple):
 
     name: str
     method: Method  # with the shapes of this group
-    protocol: Protocol
+    protocol: EvaluationProtocol
     datasets: tuple[Dataset, ...]
     seeds: tuple[int, ...]
     dynamics: str
@@ -48,7 +48,7 @@ class Memory(NamedTuple):
 
 
 def groups(
-    method: Method, protocol: Protocol, datasets: Sequence[Dataset], seeds: tuple[int, ...], dynamics: str
+    method: Method, protocol: EvaluationProtocol, datasets: Sequence[Dataset], seeds: tuple[int, ...], dynamics: str
 ) -> list[Group]:
     """The groups in the order in which their first data sets are asked for.
 

@@ -8,8 +8,7 @@ from typing import NamedTuple, Protocol
 
 from plas_jax.datasets.catalogue import Dataset
 from plas_jax.environments.own_data import find
-from plas_jax.methods.method import Method
-from plas_jax.methods.method import Protocol as EvaluationProtocol
+from plas_jax.methods.method import EvaluationProtocol, Method
 from plas_jax.methods.own import own_method
 from plas_jax.methods.published import METHODS
 from plas_jax.methods.scales import Scale
