@@ -91,7 +91,8 @@ def _one_after_another(one_run: Callable) -> Callable:
     """Let a core do the whole chunk of one run before the next one's.
 
     Its state then stays in the cache; side by side, 90 runs at the paper's widths pull 1.2 GB through it in every
-    update and are a quarter slower (BUILD.md). An accelerator is the other way round: it wants them side by side.
+    update and are a quarter slower (docs/performance.md). An accelerator is the other way round: it wants them side by
+    side.
     """
 
     def all_runs(batch: Batch, runs: Runs, transitions: Transition, first: Array, last: Array) -> tuple[Batch, Metrics]:

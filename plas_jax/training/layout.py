@@ -17,7 +17,7 @@ from plas_jax.types import Array, Transition, Tree
 def use_every_core(cores: int) -> None:
     """Let each CPU core be a device of its own, in full float32; call before anything else touches JAX.
 
-    One matrix product over two threads wastes what two products on a thread each do not (BUILD.md has the figures).
+    One matrix product over two threads wastes what two products on a thread each do not (docs/performance.md).
     Where there is an accelerator this changes nothing, and $JAX_NUM_CPU_DEVICES, where it is set, stays as it is.
     """
     if "JAX_NUM_CPU_DEVICES" not in os.environ:

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from plas_jax.sweeps.groups import Group, longest_episode
 
-# BUILD.md, "Measured": control steps/s of the d4rl dynamics with a policy of 400-300, on two cores of an AMD EPYC.
+# docs/performance.md: control steps/s of the d4rl dynamics with a policy of 400-300, on two cores of an AMD EPYC.
 _MEASURED_CORES = 2
 STEPS_PER_SECOND = {"hopper": 21_978, "walker2d": 17_555, "halfcheetah": 44_260}
 

@@ -121,8 +121,8 @@ def assumptions(plan: Plan) -> list[str]:
         "operations are those of the products in the compiled program, bytes what its kernels read and write of main "
         "memory, without a cache and without the padding of tiles",
         f"{chip.usable:.0%} of {gigabytes(int(chip.memory))} a device can be had, JAX's default",
-        f"evaluation at BUILD.md's rates for a core of an AMD EPYC × {plan.cpu_cores} (--cpu_cores), every episode as "
-        "long as it may be, after training and not beside it",
+        f"evaluation at docs/performance.md's rates for a core of an AMD EPYC × {plan.cpu_cores} (--cpu_cores), "
+        "every episode as long as it may be, after training and not beside it",
         "compiling, making and loading data, checkpoints and reports are not in these times",
     ]
     if chip.platform == "cuda":

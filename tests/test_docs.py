@@ -1,0 +1,78 @@
+"""What the documents say can be done: every link leads somewhere, every command and flag that they name exists."""
+
+import importlib
+import re
+from pathlib import Path
+
+import pytest
+
+from plas_jax.commands.plas_jax import COMMANDS
+
+ROOT = Path(__file__).parents[1]
+FOLDERS = ("plas_jax", "benchmarks", "experiments", "docs", "tests", ".ci", ".github")
+DOCUMENTS = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "tests").rglob("*.md")]
+LINK = re.compile(r"\]\(([^)\s]+)\)")
+CALL = re.compile(r"\b(?P<folder>benchmarks|experiments)/(?P<script>\w+)\.py|\bplas-jax (?P<word>[a-z][\w-]*)|"
+                  r"\bpython -m plas_jax\.(?P<module>datasets)\b")  # fmt: skip
+
+
+def every_document(function):
+    return pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.relative_to(ROOT).as_posix())(function)
+
+
+def anchors(path):
+    """The names that GitHub gives to the headings of a document."""
+    headings = re.findall(r"^#+ (.+)$", path.read_text("utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def lines(text):
+    """Lines of code blocks with what continues them, and the code inside sentences, on one line each."""
+    blocks = re.findall(r"^```\w*\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    for block in blocks:
+        yield from re.sub(r"\\\n", " ", block).splitlines()
+        text = text.replace(block, "")
+    yield from (span.replace("\n", " ") for span in re.findall(r"`([^`]+)`", text.replace("```", "")))
+
+
+def flags_of(call):
+    """The flags of the command that a call names. Raises `ModuleNotFoundError` where there is no such command."""
+    name = call["script"] or (call["word"] or call["module"]).replace("-", "_")
+    module = importlib.import_module(name if call["folder"] == "experiments" else f"plas_jax.commands.{name}")
+    return set(module.FLAGS)
+
+
+@every_document
+def test_every_link_leads_somewhere(path):
+    for link in LINK.findall(path.read_text("utf-8")):
+        if "://" not in link:
+            name, _, anchor = link.partition("#")
+            target = (path.parent / name).resolve() if name else path
+            assert target.exists(), link
+            assert not anchor or anchor in anchors(target), link
+
+
+@every_document
+def test_every_command_and_flag_exists(path):
+    for line in lines(path.read_text("utf-8")):
+        calls = list(CALL.finditer(line))
+        for call in calls:
+            assert call["word"] is None or call["word"].replace("-", "_") in COMMANDS, line
+            assert call["script"] is None or (ROOT / call.group()).is_file(), line
+        if calls:
+            words = re.findall(r"\s\[?--(\w+)", line[calls[-1].end() :])
+            assert set(words) - {"help"} <= flags_of(calls[-1]), line
+
+
+@every_document
+def test_every_file_and_target_of_make_exists(path):
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
+    for line in lines(path.read_text("utf-8")):
+        for name in re.findall(rf"(?<![\w/~.:-])((?:{'|'.join(map(re.escape, FOLDERS))})/[\w./*-]+)", line):
+            assert list(ROOT.glob(name.rstrip("/."))), line
+        for target in re.findall(r"^(?:\$ )?make ([a-z-]+)(?:\s|$)", line):
+            assert target in targets, line
+
+
+def test_the_readme_is_short():
+    assert len((ROOT / "README.md").read_text("utf-8").split()) <= 700
