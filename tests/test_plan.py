@@ -24,7 +24,7 @@ from plas_jax.performance.planning.programs import abstract_arguments, compile_w
 from plas_jax.performance.planning.report import kernel_lines, lines
 from plas_jax.performance.planning.request import PlanRequest
 from plas_jax.performance.planning.roofline import Peaks, kernel_seconds, update_time
-from plas_jax.performance.planning.targets import H100, asked_target, environment_of
+from plas_jax.performance.planning.targets import H100, environment_of, target_of_flag
 from plas_jax.performance.throughput.operations import behaviour_operations, plas_operations
 from plas_jax.sweeps.groups import true_sizes
 from plas_jax.training import phases
@@ -271,12 +271,12 @@ def test_bad_input_is_one_line(flags, says):
 @pytest.mark.parametrize(("name", "extra"), [("h100", "[cuda-plan]"), ("v5e-2x2", "[tpu-plan]")])
 def test_a_missing_compiler_is_one_line_that_says_what_to_install(name, extra):
     if COMPILERS[name]:
-        assert asked_target(name) == TARGETS[name]
+        assert target_of_flag(name) == TARGETS[name]
         return
     with pytest.raises(ValueError, match=re.escape(extra)):
-        asked_target(name)
+        target_of_flag(name)
     with pytest.raises(ValueError, match="--target must be one of h100, "):
-        asked_target(None)
+        target_of_flag(None)
     setup = (ROOT / "setup.py").read_text("utf-8")
     assert f'"{extra[1:-1]}": [' in setup
 

@@ -12,7 +12,7 @@ from plas_jax.environments.own_data import find
 from plas_jax.methods.presets import PRESETS, plas_over
 from plas_jax.sweeps.groups import groups, memory
 from plas_jax.sweeps.manifest import method_record
-from plas_jax.sweeps.waves import VARIABLE, available, told, waves
+from plas_jax.sweeps.waves import VARIABLE, available, wave_lines, waves
 
 NAMES = [f"{robot}-{level}-r1" for robot in ("hopper", "walker2d", "halfcheetah") for level in ("random", "medium")]
 
@@ -43,20 +43,20 @@ def test_waves_are_the_runs_of_the_group_and_fit(datasets, seeds, share):
     assert len({part.name for part in parts}) == len(parts)
     if max(map(needed, waves(whole, rows, 1))) <= free:  # as small as they get
         assert max(map(needed, parts)) <= free
-        assert not any(line.startswith("warning") for line in told(parts, rows, free))
+        assert not any(line.startswith("warning") for line in wave_lines(parts, rows, free))
     else:
         assert len(parts) == datasets * seeds
-        assert told(parts, rows, free)[0].startswith("warning")
+        assert wave_lines(parts, rows, free)[0].startswith("warning")
     if share >= 1:
         assert parts == [whole]
-        assert told(parts, rows, free) == []
+        assert wave_lines(parts, rows, free) == []
 
 
 def test_waves_are_as_few_as_fit_and_part_seeds_before_data_sets():
     whole = group(6, (0, 1, 2))
     three = waves(whole, rows, needed(whole) - 1)
     assert [part.seeds for part in three] == [(0, 1, 2)] * 2 or [part.seeds for part in three] == [(0,), (1,), (2,)]
-    assert told(three, rows, needed(whole) - 1)[0].startswith(f"{whole.name}: {len(three)} waves of ")
+    assert wave_lines(three, rows, needed(whole) - 1)[0].startswith(f"{whole.name}: {len(three)} waves of ")
 
 
 def test_a_resumed_sweep_stays_as_it_was_cut():

@@ -10,7 +10,7 @@ from plas_jax.methods.scales import SCORE_PRESETS
 from plas_jax.results.folder import OutputFolder
 from plas_jax.results.manifest import Manifest
 from plas_jax.sweeps.knob_grid import knob_grid, swept
-from plas_jax.sweeps.request import Asked, Request, asked_methods, request
+from plas_jax.sweeps.request import Request, TableCommand, methods_of_flag, request
 from plas_jax.sweeps.sitting import sit
 
 USAGE = f"""usage: d4rl_scores.py --algorithms=A,B --datasets=C,D [flags]
@@ -50,15 +50,15 @@ flags.DEFINE_string("knobs", "", "Values of knobs, for every method of --algorit
 def requested() -> Request:
     """Return what the flags ask for."""
     preset, grid = SCORE_PRESETS[FLAGS.preset], knob_grid(FLAGS.knobs)
-    methods = asked_methods(FLAGS.algorithms, ALGORITHMS)
-    asked = Asked(
-        command="d4rl_scores",
+    methods = methods_of_flag(FLAGS.algorithms, ALGORITHMS)
+    command = TableCommand(
+        name="d4rl_scores",
         preset=preset,
         methods=tuple(swept(preset.method(method), grid) for method in methods),
         datasets=tuple(f"{name}-r1" for name in DATASETS),
         chooses=True,
     )
-    return request(FLAGS, asked)
+    return request(FLAGS, command)
 
 
 def report(folder: OutputFolder, manifest: Manifest) -> str:

@@ -17,7 +17,7 @@ from plas_jax.performance.planning.figures import Plan, Planned, as_json, title
 from plas_jax.performance.planning.report import kernel_lines, lines
 from plas_jax.performance.planning.request import PlanRequest
 from plas_jax.performance.planning.roofline import Peaks
-from plas_jax.performance.planning.targets import TARGETS, asked_target
+from plas_jax.performance.planning.targets import TARGETS, target_of_flag
 from plas_jax.sweeps.progress import Watch
 
 USAGE = """usage: plas-jax plan --target=h100|v5e-2x2|… [flags]
@@ -45,7 +45,7 @@ flags.DEFINE_boolean("json", False, "One JSON object instead of tables.", flag_v
 
 def run() -> int:
     """Plan and print; return 0, or 1 if the sweep does not fit or its devices would wait for each other."""
-    target = asked_target(FLAGS.target)
+    target = target_of_flag(FLAGS.target)
     request = PlanRequest(FLAGS.target, FLAGS.preset, FLAGS.datasets, FLAGS.perturbation_limits, FLAGS.seeds)
     programs, works = [], works_of(request)
     with Watch() as watch, closing(compiled_elsewhere(request, target)) as answers:

@@ -8,7 +8,7 @@ from plas_jax.files.whole_files import whole_file
 from plas_jax.methods.presets import PRESETS, plas_method
 from plas_jax.results.folder import OutputFolder
 from plas_jax.results.manifest import Manifest
-from plas_jax.sweeps.request import Asked, Request, limits, request
+from plas_jax.sweeps.request import Request, TableCommand, limits, request
 from plas_jax.sweeps.sitting import sit
 
 USAGE = """usage: sweep_latent_action.py --preset=smoke|quick|paper|official_code [flags]
@@ -30,14 +30,14 @@ def requested() -> Request:
     """Return what the flags ask for: PLAS, with a grid of σ."""
     preset = PRESETS[FLAGS.preset]
     sigmas = limits("--latent_limits", FLAGS.latent_limits, LATENT_LIMITS)
-    asked = Asked(
-        command="sweep_latent_action",
+    command = TableCommand(
+        name="sweep_latent_action",
         preset=preset,
         methods=(plas_method(preset)._replace(grid=(("latent_limit", sigmas),)),),
         datasets=DATASETS,
         arguments={"latent_limits": list(sigmas)},
     )
-    return request(FLAGS, asked)
+    return request(FLAGS, command)
 
 
 def report(folder: OutputFolder, manifest: Manifest) -> str:

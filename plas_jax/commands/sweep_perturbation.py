@@ -8,7 +8,7 @@ from plas_jax.files.whole_files import whole_file
 from plas_jax.methods.presets import PRESETS, TABLE_1_PERTURBATION_LIMITS, TABLE_1_RECIPES, plas_over
 from plas_jax.results.folder import OutputFolder
 from plas_jax.results.manifest import Manifest
-from plas_jax.sweeps.request import Asked, Request, limits, request
+from plas_jax.sweeps.request import Request, TableCommand, limits, request
 from plas_jax.sweeps.sitting import sit
 
 USAGE = """usage: sweep_perturbation.py --preset=smoke|quick|paper|official_code [flags]
@@ -25,14 +25,14 @@ def requested() -> Request:
     """Return what the flags ask for: PLAS, with a grid of ε."""
     preset = PRESETS[FLAGS.preset]
     epsilons = limits("--perturbation_limits", FLAGS.perturbation_limits, TABLE_1_PERTURBATION_LIMITS)
-    asked = Asked(
-        command="sweep_perturbation",
+    command = TableCommand(
+        name="sweep_perturbation",
         preset=preset,
         methods=(plas_over(preset, epsilons),),
         datasets=TABLE_1_RECIPES,
         arguments={"perturbation_limits": list(epsilons)},
     )
-    return request(FLAGS, asked)
+    return request(FLAGS, command)
 
 
 def report(folder: OutputFolder, manifest: Manifest) -> str:

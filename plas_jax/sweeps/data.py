@@ -36,8 +36,8 @@ class Needs(NamedTuple):
     next_actions: bool = False
 
     @classmethod
-    def of(cls, methods: Sequence[Method]) -> "Needs":
-        """What any of these methods asks for."""
+    def for_methods(cls, methods: Sequence[Method]) -> "Needs":
+        """Return what any of these methods asks for."""
         return cls(
             statistics=any(method.uses_statistics for method in methods),
             next_actions=any(method.uses_next_actions for method in methods),
@@ -53,14 +53,14 @@ class SweepData(NamedTuple):
     statistics: list[Statistics]  # padded; empty where nobody needs them
 
     def statistics_of(self, datasets: Sequence[int]) -> Statistics | None:
-        """The statistics of these data sets, each leaf `[len(datasets), …]`; None where nobody needs them."""
+        """Return the statistics of these data sets, each leaf `[len(datasets), …]`; None where nobody needs them."""
         if not self.statistics:
             return None
-        return jax.tree.map(lambda *of: np.stack(of), *(self.statistics[place] for place in datasets))
+        return jax.tree.map(lambda *leaves: np.stack(leaves), *(self.statistics[place] for place in datasets))
 
 
 def expected_rows(datasets: Sequence[Dataset], rows: int | None, data_dir: str | None) -> int:
-    """How many rows the data sets will have. Refuses, before anything is made, what is nowhere or cannot be made."""
+    """Return how many rows the data sets will have; refuse, before any is made, what is nowhere or cannot be made."""
     total = 0
     for dataset in datasets:
         if dataset.is_recipe:
@@ -72,7 +72,7 @@ def expected_rows(datasets: Sequence[Dataset], rows: int | None, data_dir: str |
 
 
 def recipe_rows(rows: int | None, dataset: Dataset) -> int:
-    """The size that a recipe is asked for: the preset's, or else that of D4RL's file."""
+    """Return the size that a recipe is asked for: the preset's, or else that of D4RL's file."""
     return rows or dataset.rows or 0
 
 
@@ -102,7 +102,7 @@ def _find(
 
 
 def load(datasets: Sequence[Dataset], files: Files, needs: Needs) -> SweepData:
-    """The transitions in `files`, one data set after the other, so that memory holds one of them twice at most.
+    """Load the transitions in `files`, one data set after the other: memory holds one of them twice at most.
 
     Raises `ValueError` and `OSError` as `load_files` does.
     """
@@ -128,21 +128,21 @@ class Shelf:
         self._files, self._needs = files, needs
         self._held: tuple[tuple[Dataset, ...], SweepData] | None = None
 
-    def of(self, datasets: tuple[Dataset, ...]) -> SweepData:
-        """The data of these data sets. Raises as `load` does."""
+    def take(self, datasets: tuple[Dataset, ...]) -> SweepData:
+        """Return the data of these data sets. Raises as `load` does."""
         if self._held is None or self._held[0] != datasets:
             self._held = None  # before loading, so that both are never in memory together
             self._held = datasets, load(datasets, self._files, self._needs)
         return self._held[1]
 
     def described(self, groups: Sequence[tuple[Dataset, ...]]) -> Described:
-        """What every data set holds; the first group's stay on the shelf.
+        """Return what every data set holds; the first group's stay on the shelf.
 
         All are read before any training, since a file that cannot be used should not be found after hours of it.
         """
         records: Described = {}
         for datasets in reversed(groups):
-            records = self.of(datasets).described | records
+            records = self.take(datasets).described | records
         return records
 
 
@@ -166,5 +166,5 @@ def _load(dataset: Dataset, paths: list[Path], needs: Needs) -> tuple[Transition
 
 
 def _number(value: float) -> float | None:
-    """The number as JSON has it: none where no episode ended, or nobody has defined a score."""
+    """Return the number as JSON has it: none where no episode ended, or nobody has defined a score."""
     return value if math.isfinite(value) else None

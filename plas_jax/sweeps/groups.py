@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 from functools import cache
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -31,12 +31,12 @@ class Group(NamedTuple):
 
     @property
     def pairs(self) -> int:
-        """How many (data set, seed) there are."""
+        """Return how many (data set, seed) there are."""
         return len(self.datasets) * len(self.seeds)
 
     @property
     def runs(self) -> int:
-        """How many runs the last phase has."""
+        """Return how many runs the last phase has."""
         return self.pairs * math.prod(len(values) for _, values in self.method.grid)
 
 
@@ -50,7 +50,7 @@ class Memory(NamedTuple):
 def groups(
     method: Method, protocol: EvaluationProtocol, datasets: Sequence[Dataset], seeds: tuple[int, ...], dynamics: str
 ) -> list[Group]:
-    """The groups in the order in which their first data sets are asked for.
+    """Return the groups in the order in which their first data sets are asked for.
 
     Environments of one family are padded to one shape. Those of different families have groups of their own, so that
     a large one does not make every network wide.
@@ -59,24 +59,24 @@ def groups(
     for dataset in datasets:
         key = _shapes(method.with_shapes_of(dataset.name)), dataset.environment.family
         members.setdefault(key, []).append(dataset)
-    names = [_name(method, found[0]) for found in members.values()]
+    names = [_name(method, alike[0]) for alike in members.values()]
     return [
         # What differs may be neither the CVAE's width nor the environment.
         Group(
             name if names.count(name) == 1 else f"{name}-{place}",
-            method.with_shapes_of(found[0].name),  # its data sets may differ in knobs
+            method.with_shapes_of(alike[0].name),  # its data sets may differ in knobs
             protocol,
-            tuple(found),
+            tuple(alike),
             seeds,
             dynamics,
-            longest_episode(found, protocol.horizon),
+            longest_episode(alike, protocol.horizon),
         )
-        for place, (name, found) in enumerate(zip(names, members.values(), strict=True))
+        for place, (name, alike) in enumerate(zip(names, members.values(), strict=True))
     ]
 
 
 def longest_episode(datasets: Sequence[Dataset], horizon: int | None) -> int:
-    """How long an episode of these data sets' environments may last, at most `horizon`."""
+    """Return how long an episode of these data sets' environments may last, at most `horizon`, in steps."""
     horizons = [dataset.environment.horizon for dataset in datasets]
     return max(min(each, horizon or each) for each in horizons)
 
@@ -93,12 +93,12 @@ def _name(method: Method, dataset: Dataset) -> str:
 
 
 def true_sizes(dataset: Dataset) -> Sizes:
-    """The unpadded dimensions of a data set."""
+    """Return the unpadded dimensions of a data set."""
     return Sizes.of(dataset.environment.observation_size, dataset.environment.action_size)
 
 
 def widest(datasets: Sequence[Dataset]) -> Sizes:
-    """The padded dimensions that all of these data sets fit in."""
+    """Return the padded dimensions that all of these data sets fit in."""
     sizes = [true_sizes(dataset) for dataset in datasets]
     return Sizes.of(
         *(max(getattr(size, axis).padded for size in sizes) for axis in ("observation", "action", "latent"))
@@ -106,7 +106,7 @@ def widest(datasets: Sequence[Dataset]) -> Sizes:
 
 
 def memory(group: Group, rows: int) -> Memory:
-    """What a group needs with `rows` rows of data in all.
+    """Return what a group needs with `rows` rows of data in all.
 
     A run's state appears twice, as it is laid out over the devices and again while a chunk turns one into the next. On
     a CPU it appears once more, while a checkpoint of it is written beside training.
@@ -120,7 +120,7 @@ def memory(group: Group, rows: int) -> Memory:
 
 @cache  # all waves of a group ask for the same
 def _state_bytes(method: Method, sizes: Sizes) -> tuple[int, int]:
-    """Bytes of one run's state in the first phase, 0 where there is none, and in the last."""
+    """Return the bytes of one run's state in the first phase, 0 where there is none, and in the last."""
     key, first_bytes, state = jax.random.key(0), 0, None
     if method.first is not None:
         first = method.first
@@ -133,20 +133,20 @@ def _state_bytes(method: Method, sizes: Sizes) -> tuple[int, int]:
     return first_bytes, _bytes(last)
 
 
-def _bytes(tree: Any) -> int:
+def _bytes(tree: object) -> int:
     return sum(math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in jax.tree.leaves(tree))
 
 
 def _devices(runs: int) -> int:
-    """Between how many memories the runs are split: a CPU's devices are cores of one memory."""
+    """Return between how many memories the runs are split: a CPU's devices are cores of one memory."""
     return 1 if jax.default_backend() == "cpu" else run_mesh(runs).size
 
 
-def lines(of: Sequence[Group], rows: Sequence[int]) -> list[str]:
+def lines(groups: Sequence[Group], rows: Sequence[int]) -> list[str]:
     """List what a user reads before the sweep starts: the groups, their runs, their memory, constants of nobody's."""
-    count = len(of)
+    count = len(groups)
     text = [f"{count} shape group{'s' if count > 1 else ''}, one program for each phase of each"]
-    for group, total in zip(of, rows, strict=True):
+    for group, total in zip(groups, rows, strict=True):
         needed, first = memory(group, total), group.method.first
         width = getattr(group.method.phase.architecture, "cvae_width", None)
         wide = f" {width} wide" if width is not None else ""
@@ -155,7 +155,8 @@ def lines(of: Sequence[Group], rows: Sequence[int]) -> list[str]:
             f"{group.name}: {group.runs} runs{over}, {total:,} rows; memory {gigabytes(needed.data)} data"
             f" + {gigabytes(needed.states)} states; {', '.join(dataset.name for dataset in group.datasets)}"
         )
-    return text + [line for group in of for dataset in group.datasets for line in _unpublished(group.method, dataset)]
+    pairs = [(group.method, dataset) for group in groups for dataset in group.datasets]
+    return text + [line for method, dataset in pairs for line in _unpublished(method, dataset)]
 
 
 def _unpublished(method: Method, dataset: Dataset) -> list[str]:
@@ -170,5 +171,5 @@ def _unpublished(method: Method, dataset: Dataset) -> list[str]:
 
 
 def gigabytes(count: int) -> str:
-    """Bytes as GB (10⁹), three significant digits."""
+    """Return a count of bytes in GB (10⁹), to three significant digits."""
     return f"{count / 1e9:.3g} GB"

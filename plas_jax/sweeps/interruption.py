@@ -50,7 +50,7 @@ class Interruption:
 
 @contextmanager
 def terminable() -> Iterator[None]:
-    """While entered, SIGTERM raises `Terminated`, so that temporary files are removed on the way out.
+    """Let SIGTERM raise `Terminated` while entered, so that temporary files are removed on the way out.
 
     Neither it nor Ctrl-C is lost where it happens to be raised in a callback of the garbage collector, of which JAX has
     one: Python ignores what is raised there.

@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import NamedTuple
 
 from plas_jax.methods.method import Method
 from plas_jax.methods.published import METHODS
@@ -123,6 +123,6 @@ def _group_record(group: Group) -> GroupRecord:
     )
 
 
-def _plain(constants: Any) -> dict[str, object]:
+def _plain(constants: NamedTuple) -> dict[str, object]:
     """Return a NamedTuple as JSON gives it back: lists for tuples."""
     return {name: list(value) if isinstance(value, tuple) else value for name, value in constants._asdict().items()}

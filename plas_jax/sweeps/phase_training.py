@@ -26,8 +26,8 @@ class PhaseTraining:
     def __init__(self, group: Group, part: phases.Part, pairs: list[phases.Pair], folder: Path, journal: Journal):
         self._part, self._pairs, self._journal, self._group = part, pairs, journal, group
         self._name = NAMES[part.draws]
-        what = f"{group.name}'s {part.phase.trains}"
-        self._checkpoints = Checkpoints(folder / group.name / self._name, what, journal.watch.say)
+        trained = f"{group.name}'s {part.phase.trains}"
+        self._checkpoints = Checkpoints(folder / group.name / self._name, trained, journal.watch.say)
 
     def __enter__(self) -> "PhaseTraining":
         self._checkpoints.__enter__()
@@ -38,8 +38,8 @@ class PhaseTraining:
 
     def restored(self, batch: Batch, latest: int | None) -> tuple[int, Batch]:
         """Return the newest whole checkpoint, none after the update `latest`; 0 and the batch given where none is."""
-        found = self._checkpoints.newest(batch, len(self._part.cells), latest)
-        return (0, batch) if found is None else (found[0], on_runs(self._part.mesh, found[1]))
+        newest = self._checkpoints.newest(batch, len(self._part.cells), latest)
+        return (0, batch) if newest is None else (newest[0], on_runs(self._part.mesh, newest[1]))
 
     def run(
         self,

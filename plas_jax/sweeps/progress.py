@@ -37,11 +37,11 @@ class Watch:
             self.bars.stop()
 
     def say(self, text: str) -> None:
-        """One line that stays."""
+        """Print one line that stays."""
         self._console.print(text, highlight=False, soft_wrap=True)
 
     def phase(self, name: str, total: float) -> "Phase":
-        """The phase of this name, begun when it is first asked for; `total` is its units of work."""
+        """Return the phase of this name, begun when it is first asked for; `total` is its units of work."""
         if name not in self._phases:
             self._phases[name] = Phase(self, name, total)
         return self._phases[name]
@@ -56,12 +56,12 @@ class Phase:
 
     def __init__(self, watch: Watch, name: str, total: float) -> None:
         self._watch, self._name, self._total = watch, name, total
-        self._said = self._started = time.monotonic()
+        self._shown_at = self._started = time.monotonic()
         self._done = False
         self._task = watch.bars.add_task(name, total=total, facts="") if watch.bars is not None else None
 
     def show(self, done: float, facts: str = "", seconds_left: float | None = None) -> None:
-        """`done` of the total; the time left is reckoned from the time so far unless it is given."""
+        """Show `done` of the total; the time left, in seconds, is reckoned from the time so far unless it is given."""
         if self._done:
             return
         now = time.monotonic()
@@ -74,21 +74,21 @@ class Phase:
             self._watch.bars.update(self._task, completed=done, facts=text)
             if self._done:  # else the bars of a long sweep's evaluations would fill the screen
                 self._watch.bars.remove_task(self._task)
-        elif now - self._said < LINE_SECONDS and not self._done:
+        elif now - self._shown_at < LINE_SECONDS and not self._done:
             return
         if self._done or self._task is None:
-            self._said = now
+            self._shown_at = now
             self._watch.say(f"{self._name}: {100 * done / self._total:.0f} %, {text}")
 
 
 def screen() -> Console:
-    """A console on stdout; where that is no terminal, tables are as wide as they need."""
+    """Return a console on stdout; where that is no terminal, tables are as wide as they need."""
     console = Console()
     return console if console.is_terminal else Console(width=PLAIN_WIDTH)
 
 
 def clock(seconds: float) -> str:
-    """Seconds as 1:02:03 or 2:03."""
+    """Return seconds as 1:02:03 or 2:03."""
     minutes, seconds = divmod(round(max(seconds, 0.0)), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"

@@ -22,31 +22,31 @@ class Preset(Protocol):
 
     @property
     def name(self) -> str:
-        """Its name among a command's presets."""
+        """Return its name among a command's presets."""
 
     @property
     def scale(self) -> Scale | None:
-        """What trainings are scaled down to; None for their published size, or one of their own."""
+        """Return what trainings are scaled down to; None for their published size, or one of their own."""
 
     @property
     def episodes(self) -> int:
-        """Episodes of an evaluation."""
+        """Return the episodes of an evaluation."""
 
     @property
     def evaluations_in_mean(self) -> int:
-        """How many of the last evaluations a score is the mean of."""
+        """Return how many of the last evaluations a score is the mean of."""
 
     @property
     def rows(self) -> int | None:
-        """Rows of a recipe data set, None for those of D4RL's file; files are taken whole."""
+        """Return the rows of a recipe data set, None for those of D4RL's file; files are taken whole."""
 
     @property
     def horizon(self) -> int | None:
-        """Of an evaluation's episodes; None for the environment's own."""
+        """Return the steps of an evaluation's episodes at most; None for the environment's own."""
 
     @property
     def protocol(self) -> Callable[[Method], EvaluationProtocol]:
-        """How a method of this size is evaluated."""
+        """Return what says how a method of this size is evaluated."""
 
 
 class Flags(Protocol):
@@ -79,7 +79,7 @@ class Request(NamedTuple):
 
     @property
     def selection_seeds(self) -> tuple[int, ...]:
-        """The seeds on which a knob's value is chosen: as many as are reported, behind them."""
+        """Return the seeds on which a knob's value is chosen: as many as are reported, behind them."""
         return tuple(range(self.seeds[-1] + 1, self.seeds[-1] + 1 + len(self.seeds))) if self.chooses else ()
 
     def seeds_of(self, method: Method) -> tuple[int, ...]:
@@ -88,51 +88,50 @@ class Request(NamedTuple):
         return self.seeds + (self.selection_seeds if is_choice else ())
 
 
-class Asked(NamedTuple):
+class TableCommand(NamedTuple):
     """What tells one table command from another."""
 
-    command: str  # names the default folder
+    name: str  # of the default folder, too
     preset: Preset
     methods: tuple[Method, ...]
     datasets: tuple[str, ...]  # without --datasets
-    arguments: Mapping[str, object] = MappingProxyType(
-        {}
-    )  # beside those of every command, what decides the results of all methods
+    # Beside those of every command, what decides the results of all methods.
+    arguments: Mapping[str, object] = MappingProxyType({})
     chooses: bool = False
 
 
-def request(flags: Flags, asked: Asked) -> Request:
+def request(flags: Flags, command: TableCommand) -> Request:
     """Return the request of these flags. Raises `ValueError` or `OSError`, one line that says which flag is wrong."""
-    seeds = asked_seeds(flags.seeds, flags.first_seed)
-    datasets = asked_datasets(flags.datasets, asked.datasets)
+    seeds = seeds_of_flags(flags.seeds, flags.first_seed)
+    datasets = datasets_of_flag(flags.datasets, command.datasets)
     return Request(
-        preset=asked.preset,
-        methods=asked.methods,
+        preset=command.preset,
+        methods=command.methods,
         datasets=datasets,
         seeds=seeds,
         dynamics=flags.dynamics,
         data_dir=flags.data_dir,
-        output=output_folder(flags.output, f"{asked.command}-{flags.preset}"),
+        output=output_folder(flags.output, f"{command.name}-{flags.preset}"),
         resume=flags.resume,
         arguments={
-            "preset": asked.preset.name,
+            "preset": command.preset.name,
             "datasets": [dataset.name for dataset in datasets],
-            **asked.arguments,
+            **command.arguments,
             "seeds": list(seeds),
             "dynamics": flags.dynamics,
         },
-        chooses=asked.chooses,
+        chooses=command.chooses,
     )
 
 
-def asked_seeds(seeds: int, first_seed: int) -> tuple[int, ...]:
+def seeds_of_flags(seeds: int, first_seed: int) -> tuple[int, ...]:
     """Return the seeds of --seeds and --first_seed. Raises `ValueError` for impossible ones."""
     if seeds < 1 or first_seed < 0:
         raise ValueError(f"--seeds must be at least 1 and --first_seed at least 0, not {seeds} and {first_seed}")
     return tuple(range(first_seed, first_seed + seeds))
 
 
-def asked_datasets(text: str, default: Sequence[str]) -> tuple[Dataset, ...]:
+def datasets_of_flag(text: str, default: Sequence[str]) -> tuple[Dataset, ...]:
     """Return the data sets of --datasets. Raises `ValueError` or `OSError`, one line, for one that is none."""
     datasets = tuple(find(name) for name in words("--datasets", text, ",".join(default)))
     names = [dataset.name for dataset in datasets]
@@ -142,7 +141,7 @@ def asked_datasets(text: str, default: Sequence[str]) -> tuple[Dataset, ...]:
     return datasets
 
 
-def asked_methods(text: str, default: Sequence[str]) -> tuple[Method, ...]:
+def methods_of_flag(text: str, default: Sequence[str]) -> tuple[Method, ...]:
     """Return the published methods of --algorithms. Raises `ValueError` or `OSError`, one line, for what is none."""
     methods = tuple(published(word) for word in words("--algorithms", text, ",".join(default)))
     names = [method.name for method in methods]

@@ -1,7 +1,7 @@
 """The rows of one evaluation: every episode with what tells its run apart."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -24,18 +24,18 @@ class Played(NamedTuple):
     update: int
 
 
-def label(method: Method, knobs: Any) -> str:
-    """The name that a run has in the rows: the method's, where PLAS with ε > 0 is PLAS+P (section 4.2)."""
-    return "plas+p" if method.name == "plas" and knobs.perturbation_limit > 0 else method.name
+def label(method: Method, knobs: NamedTuple) -> str:
+    """Return the name that a run has in the rows: the method's, where PLAS with ε > 0 is PLAS+P (section 4.2)."""
+    return "plas+p" if method.name == "plas" and getattr(knobs, "perturbation_limit", 0) > 0 else method.name
 
 
 def setting(cell: Cell) -> str:
-    """The swept knobs that have no column, as name=value with blanks between them."""
+    """Return the swept knobs that have no column, as name=value with blanks between them."""
     return " ".join(f"{name}={float(value)!r}" for name, value in cell.swept if name != "perturbation_limit")
 
 
 def rows_of(group: Group, pairs: Sequence[Pair], part: Part, played: Played) -> Iterator[Row]:
-    """A row for each run and episode. Those of a first phase have its name, and the columns of the last one's knobs."""
+    """Yield a row for each run and episode; a first phase's have its name, and the columns of the last one's knobs."""
     method = group.method
     for place, cell in enumerate(part.cells):
         pair = pairs[cell.pair]
@@ -61,5 +61,5 @@ def rows_of(group: Group, pairs: Sequence[Pair], part: Part, played: Played) -> 
             )
 
 
-def _number(value: Any) -> float | None:
+def _number(value: float | None) -> float | None:
     return None if value is None else float(value)

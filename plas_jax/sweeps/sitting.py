@@ -72,7 +72,7 @@ class _Sitting:
         request, folder, watch = self.request, self.folder, self.watch
         groups_of = {method.name: self._planned(method, earlier) for method in request.methods}
         shelf = self._shelf()
-        described = shelf.described(list({group.datasets: None for of in groups_of.values() for group in of}))
+        described = shelf.described(list({group.datasets: None for parts in groups_of.values() for group in parts}))
         manifest = earlier or first_manifest(request, described)
         refuse_other_data(manifest, described)
         add_methods(manifest, request, groups_of)
@@ -110,7 +110,7 @@ class _Sitting:
     def _shelf(self) -> data.Shelf:
         request = self.request
         files = data.find(request.datasets, request.preset.rows, request.data_dir, self.watch.rows_made)
-        return data.Shelf(files, data.Needs.of(request.methods))
+        return data.Shelf(files, data.Needs.for_methods(request.methods))
 
     def _train(self, groups_of: Mapping[str, Sequence[Group]], name: str, shelf: data.Shelf, manifest: Manifest) -> str:
         """Train those groups of a method that are not complete; return the table, made after every method."""
@@ -120,7 +120,7 @@ class _Sitting:
             if not record.groups[group.name].complete:
                 title = partial(_titled, groups_of, name, group.name)
                 journal = Journal(record, save, self.watch, title, Interruption())
-                Sweep(group, shelf.of(group.datasets), folder, journal).run()
+                Sweep(group, shelf.take(group.datasets), folder, journal).run()
         record.complete = True
         save()
         return agreed(lambda: _reported(self.report, folder, manifest))

@@ -23,28 +23,28 @@ UNITS = {"": 1, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 Rows = Callable[[Sequence[Dataset]], int]
 
 
-def planned(of: Sequence[Group], rows: Rows, before: MethodRecord | None) -> tuple[list[Group], list[str]]:
-    """The groups in waves that fit into the memory that may be used, and what a user reads of groups and waves.
+def planned(groups: Sequence[Group], rows: Rows, before: MethodRecord | None) -> tuple[list[Group], list[str]]:
+    """Return the groups in waves that fit into the memory that may be used, and what a user reads of both.
 
     `rows` and `before` are those of `waves`. Raises `ValueError` as `available` and `waves` do.
     """
     free = agreed(available)
-    parted = [waves(group, rows, free, before) for group in of]
-    said = lines(of, [rows(group.datasets) for group in of])
-    said += [line for parts in parted for line in told(parts, rows, free)]
-    return [part for parts in parted for part in parts], said
+    parted = [waves(group, rows, free, before) for group in groups]
+    text = lines(groups, [rows(group.datasets) for group in groups])
+    text += [line for parts in parted for line in wave_lines(parts, rows, free)]
+    return [part for parts in parted for part in parts], text
 
 
 def available() -> int | None:
-    """Bytes that a sweep may use on each device, or of the machine where devices are cores; None where unknown.
+    """Return how many bytes a sweep may use on each device, or of the machine where devices are cores; None if unknown.
 
     Raises `ValueError`, one line, where $PLAS_JAX_MEMORY is no amount.
     """
-    asked = os.environ.get(VARIABLE, "")
-    if asked:
-        amount = re.fullmatch(r"(\d+(?:\.\d+)?) ?(MB|GB|TB|)", asked)
+    text = os.environ.get(VARIABLE, "")
+    if text:
+        amount = re.fullmatch(r"(\d+(?:\.\d+)?) ?(MB|GB|TB|)", text)
         if amount is None or float(amount[1]) <= 0:
-            raise ValueError(f"{VARIABLE} takes an amount such as 12GB or 500MB, not {asked!r}")
+            raise ValueError(f"{VARIABLE} takes an amount such as 12GB or 500MB, not {text!r}")
         return int(float(amount[1]) * UNITS[amount[2]])
     free = _of_machine() if jax.default_backend() == "cpu" else _of_device()
     return None if free is None else int(SHARE * free)
@@ -52,16 +52,16 @@ def available() -> int | None:
 
 def _of_device() -> int | None:
     known = [device.memory_stats() or {} for device in jax.local_devices()]
-    free = [of["bytes_limit"] - of.get("bytes_in_use", 0) for of in known if "bytes_limit" in of]
+    free = [counts["bytes_limit"] - counts.get("bytes_in_use", 0) for counts in known if "bytes_limit" in counts]
     return min(free, default=None)
 
 
 def _of_machine() -> int | None:
-    """What Linux calls available, or less where a container may have less."""
-    found = [int(amount) * 1024 for amount in _numbers("/proc/meminfo", r"MemAvailable:\s+(\d+) kB")]
+    """Return the bytes that Linux calls available, or less where a container may have less."""
+    free = [int(amount) * 1024 for amount in _numbers("/proc/meminfo", r"MemAvailable:\s+(\d+) kB")]
     for limit in _numbers("/sys/fs/cgroup/memory.max", r"(\d+)"):
-        found += [int(limit) - int(used) for used in _numbers("/sys/fs/cgroup/memory.current", r"(\d+)")]
-    return min(found, default=None)
+        free += [int(limit) - int(used) for used in _numbers("/sys/fs/cgroup/memory.current", r"(\d+)")]
+    return min(free, default=None)
 
 
 def _numbers(file: str, pattern: str) -> list[str]:
@@ -72,7 +72,7 @@ def _numbers(file: str, pattern: str) -> list[str]:
 
 
 def waves(group: Group, rows: Rows, free: int | None, before: MethodRecord | None = None) -> list[Group]:
-    """The fewest waves that fit into `free` bytes, or where none do the smallest; seeds are parted before data sets.
+    """Return the fewest waves that fit into `free` bytes, the smallest if none do; seeds are parted before data sets.
 
     `rows` counts the rows of data sets. `before` is the record of a sweep that is resumed, which stays as it was cut.
     """
@@ -111,8 +111,8 @@ def _cut(group: Group, of_datasets: int, of_seeds: int) -> list[Group]:
     ]
 
 
-def told(parts: Sequence[Group], rows: Rows, free: int | None) -> list[str]:
-    """What a user reads of a group's waves before the sweep starts: nothing where there is one and it fits."""
+def wave_lines(parts: Sequence[Group], rows: Rows, free: int | None) -> list[str]:
+    """List what a user reads of a group's waves before the sweep starts: nothing where there is one and it fits."""
     needed = max(sum(memory(part, rows(part.datasets))) for part in parts)
     if free is not None and needed > free:
         fits = f"needs {gigabytes(needed)} where {gigabytes(free)} may be used, and cannot be parted further"

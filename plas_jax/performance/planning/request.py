@@ -7,7 +7,7 @@ from plas_jax.datasets.loading import count_rows, files
 from plas_jax.methods.presets import PRESETS, TABLE_1_PERTURBATION_LIMITS, TABLE_1_RECIPES, plas_over
 from plas_jax.sweeps.data import recipe_rows
 from plas_jax.sweeps.groups import Group, groups
-from plas_jax.sweeps.request import asked_datasets, asked_seeds, limits
+from plas_jax.sweeps.request import datasets_of_flag, limits, seeds_of_flags
 
 UNKNOWN_ROWS = 1_000_000  # D4RL's nominal size, where nothing says more
 
@@ -28,8 +28,8 @@ class PlanRequest(NamedTuple):
         """
         preset = PRESETS[self.preset]
         epsilons = limits("--perturbation_limits", self.perturbation_limits, TABLE_1_PERTURBATION_LIMITS)
-        method, datasets = plas_over(preset, epsilons), asked_datasets(self.datasets, TABLE_1_RECIPES)
-        seeds = asked_seeds(self.seeds, 0)
+        method, datasets = plas_over(preset, epsilons), datasets_of_flag(self.datasets, TABLE_1_RECIPES)
+        seeds = seeds_of_flags(self.seeds, 0)
         return [
             (group, tuple(_rows(dataset, preset.rows) for dataset in group.datasets))
             for group in groups(method, preset.protocol(method), datasets, seeds, "d4rl")

@@ -123,7 +123,7 @@ TARGETS = {
 _COMPILERS = {"cuda": ("jax_plugins.xla_cuda13", "cuda-plan"), "tpu": ("libtpu", "tpu-plan")}
 
 
-def asked_target(name: str | None) -> Target:
+def target_of_flag(name: str | None) -> Target:
     """Return the target of --target. Raises `ValueError`, one line, for an unknown one, or without its compiler."""
     if name not in TARGETS:
         wrong = f"--target: {name!r} is none of" if name else "--target must be one of"

@@ -22,12 +22,12 @@ from plas_jax.verification.gate.runs import SeedValues, gate_values, values_of_d
 def measure(request: GateRequest, watch: Watch) -> Accepted:
     """Train everything that was asked for; return every measure of every seed, in the form of an accepted file."""
     files = data.find(request.datasets, request.preset.rows, request.data_dir, watch.rows_made)
-    shelf, values = data.Shelf(files, data.Needs.of(request.methods)), SeedValues()
+    shelf, values = data.Shelf(files, data.Needs.for_methods(request.methods)), SeedValues()
     for method in request.methods:
         for group in groups(method, request.preset.protocol(method), request.datasets, request.seeds, request.dynamics):
-            values |= gate_values(group, shelf.of(group.datasets), watch)
+            values |= gate_values(group, shelf.take(group.datasets), watch)
     for datasets in dict.fromkeys((dataset,) for dataset in request.datasets):
-        values |= values_of_data(shelf.of(datasets), datasets, request.seeds)
+        values |= values_of_data(shelf.take(datasets), datasets, request.seeds)
     return Accepted(
         seeds=request.seeds,
         values=_columns(values, request.seeds),

@@ -9,7 +9,7 @@ from plas_jax.datasets.catalogue import Dataset
 from plas_jax.methods.method import Method
 from plas_jax.methods.scales import GATE, SMOKE, ScorePreset
 from plas_jax.results.folder import output_folder
-from plas_jax.sweeps.request import asked_datasets, asked_seeds, published, words
+from plas_jax.sweeps.request import datasets_of_flag, published, seeds_of_flags, words
 from plas_jax.verification.gate.runs import VISIT_STEPS
 
 PRESETS = {preset.name: preset for preset in (SMOKE, GATE)}
@@ -63,8 +63,8 @@ def request(flags: FlagValues) -> GateRequest:
     return GateRequest(
         preset=preset,
         methods=tuple(preset.method(method) for method in _methods(names)),
-        datasets=asked_datasets(flags.datasets, list(DATASETS)),
-        seeds=asked_seeds(
+        datasets=datasets_of_flag(flags.datasets, list(DATASETS)),
+        seeds=seeds_of_flags(
             count if flags.seeds is None else flags.seeds, first if flags.first_seed is None else flags.first_seed
         ),
         accepted=Path(flags.accepted) if flags.accepted else FOLDER / f"{preset.name}.json",
