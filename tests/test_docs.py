@@ -2,6 +2,9 @@
 
 import importlib
 import re
+import runpy
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -12,8 +15,10 @@ ROOT = Path(__file__).parents[1]
 FOLDERS = ("plas_jax", "benchmarks", "experiments", "docs", "tests", ".ci", ".github")
 DOCUMENTS = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "tests").rglob("*.md")]
 LINK = re.compile(r"\]\(([^)\s]+)\)")
-CALL = re.compile(r"\b(?P<folder>benchmarks|experiments)/(?P<script>\w+)\.py|\bplas-jax (?P<word>[a-z][\w-]*)|"
-                  r"\bpython -m plas_jax\.(?P<module>datasets)\b")  # fmt: skip
+CALL = re.compile(
+    r"\b(?P<folder>benchmarks|experiments|docs/own_table)/(?P<script>\w+)\.py|\bplas-jax (?P<word>[a-z][\w-]*)"
+    r"|\bpython -m plas_jax\.(?P<module>datasets)\b"
+)
 
 
 def every_document(function):
@@ -37,9 +42,10 @@ def lines(text):
 
 def flags_of(call):
     """The flags of the command that a call names. Raises `ModuleNotFoundError` where there is no such command."""
+    if call["folder"] not in (None, "benchmarks"):
+        return set(runpy.run_path(str(ROOT / call.group()))["FLAGS"])
     name = call["script"] or (call["word"] or call["module"]).replace("-", "_")
-    module = importlib.import_module(name if call["folder"] == "experiments" else f"plas_jax.commands.{name}")
-    return set(module.FLAGS)
+    return set(importlib.import_module(f"plas_jax.commands.{name}").FLAGS)
 
 
 @every_document
@@ -72,6 +78,21 @@ def test_every_file_and_target_of_make_exists(path):
             assert list(ROOT.glob(name.rstrip("/."))), line
         for target in re.findall(r"^(?:\$ )?make ([a-z-]+)(?:\s|$)", line):
             assert target in targets, line
+
+
+def test_the_documented_table_of_ones_own_is_made_and_resumed(tmp_path):
+    words = [sys.executable, str(ROOT / "docs" / "own_table" / "clip_weight.py"), "--preset=smoke", "--output=out"]
+    words += ["--datasets=hopper-random-r1", "--seeds=1", "--clip_weights=0,1", "--data_dir=."]
+    options = {"cwd": tmp_path, "capture_output": True, "text": True}
+    made = subprocess.run(words, check=False, **options)
+    assert made.returncode == 0, made.stderr
+    table = (tmp_path / "out" / "clip_weight.md").read_text("utf-8")
+    assert table.startswith("| data set | clip_weight=0.0 | clip_weight=1.0 |\n")
+    assert re.search(r"^\| hopper-random-r1( \| \d+\.\d){2} \|$", table, re.MULTILINE)
+    assert table in made.stdout
+    resumed = subprocess.run([*words, "--resume"], check=False, **options)
+    assert resumed.returncode == 0, resumed.stderr
+    assert table in resumed.stdout
 
 
 def test_the_readme_is_short():
