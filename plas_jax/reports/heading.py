@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Mapping
-from typing import Any
 
 from plas_jax.reports.lines import CHOSEN, Scores, planned_seeds
 from plas_jax.reports.provenance import UNKNOWN, averaged, data_lines, datasets, known, listed, shown
@@ -11,17 +10,17 @@ from plas_jax.results.runs import PRIOR, Evaluation, Results, Run, policies
 
 
 def score_marks(scores: Scores, manifest: Manifest) -> list[str]:
-    """What a reader must know before any number: a smoke preset, what is missing, seeds that are left out."""
-    found = trained(scores)
-    if not found:
+    """Say what a reader must know before any number: a smoke preset, what is missing, seeds that are left out."""
+    evaluated = trained(scores)
+    if not evaluated:
         gaps = ["no policy has been evaluated yet"]
     else:
         gaps = [
             _unfinished(manifest),
             _absent(scores, manifest),
             _undecided(scores, manifest),
-            _behind(scores, found),
-            thin(found),
+            _behind(scores, evaluated),
+            thin(evaluated),
         ]
     smoke = [SMOKE] if manifest.preset == "smoke" else []
     incomplete = "; ".join(gap for gap in gaps if gap)
@@ -30,8 +29,9 @@ def score_marks(scores: Scores, manifest: Manifest) -> list[str]:
 
 
 def score_heading(scores: Scores, manifest: Manifest) -> list[str]:
-    """Markdown lines that say on which data, with which dynamics, seeds, device and versions these scores were made."""
-    episodes: set[Any] = {evaluation.episodes for evaluations in trained(scores).values() for evaluation in evaluations}
+    """Return Markdown lines that say with which data, dynamics, seeds, device and versions scores were made."""
+    episodes = {evaluation.episodes for evaluations in trained(scores).values() for evaluation in evaluations}
+    most = max(episodes) if episodes else known(manifest, "episodes")
     reported = listed(sorted({run.seed for run in scores.reported})) or known(manifest, "seeds")
     chosen = (
         f"; settings chosen on seeds {choosing_seeds(scores)}, which are not reported" if choosing_seeds(scores) else ""
@@ -41,7 +41,7 @@ def score_heading(scores: Scores, manifest: Manifest) -> list[str]:
         f"- Preset {known(manifest, 'preset')}; dynamics {dynamics(scores, manifest)};"
         f" matrix precision {known(manifest, 'matmul_precision')}.",
         f"- Scores: D4RL's normalisation, {score_statistic(scores, manifest)},"
-        f" {max(episodes, default=known(manifest, 'episodes'))} episodes each; reported seeds {reported}{chosen}.",
+        f" {most} episodes each; reported seeds {reported}{chosen}.",
         "- Policies act as their methods do at test: deterministically, or by the best of sampled candidates"
         " (BCQ, BEAR).",
         f"- Device: {known(manifest, 'device')}; {_versions(manifest)}.",
@@ -50,23 +50,23 @@ def score_heading(scores: Scores, manifest: Manifest) -> list[str]:
 
 
 def score_statistic(scores: Scores, manifest: Manifest) -> str:
-    """The statistic of every score in words."""
+    """Return the statistic of every score in words."""
     return averaged(trained(scores), manifest)
 
 
 def dynamics(scores: Scores, manifest: Manifest) -> str:
-    """The dynamics as the rows have them, or else as the manifest does."""
+    """Return the dynamics as the rows have them, or else as the manifest does."""
     return listed(sorted(set(scores.dynamics.values()))) or known(manifest, "dynamics")
 
 
 def choosing_seeds(scores: Scores) -> str:
-    """The seeds that settings were chosen on; empty where none were."""
+    """Return the seeds that settings were chosen on; empty where none were."""
     algorithms = {line.cell.algorithm for line in scores.lines if line.choice == CHOSEN}
     return listed(sorted({run.seed for run in scores.choosing if run.cell.algorithm in algorithms}))
 
 
 def trained(scores: Scores) -> dict[Run, list[Evaluation]]:
-    """The evaluations of all runs but the priors', those that only choose settings included."""
+    """Return the evaluations of all runs but the priors', those that only choose settings included."""
     runs = {**scores.reported, **scores.choosing}
     return {run: scores.results.evaluations[run] for run in runs if run.cell.algorithm != PRIOR}
 
@@ -99,14 +99,14 @@ def _undecided(scores: Scores, manifest: Manifest) -> str:
     return f"{planned - present} of {planned} runs that choose settings have no evaluation" if present < planned else ""
 
 
-def _behind(scores: Scores, found: Mapping[Run, list[Evaluation]]) -> str:
+def _behind(scores: Scores, evaluated: Mapping[Run, list[Evaluation]]) -> str:
     updates: dict[str, set[int]] = {}
-    for run, evaluations in found.items():
+    for run, evaluations in evaluated.items():
         updates.setdefault(run.cell.algorithm, set()).update(evaluation.update for evaluation in evaluations)
     # a run that diverged may stop early without being missed
-    healthy = {run: evaluations for run, evaluations in found.items() if run not in scores.results.diverged}
+    healthy = {run: evaluations for run, evaluations in evaluated.items() if run not in scores.results.diverged}
     behind = sum(len(evaluations) < len(updates[run.cell.algorithm]) for run, evaluations in healthy.items())
-    return f"{behind} of {len(found)} runs lack evaluations that others have" if behind else ""
+    return f"{behind} of {len(evaluated)} runs lack evaluations that others have" if behind else ""
 
 
 def _versions(manifest: Manifest) -> str:
@@ -129,14 +129,14 @@ SMOKE = "smoke: too short to mean anything"
 
 
 def marks(results: Results, manifest: Manifest) -> list[str]:
-    """What a reader must know before any number: a smoke preset, a sweep that was cut short."""
+    """Say what a reader must know before any number: a smoke preset, a sweep that was cut short."""
     gaps = incompleteness(results, manifest)
     smoke = [SMOKE] if manifest.preset == "smoke" else []
     return smoke + ([f"incomplete: {gaps}"] if gaps else [])
 
 
 def incompleteness(results: Results, manifest: Manifest) -> str:
-    """What is missing, or an empty text; a run that diverged may stop early without being missed."""
+    """Say what is missing, or return an empty text; a run that diverged may stop early without being missed."""
     trained = policies(results)
     if not trained:
         return "no policy has been evaluated yet"
@@ -160,7 +160,7 @@ def _absent_runs(results: Results, trained: dict[Run, list[Evaluation]], manifes
 
 
 def thin(trained: Mapping[Run, list[Evaluation]]) -> str:
-    """How many evaluations of such runs have fewer episodes than others, or an empty text."""
+    """Say how many evaluations of such runs have fewer episodes than others, or return an empty text."""
     counts = [evaluation.episodes for evaluations in trained.values() for evaluation in evaluations]
     most = max(counts)
     fewer = sum(count < most for count in counts)

@@ -42,12 +42,12 @@ class Scores(NamedTuple):
     dynamics: dict[str, str]  # of each data set
 
     def shown(self, dataset: str, algorithm: str) -> list[Line]:
-        """The lines of one method on one data set that belong in a table."""
+        """Return the lines of one method on one data set that belong in a table."""
         lines = (line for line in self.lines if line.cell[:2] == (dataset, algorithm))
         return [line for line in lines if line.choice != REJECTED]
 
     def columns(self) -> dict[str, dict[str, Line]]:
-        """The columns of a table: by label the line of each data set. A method without any run keeps its column."""
+        """Return the columns of a table: by label the line of each data set. A method without runs keeps its column."""
         columns: dict[str, dict[str, Line]] = {}
         for algorithm in self.algorithms:
             lines = [line for dataset in self.datasets for line in self.shown(dataset, algorithm)]
@@ -57,13 +57,13 @@ class Scores(NamedTuple):
         return columns
 
     def priors(self) -> dict[str, dict[str, Line]]:
-        """The column of the CVAE's own policy, by its header; nothing where it was not evaluated."""
+        """Return the column of the CVAE's own policy, by its header; nothing where it was not evaluated."""
         lines = {line.cell.dataset: line for line in self.lines if line.cell.algorithm == PRIOR}
         return {"CVAE prior": lines} if lines else {}
 
 
 def scores(rows: Iterable[Row], manifest: Manifest) -> Scores:
-    """Rows as lines of a table; a ValueError where a seed both chooses and is reported, or dynamics are mixed."""
+    """Return rows as lines of a table. Raises `ValueError` if a seed chooses and is reported, or dynamics are mixed."""
     rows = list(rows)
     dynamics = _dynamics(rows)
     all_results = results(rows)
@@ -79,34 +79,34 @@ def scores(rows: Iterable[Row], manifest: Manifest) -> Scores:
     planned = dict.fromkeys([*manifest.methods, *sorted({run.cell.algorithm for run in runs})])
     algorithms = [name for name in planned if name != PRIOR]
     pairs = product(names, [PRIOR, *algorithms])
-    lines = [line for pair in pairs for line in _lines(_of(reported, *pair), _of(choosing, *pair))]
+    lines = [line for pair in pairs for line in _lines(_runs_of(reported, *pair), _runs_of(choosing, *pair))]
     return Scores(all_results, names, algorithms, lines, reported, choosing, left_out, dynamics)
 
 
 def planned_seeds(manifest: Manifest) -> tuple[set[int], set[int]]:
-    """The seeds that are reported, none where the manifest does not list them, and those that choose settings."""
+    """Return the seeds that are reported, none if the manifest does not list them, and those that choose settings."""
     return set(manifest.seeds), set(manifest.selection_seeds)
 
 
 def in_order(names: Iterable[str]) -> list[str]:
-    """Data sets in the paper's order: medium, medium-replay, medium-expert, other levels, then data of one's own."""
+    """Sort data sets as the paper does: medium, medium-replay, medium-expert, other levels, then data of one's own."""
     return sorted(names, key=_place)
 
 
 def robot_and_level(dataset: str) -> tuple[str, str]:
-    """hopper and medium of hopper-medium-r1; no robot, and the name as level, for data of one's own."""
+    """Return hopper and medium of hopper-medium-r1; no robot, and the name as level, for data of one's own."""
     robot, _, level = unversioned(dataset).partition("-")
     return (robot, level) if robot in ROBOTS else ("", dataset)
 
 
 def setting(cell: Cell, named: bool | None = None) -> str:
-    """A setting as name=value with blanks between, with its perturbation limit where `named`, or else if above 0."""
+    """Write a setting as name=value with blanks between, with its perturbation limit if `named`, or else if above 0."""
     named = cell.perturbation_limit > 0 if named is None else named
     return " ".join([f"perturbation_limit={cell.perturbation_limit:g}"] * named + cell.knobs.split())
 
 
 def in_symbols(text: str, algorithm: str) -> str:
-    """A setting as tables show it: BCQ's perturbation limit is Φ in its paper, PLAS's is ε."""
+    """Write a setting as tables show it: BCQ's perturbation limit is Φ in its paper, PLAS's is ε."""
     return text.replace("perturbation_limit=", "Φ=" if algorithm == "bcq" else "ε=")
 
 
@@ -118,7 +118,7 @@ def _place(name: str) -> tuple:
     return not robot, known, "" if plain in LEVELS else level, robots, level == plain, name
 
 
-def _of(runs: Runs, dataset: str, algorithm: str) -> Runs:
+def _runs_of(runs: Runs, dataset: str, algorithm: str) -> Runs:
     return {run: numbers for run, numbers in runs.items() if run.cell[:2] == (dataset, algorithm)}
 
 

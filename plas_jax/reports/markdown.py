@@ -15,46 +15,46 @@ BEST = (
 
 
 def table(header: Sequence[str], body: Sequence[Sequence[str]]) -> str:
-    """A pipe table: the first column to the left, numbers to the right."""
+    """Return a pipe table: the first column to the left, numbers to the right."""
     lines = [header, ["---", *["---:"] * (len(header) - 1)], *body]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def number(value: float | None) -> str:
-    """One decimal, with the paper's minus sign; a dash for what is absent or not finite."""
+    """Write one decimal, with the paper's minus sign; a dash for what is absent or not finite."""
     if value is None or not isfinite(value):
         return DASH
     return f"{value:z.1f}".replace("-", "−")
 
 
 def estimate(value: float, interval: Interval) -> str:
-    """A number with its interval behind it, or alone where it has none."""
+    """Write a number with its interval behind it, or alone where it has none."""
     low, high = map(number, interval)
     return f"{number(value)} [{low}, {high}]" if isfinite(interval.low) else number(value)
 
 
 def mean_interval(spread: Spread | None, seeds: int) -> str:
-    """Mean and its 95 % interval, marked where seeds diverged and where there are fewer than `seeds` of them."""
+    """Write a mean and its 95 % interval, marked where seeds diverged and where there are fewer than `seeds`."""
     if spread is None:
         return DASH
     return marked(estimate(spread.mean, spread.interval), [spread], seeds)
 
 
 def mean_deviation_interval(spread: Spread | None, seeds: int) -> str:
-    """Mean ± standard deviation and the mean's 95 % interval, marked as `mean_interval` does."""
+    """Write mean ± standard deviation and the mean's 95 % interval, marked as `mean_interval` does."""
     if spread is None or not isfinite(spread.std):
         return mean_interval(spread, seeds)
     return marked(f"{number(spread.mean)} ± {estimate(spread.std, spread.interval)}", [spread], seeds)
 
 
 def marked(text: str, spreads: Sequence[Spread], seeds: int) -> str:
-    """A text, marked for what it is made of: seeds that diverged, and fewer than `seeds` of them."""
-    diverged, fewer = any(of.diverged for of in spreads), any(of.seeds < seeds for of in spreads)
+    """Mark a text for what it is made of: seeds that diverged, and fewer than `seeds` of them."""
+    diverged, fewer = any(spread.diverged for spread in spreads), any(spread.seeds < seeds for spread in spreads)
     return " ".join([text, *[DIVERGED] * diverged, *[FEWER_SEEDS] * fewer])
 
 
 def intervals(seeds: int) -> str:
-    """Which interval of a mean over so many seeds stands in brackets."""
+    """Say which interval of a mean over so many seeds stands in brackets."""
     students = (
         "Student's t" if seeds < BOOTSTRAP_SEEDS else f"Student's t below {BOOTSTRAP_SEEDS} seeds, else bootstrap"
     )
@@ -62,14 +62,14 @@ def intervals(seeds: int) -> str:
 
 
 def footnotes(spreads: Sequence[Spread], seeds: int) -> list[str]:
-    """What brackets and the marks among these spreads mean."""
+    """Say what brackets and the marks among these spreads mean."""
     notes = [f"[low, high]: {intervals(seeds)} over {seeds} seeds." if seeds > 1 else "One seed: no interval."]
-    diverged, all_seeds = sum(of.diverged for of in spreads), sum(of.seeds for of in spreads)
+    diverged, all_seeds = sum(spread.diverged for spread in spreads), sum(spread.seeds for spread in spreads)
     if diverged:
         notes.append(
             f"{DIVERGED}: some seed diverged (NaN, or mean |Q| above 1e6), {diverged} of {all_seeds} runs in all;"
             " it counts with the evaluations it has."
         )
-    if any(of.seeds < seeds for of in spreads):
+    if any(spread.seeds < seeds for spread in spreads):
         notes.append(f"{FEWER_SEEDS}: fewer than {seeds} seeds so far.")
     return notes

@@ -16,7 +16,7 @@ FORMS = {
 
 
 def heading(results: Results, manifest: Manifest) -> list[str]:
-    """Markdown lines that say what was run, on which data, and which statistic a table shows."""
+    """Return Markdown lines that say what was run, on which data, and which statistic a table shows."""
     seeds = listed(sorted({run.seed for run in results.evaluations})) or known(manifest, "seeds")
     return [
         *data_lines(results, manifest),
@@ -31,7 +31,7 @@ def heading(results: Results, manifest: Manifest) -> list[str]:
 
 
 def data_lines(results: Results, manifest: Manifest) -> list[str]:
-    """Markdown lines that say what the data are, and which form of hopper-medium-expert is meant."""
+    """Return Markdown lines that say what the data are, and which form of hopper-medium-expert is meant."""
     forms = {name: FORMS.get(published.unversioned(name)) for name in datasets(results, manifest)}
     return [
         f"- Data: {_versions_line(results, manifest)}",
@@ -40,29 +40,29 @@ def data_lines(results: Results, manifest: Manifest) -> list[str]:
 
 
 def here(results: Results, manifest: Manifest) -> str:
-    """The header of this project's own numbers, such as "here, r1, quick"."""
+    """Return the header of this project's own numbers, such as "here, r1, quick"."""
     return f"here, {listed(versions(results, manifest))}, {known(manifest, 'preset')}"
 
 
 def datasets(results: Results, manifest: Manifest) -> list[str]:
-    """Every data set of the rows and the manifest: those of Table 1 in its order, then the others by name."""
+    """Return every data set of the rows and the manifest: those of Table 1 in its order, then the others by name."""
     names = {run.cell.dataset for run in results.evaluations} | set(manifest.datasets)
     places = {name: place for place, name in enumerate(published.TABLE_1)}
     return sorted(names, key=lambda name: (places.get(published.unversioned(name), len(places)), name))
 
 
 def versions(results: Results, manifest: Manifest) -> list[str]:
-    """The versions of the data sets, from the manifest or else from their names."""
+    """Return the versions of the data sets, from the manifest or else from their names."""
     return sorted({version(manifest, name) for name in datasets(results, manifest)}) or ["version not recorded"]
 
 
 def version(manifest: Manifest, dataset: str) -> str:
-    """The version of a data set, from the manifest or else from its name."""
+    """Return the version of a data set, from the manifest or else from its name."""
     return manifest.dataset(dataset).version or _suffix(dataset)
 
 
 def setting(results: Results, manifest: Manifest, name: str) -> str:
-    """A setting as the rows have it, by data set where it differs, or else as the manifest may have it."""
+    """Return a setting as the rows have it, by data set where it differs, or else as the manifest may have it."""
     users: dict[object, list[str]] = {}
     for dataset, used in sorted(results.settings.items()):
         users.setdefault(getattr(used, name), []).append(dataset)
@@ -72,12 +72,12 @@ def setting(results: Results, manifest: Manifest, name: str) -> str:
 
 
 def statistic(results: Results, manifest: Manifest) -> str:
-    """The statistic of Table 1 in words, which admit it where runs have fewer evaluations than it averages."""
+    """Return the statistic of Table 1 in words, which admit it where runs have fewer evaluations than it averages."""
     return averaged(policies(results), manifest)
 
 
 def averaged(runs: Mapping[Run, list[Evaluation]], manifest: Manifest) -> str:
-    """The statistic of such runs in words."""
+    """Return the statistic of such runs in words."""
     wanted = manifest.evaluations_in_mean
     fewest = min(map(len, runs.values()), default=wanted)
     short = f" (the shortest run has {fewest})" if fewest < wanted else ""
@@ -85,20 +85,20 @@ def averaged(runs: Mapping[Run, list[Evaluation]], manifest: Manifest) -> str:
 
 
 def known(manifest: Manifest, name: str) -> str:
-    """A value of the manifest in words, or that it was not recorded."""
+    """Return a value of the manifest in words, or that it was not recorded."""
     value = getattr(manifest, name, None)
     return UNKNOWN if value is None or value == [] else shown(value)
 
 
 def shown(value: object) -> str:
-    """A value in words: four digits of a number, the members of a list."""
+    """Return a value in words: four digits of a number, the members of a list."""
     if isinstance(value, float):
         return f"{value:.4g}" if abs(value) < 1000 else f"{value:.0f}"
     return listed(value) if isinstance(value, list | tuple) else str(value)
 
 
 def listed(values: Iterable[object]) -> str:
-    """Values in words, with commas between them."""
+    """Return values in words, with commas between them."""
     return ", ".join(map(shown, values))
 
 

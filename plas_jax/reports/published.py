@@ -31,12 +31,12 @@ NOTES = {
 
 
 def unversioned(dataset: str) -> str:
-    """The data set's name without its version: hopper-medium of hopper-medium-r1. Own data and Minari's keep theirs."""
+    """Return a name without its version: hopper-medium of hopper-medium-r1. Own data and Minari's keep theirs."""
     return dataset if {"@", ":"} & set(dataset) else re.sub(r"-[rv]\d+$", "", dataset)
 
 
 def table_1_score(dataset: str, perturbation_limit: float) -> float | None:
-    """The score Table 1 prints for this task and ε, or None where it prints none."""
+    """Return the score that Table 1 prints for this task and ε, or None where it prints none."""
     # six digits, so that an ε that went through float32 still finds its column
     return TABLE_1.get(unversioned(dataset), {}).get(round(perturbation_limit, 6))
 
@@ -59,7 +59,7 @@ class Published(NamedTuple):
 
 @cache
 def published_scores() -> tuple[Published, ...]:
-    """Every published score, in the file's order."""
+    """Return every published score, in the file's order."""
     lines = (files("plas_jax.reports") / "published_scores.csv").read_text(encoding="utf-8").splitlines()
     return tuple(map(_published, csv.DictReader(lines)))
 

@@ -15,7 +15,7 @@ INK, BAR = "#222222", "#3b528b"
 
 
 def return_histograms(returns: Mapping[str, np.ndarray], title: str, path: Path) -> None:
-    """A panel for each data set: how many of its episodes have which return, on a logarithmic axis.
+    """Draw a panel for each data set: how many of its episodes have which return, on a logarithmic axis.
 
     `returns` has one undiscounted return for each whole episode, float64 `[episodes]`, by data set. Panels of one row
     share axis and bins, so that three levels of one robot can be compared. Raises `ValueError` for no data set.

@@ -27,7 +27,7 @@ SEEDS_BELOW = 0.24  # of a line: how far the seeds' dots lie below their mean
 
 
 def score_figure(scores: Scores, manifest: Manifest, path: Path | str) -> None:
-    """A panel for each data set, a line in it for each method: mean ± standard deviation over seeds, and every seed.
+    """Draw a panel for each data set with a line for each method: mean ± deviation over seeds, and every seed.
 
     Robots stand side by side and levels below each other, in the order of the paper's Tables 2 and 3. Raises
     `ValueError` where there is nothing to draw.
@@ -56,7 +56,7 @@ def score_figure(scores: Scores, manifest: Manifest, path: Path | str) -> None:
 
 
 def grid_of(names: list[str]) -> list[list[str]]:
-    """Data sets in rows of equal length, empty names for gaps: a row for each level that several robots have.
+    """Put data sets in rows of equal length, with empty names for gaps: a row for each level that several robots have.
 
     Those that stand alone, form (a) of hopper-medium-expert among them, follow in rows of their own.
     """
@@ -64,10 +64,10 @@ def grid_of(names: list[str]) -> list[list[str]]:
     for name in names:
         robot, level = robot_and_level(name)
         levels.setdefault((level, name.rpartition("-")[2]), {})[robot] = name
-    shared = [of for of in levels.values() if len(of) > 1]
-    robots = [robot for robot in ROBOTS if any(robot in of for of in shared)]
-    rows = [[of.get(robot, "") for robot in robots] for of in shared]
-    alone = [name for of in levels.values() if len(of) == 1 for name in of.values()]
+    shared = [by_robot for by_robot in levels.values() if len(by_robot) > 1]
+    robots = [robot for robot in ROBOTS if any(robot in by_robot for by_robot in shared)]
+    rows = [[by_robot.get(robot, "") for robot in robots] for by_robot in shared]
+    alone = [name for by_robot in levels.values() if len(by_robot) == 1 for name in by_robot.values()]
     columns = len(robots) or min(COLUMNS, len(alone))
     rows += [alone[place : place + columns] for place in range(0, len(alone), columns)]
     return [row + [""] * (columns - len(row)) for row in rows]

@@ -41,8 +41,8 @@ def colours(count: int) -> list[tuple]:
 
 def save_with_legend(figure: Figure, path: Path) -> None:
     """Put one legend for all panels below them, and write the figure as PNG, whole or not at all."""
-    found = [axes.get_legend_handles_labels() for axes in figure.axes]
-    entries = {name: handle for handles, names in found for handle, name in zip(handles, names, strict=True)}
+    labelled = [axes.get_legend_handles_labels() for axes in figure.axes]
+    entries = {name: handle for handles, names in labelled for handle, name in zip(handles, names, strict=True)}
     names = sorted(entries, key=lambda name: LEGEND.index(name) if name in LEGEND else -1)
     handles = [entries[name] for name in names]
     # an entry takes about an inch; ten of them would not stand side by side

@@ -28,30 +28,31 @@ Spreads = Mapping[Cell, Spread]
 
 
 def spreads_of(names: Sequence[str], column: Column, spreads: Spreads) -> list[Spread]:
-    """A method's spreads on all these data sets; none where it lacks one, and so compares with no other method."""
-    found = [spreads.get(column[name].cell) if name in column else None for name in names]
-    present = [spread for spread in found if spread is not None]
+    """Return a method's spreads on all these data sets; none if it lacks one, and so compares with no other method."""
+    spreads_or_none = [spreads.get(column[name].cell) if name in column else None for name in names]
+    present = [spread for spread in spreads_or_none if spread is not None]
     return present if len(present) == len(names) else []
 
 
 def estimate(statistic: Statistic, *methods: list[Spread], seeds: int, scale: float = 1.0) -> str:
-    """A statistic of one method's spreads, or of several methods', with its 95 % interval; a dash without any."""
+    """Write a statistic of one method's spreads, or several methods', with its 95 % interval; a dash without any."""
     if not all(methods):
         return markdown.DASH
-    scores: list[Scores] = [[of.values for of in method] for method in methods]
+    scores: list[Scores] = [[spread.values for spread in method] for method in methods]
     low, high = stratified_interval(statistic, *scores)
     value = scale * float(statistic(*scores))
     shown = markdown.estimate(value, Interval(scale * low, scale * high))
-    return markdown.marked(shown, [of for method in methods for of in method], seeds)
+    return markdown.marked(shown, [spread for method in methods for spread in method], seeds)
 
 
 def aggregates(names: Sequence[str], columns: Mapping[str, Column], spreads: Spreads, over: str, seeds: int) -> str:
-    """A line of every statistic for each method over these data sets; improvement is over the method of that label."""
-    found = {label: spreads_of(names, column, spreads) for label, column in columns.items()}
+    """Return a table: every statistic of each method over these data sets; `over` labels the one to improve on."""
+    spreads_by_label = {label: spreads_of(names, column, spreads) for label, column in columns.items()}
     body = []
-    for label, of in found.items():
-        numbers = [estimate(statistic, of, seeds=seeds) for statistic in STATISTICS.values()]
-        better = estimate(probability_of_improvement, of, found[over], seeds=seeds, scale=100.0)
+    for label, own_spreads in spreads_by_label.items():
+        numbers = [estimate(statistic, own_spreads, seeds=seeds) for statistic in STATISTICS.values()]
+        pair = own_spreads, spreads_by_label[over]
+        better = estimate(probability_of_improvement, *pair, seeds=seeds, scale=100.0)
         body.append([label, *numbers, better if label != over else markdown.DASH])
     header = ["algorithm", *STATISTICS, f"better than {over}, %"]
     note = (

@@ -74,8 +74,8 @@ def _measures(results: Results, runs: Runs, manifest: Manifest, k: int) -> str:
     places = [(name, limit) for name in datasets(results, manifest) for limit in perturbation_limits(results)]
     body = []
     for name, limit in places:
-        found = [spreads.get(policy(name, limit)) for spreads in by_measure]
-        body.append([name, f"{limit:g}", *(markdown.mean_deviation_interval(spread, seeds) for spread in found)])
+        measured = [spreads.get(policy(name, limit)) for spreads in by_measure]
+        body.append([name, f"{limit:g}", *(markdown.mean_deviation_interval(spread, seeds) for spread in measured)])
     table = markdown.table(["data set", "ε", "last", f"mean of last {k}", "best"], body)
     return f"{table}\n\n{markdown.BEST}"
 
@@ -86,11 +86,11 @@ def _returns(results: Results, runs: Runs, manifest: Manifest) -> str:
     body = []
     for name in datasets(results, manifest):
         data = manifest.dataset(name).mean_return
-        found = [returns.get(cell) for cell in (Cell(name, PRIOR, 0.0), *(policy(name, limit) for limit in limits))]
+        cells = [Cell(name, PRIOR, 0.0), *(policy(name, limit) for limit in limits)]
         plas = returns.get(policy(name, 0.0))
         # a share of a loss means nothing: halfcheetah's random data return about -280
         share = 100 * plas.mean / data if plas is not None and data is not None and data > 0 else None
-        shown = [markdown.mean_interval(spread, seeds) for spread in found]
+        shown = [markdown.mean_interval(returns.get(cell), seeds) for cell in cells]
         body.append([name, markdown.number(data), *shown, markdown.number(share)])
     header = [*_header(limits), "PLAS, % of data"]
     return f"{markdown.table(header, body)}\n\nPLAS is ε = 0. No share is given of data whose mean return is negative."

@@ -44,28 +44,28 @@ SECTIONS = (
 
 
 def published_sections(datasets: Sequence[str], algorithms: Sequence[str], versions: Sequence[str]) -> list[str]:
-    """Markdown of every section that has scores of these data sets, versions aside, and of these algorithms."""
+    """Return Markdown of every section that has scores of these data sets, versions aside, and of these algorithms."""
     parts = []
     for section in SECTIONS:
-        found = _found(section, datasets, algorithms)
-        if found:
-            parts += [f"## {section.title}", *_section(section, found, algorithms, versions)]
+        scores = _scores_of(section, datasets, algorithms)
+        if scores:
+            parts += [f"## {section.title}", *_section(section, scores, versions)]
     return parts or ["No published scores of these data sets and algorithms are known here."]
 
 
 def columns_beside(
     datasets: Sequence[str], algorithms: Sequence[str], versions: Sequence[str]
 ) -> dict[str, dict[str, Published]]:
-    """Published scores by header and data set, where all data here are of the section's version; else nothing."""
+    """Return published scores by header and data set if all data here are of the section's version; else nothing."""
     columns: dict[str, dict[str, Published]] = {}
     for section in SECTIONS:
-        for score in _found(section, datasets, algorithms) if list(versions) == [section.version] else ():
+        for score in _scores_of(section, datasets, algorithms) if list(versions) == [section.version] else ():
             columns.setdefault(f"{score.algorithm} ({score.collection})", {})[score.dataset] = score
     return columns
 
 
 def published_cell(score: Published | None) -> str:
-    """Mean ± standard deviation as far as they were published, and the setting where it differs among data sets."""
+    """Write mean ± standard deviation as far as they were published, and the setting if it differs among data sets."""
     if score is None:
         return markdown.DASH
     spread = f" ± {markdown.number(score.std)}" if score.std is not None else ""
@@ -73,30 +73,30 @@ def published_cell(score: Published | None) -> str:
     return f"{markdown.number(score.score)}{spread}{setting}"
 
 
-def _found(section: Section, datasets: Sequence[str], algorithms: Sequence[str]) -> list[Published]:
+def _scores_of(section: Section, datasets: Sequence[str], algorithms: Sequence[str]) -> list[Published]:
     tasks = set(map(unversioned, datasets))
-    found = [
+    scores = [
         score
         for score in published_scores()
         if score.collection in section.collections
         and score.algorithm in algorithms
         and unversioned(score.dataset) in tasks
     ]
-    return sorted(found, key=lambda score: algorithms.index(score.algorithm))
+    return sorted(scores, key=lambda score: algorithms.index(score.algorithm))
 
 
-def _section(section: Section, found: list[Published], algorithms: Sequence[str], versions: Sequence[str]) -> list[str]:
-    columns = list(dict.fromkeys((score.algorithm, score.collection) for score in found))
+def _section(section: Section, scores: list[Published], versions: Sequence[str]) -> list[str]:
+    columns = list(dict.fromkeys((score.algorithm, score.collection) for score in scores))
     several = len(section.collections) > 1
     header = ["data set", *(f"{name} ({whose})" if several else name for name, whose in columns)]
-    by_place = {(score.dataset, score.algorithm, score.collection): score for score in found}
-    names = in_order({score.dataset for score in found})
-    scores = [[name, *(published_cell(by_place.get((name, *column))) for column in columns)] for name in names]
-    sources = "; ".join(dict.fromkeys(score.source for score in found))
-    parts = [_comparable(section, versions), markdown.table(header, scores), f"{section.protocol} Source: {sources}."]
-    if any(score.episode_return is not None for score in found):
+    by_place = {(score.dataset, score.algorithm, score.collection): score for score in scores}
+    names = in_order({score.dataset for score in scores})
+    cells = [[name, *(published_cell(by_place.get((name, *column))) for column in columns)] for name in names]
+    sources = "; ".join(dict.fromkeys(score.source for score in scores))
+    parts = [_comparable(section, versions), markdown.table(header, cells), f"{section.protocol} Source: {sources}."]
+    if any(score.episode_return is not None for score in scores):
         returns = [[name, *(_printed_return(by_place.get((name, *column))) for column in columns)] for name in names]
-        notes = [f"{score.dataset}, {score.algorithm}: {score.note}." for score in found if score.note]
+        notes = [f"{score.dataset}, {score.algorithm}: {score.note}." for score in scores if score.note]
         marked = [f"{markdown.NOTED}: known to be wrong. {' '.join(notes)}"] if notes else []
         parts += ["Mean returns, undiscounted:", markdown.table(header, returns), *marked]
     return parts

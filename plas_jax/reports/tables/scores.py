@@ -1,7 +1,7 @@
 """Tables 2 and 3 of any methods as Markdown: ours, what they differ by from cloning, and what others published."""
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from plas_jax.reports import markdown
 from plas_jax.reports.heading import choosing_seeds, score_heading, score_marks
@@ -27,11 +27,11 @@ class Table(NamedTuple):
     seeds: int  # how many a full cell has
 
     def shown(self, line: Line | None, spreads: Spreads) -> str:
-        """Mean and 95 % interval, marked; a dash where there is no run."""
+        """Write mean and 95 % interval, marked; a dash where there is no run."""
         return markdown.mean_interval(spreads.get(line.cell) if line else None, self.seeds)
 
     def scored(self) -> list[str]:
-        """The data sets that have scores: data of one's own may have no references for them."""
+        """Return the data sets that have scores: data of one's own may have no references for them."""
         known = self.manifest.datasets
         return [name for name in self.scores.datasets if name not in known or known[name].score is not None]
 
@@ -76,18 +76,17 @@ def _scores(table: Table) -> list[str]:
     return [f"## Table 3: normalised scores ({table.ours})", shown, _notes(table, spreads)]
 
 
-def _mean_over(names: list[str], numbers: Mapping[str, Any]) -> str:
-    found = [numbers.get(name) for name in names]
-    present = [number for number in found if number is not None]
+def _mean_over(names: list[str], numbers: Mapping[str, float | None]) -> str:
+    present = [number for number in map(numbers.get, names) if number is not None]
     # over some of the data sets it could not be compared with the other columns
     return markdown.number(mean(present)) if len(present) == len(names) else markdown.DASH
 
 
 def _notes(table: Table, spreads: Spreads) -> str:
     cells = {line.cell for column in table.columns.values() for line in column.values()}
-    found = [spread for cell, spread in spreads.items() if cell in cells]
-    notes = ["Mean over seeds.", *markdown.footnotes(found, table.seeds)] if found else ["No run has been evaluated."]
-    if found and table.seeds > 1 and len(table.scored()) > 1:
+    shown = [spread for cell, spread in spreads.items() if cell in cells]
+    notes = ["Mean over seeds.", *markdown.footnotes(shown, table.seeds)] if shown else ["No run has been evaluated."]
+    if shown and table.seeds > 1 and len(table.scored()) > 1:
         notes.append("Of the last line, the mean over data sets, it is the stratified bootstrap's.")
     return " ".join([*notes, f"{markdown.DASH}: no such number, or one that is not finite."])
 
@@ -102,14 +101,14 @@ def _choices(scores: Scores) -> list[str]:
         for dataset in scores.datasets
         if any(name == dataset for name, _ in chosen)
     ]
-    said = (
+    note = (
         "The setting with the highest mean score on these seeds, of equals the smallest. No score above is of them."
         f" {markdown.DIVERGED}: one of its runs there diverged."
     )
     return [
         f"### Settings chosen on seeds {choosing_seeds(scores)}",
         markdown.table(["data set", *algorithms], body),
-        said,
+        note,
     ]
 
 
@@ -149,8 +148,8 @@ def _against_cloning(table: Table) -> list[str]:
     body = []
     for name in table.scores.datasets:
         pairs = [(table.columns[label].get(name), clones.get(name)) for label in labels]
-        found = [paired_difference(table.scores.reported, a.cell, b.cell) if a and b else None for a, b in pairs]
-        body.append([name, *(_difference(difference, table.seeds) for difference in found)])
+        differences = [paired_difference(table.scores.reported, a.cell, b.cell) if a and b else None for a, b in pairs]
+        body.append([name, *(_difference(difference, table.seeds) for difference in differences)])
     note = (
         f"Score less {CLONING}'s on the same seed, mean over seeds [{markdown.intervals(table.seeds)}]. **Bold**: the"
         " interval excludes 0, which one in twenty does by chance where nothing differs. One seed has no interval."

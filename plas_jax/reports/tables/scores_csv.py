@@ -5,7 +5,6 @@ import io
 from collections.abc import Iterator
 from math import isfinite
 from pathlib import Path
-from typing import Any
 
 from plas_jax.files.whole_files import whole_file
 from plas_jax.reports.heading import score_statistic
@@ -33,7 +32,7 @@ def score_csv(scores: Scores, manifest: Manifest, path: Path | str) -> None:
         partial.write_text(text.getvalue(), encoding="utf-8", newline="")
 
 
-def _lines(scores: Scores, manifest: Manifest) -> Iterator[dict[str, Any]]:
+def _lines(scores: Scores, manifest: Manifest) -> Iterator[dict[str, object]]:
     measures = (name for name in RunStatistics._fields if name != "diverged_at")
     reported = {measure: across_seeds(scores.reported, measure) for measure in measures}
     choosing = across_seeds(scores.choosing)
@@ -52,7 +51,7 @@ def _lines(scores: Scores, manifest: Manifest) -> Iterator[dict[str, Any]]:
         )
 
 
-def _settings(line: Line, manifest: Manifest) -> dict[str, Any]:
+def _settings(line: Line, manifest: Manifest) -> dict[str, object]:
     return {
         "dataset": line.cell.dataset,
         "version": version(manifest, line.cell.dataset),
@@ -62,8 +61,8 @@ def _settings(line: Line, manifest: Manifest) -> dict[str, Any]:
     }
 
 
-def _numbers(of: dict[str, Spread], choosing: Spread) -> dict[str, Any]:
-    score = of["mean_last"]
+def _numbers(spreads: dict[str, Spread], choosing: Spread) -> dict[str, object]:
+    score = spreads["mean_last"]
     low, high = score.interval
     return {
         "selection_seeds": choosing.seeds,
@@ -73,14 +72,14 @@ def _numbers(of: dict[str, Spread], choosing: Spread) -> dict[str, Any]:
         "score_std": score.std,
         "score_low": low,
         "score_high": high,
-        "last": of["last"].mean,
-        "best": of["best"].mean,
-        "mean_return": of["mean_return"].mean,
+        "last": spreads["last"].mean,
+        "best": spreads["best"].mean,
+        "mean_return": spreads["mean_return"].mean,
         "diverged": score.diverged,
     }
 
 
-def _field(value: Any) -> str:
+def _field(value: object) -> str:
     if isinstance(value, float):
         return repr(float(value)) if isfinite(value) else ""  # NumPy's own repr is `np.float64(…)`
     return "" if value is None else str(value)
