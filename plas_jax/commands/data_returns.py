@@ -30,7 +30,7 @@ SEED = 0
 
 
 def run(words: list[str]) -> int:
-    """Draw and print."""
+    """Draw a histogram of each data set's returns and print a line for each; return 0."""
     if words or not FLAGS.datasets:
         raise ValueError("data_returns takes --datasets=NAME,NAME and flags only, see --help")
     # Not at the top: matplotlib takes a second to load and writes a cache, which a refused request should not.
@@ -42,19 +42,20 @@ def run(words: list[str]) -> int:
         for dataset in datasets:
             rows = FLAGS.size or dataset.rows or 0
             made = lambda done, name=dataset.name, rows=rows: watch.rows_made(name, done, rows)  # noqa: E731
-            found = load(dataset, data_files(dataset, rows, SEED, FLAGS.data_dir, made)).description
-            if not found.episodes:
+            contents = load(dataset, data_files(dataset, rows, SEED, FLAGS.data_dir, made)).description
+            if not contents.episodes:
                 raise ValueError(f"{dataset.name}: no episode of it ended")
-            returns[dataset.name] = found.returns
-            score = float(normalised_score(dataset.environment, found.return_mean))
-            quantiles = [markdown.number(float(value)) for value in np.quantile(found.returns, QUANTILES)]
-            counts = [f"{found.rows:,}", f"{found.episodes:,}"]
-            body.append([dataset.name, *counts, markdown.number(found.return_mean), markdown.number(score), *quantiles])
+            returns[dataset.name] = contents.returns
+            score = float(normalised_score(dataset.environment, contents.return_mean))
+            quantiles = [markdown.number(float(value)) for value in np.quantile(contents.returns, QUANTILES)]
+            counts = [f"{contents.rows:,}", f"{contents.episodes:,}"]
+            means = [markdown.number(contents.return_mean), markdown.number(score)]
+            body.append([dataset.name, *counts, *means, *quantiles])
     return_histograms(returns, "Returns of the data's episodes", Path(FLAGS.output))
     print(markdown.table(HEADER, body))
     return 0
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """The console entry point."""
+    """Run the command; return its exit status."""
     return invoke(run, FLAGS, __doc__ or "", argv, takes_words=True)

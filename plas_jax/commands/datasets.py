@@ -40,7 +40,7 @@ flags.DEFINE_string("data_dir", None, "Folder to look in and to write to.", flag
 
 
 def run(words: list[str]) -> int:
-    """Do what the words ask for; `flags.Error` when that is nothing."""
+    """Do what the words ask for; return the exit status. Raises `flags.Error` when that is nothing."""
     match words:
         case ["list"]:
             show(FLAGS.data_dir)
@@ -85,8 +85,8 @@ def _fetch(dataset: Dataset) -> None:
     fetched = []
     with Watch() as watch:
         for part in parts(dataset):
-            found = locate(part, FLAGS.data_dir)
-            fetched.append((found or _download(part, folder, watch), part.sha256))
+            path = locate(part, FLAGS.data_dir)
+            fetched.append((path or _download(part, folder, watch), part.sha256))
     for path, sha256 in fetched:
         print(path)
         print(sha256)
@@ -113,5 +113,5 @@ def _validate(dataset: Dataset) -> int:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """The entry point; the exit status is 0, 1 for an error (one line on stderr), 2 for a call that is no command."""
+    """Run the command; return 0, 1 for an error (one line on stderr) or 2 for a call that is no command."""
     return invoke(run, FLAGS, __doc__ or "", argv, takes_words=True)

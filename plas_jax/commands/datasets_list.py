@@ -14,7 +14,7 @@ from plas_jax.sweeps.progress import Watch, screen
 NUMBERS = ("rows", "seed", "episodes", "terminals", "timeouts", "mean return", "score", "fingerprint")
 
 
-class Found(NamedTuple):
+class Contents(NamedTuple):
     """What is known of one file, or of the files of a mixture; None where nothing is."""
 
     rows: int
@@ -27,7 +27,7 @@ class Found(NamedTuple):
     where: str
 
     def cells(self, dataset: Dataset) -> list[str]:
-        """The cells of a line after the name."""
+        """Return the cells of a line after the name."""
         counts = [f"{self.episodes:,}", f"{self.terminals:,}", f"{self.timeouts:,}"]
         mean, score = "", ""
         if self.return_mean is not None:
@@ -55,7 +55,7 @@ def show(data_dir: str | None) -> None:
 
 
 def _lines(dataset: Dataset, data_dir: str | None, watch: Watch) -> list[list[str]]:
-    """The cells after the name, for each file of a data set, or once to say that there is none."""
+    """Return the cells after the name, for each file of a data set, or once to say that there is none."""
     if dataset.is_recipe:
         folders = search_path(data_dir)
         files = [pair for folder in folders for pair in manifests.made(folder, dataset.name)]
@@ -77,13 +77,14 @@ def _nothing(why: str) -> list[str]:
     return [""] * len(NUMBERS) + [why]
 
 
-def _made(path: Path, manifest: manifests.Manifest) -> Found:
+def _made(path: Path, manifest: manifests.Manifest) -> Contents:
     numbers = (manifest["seed"], manifest["episodes"], manifest["terminals"], manifest["timeouts"])
-    return Found(manifest["rows_made"], *numbers, manifest["return_mean"], manifest["fingerprint"], str(path))
+    return Contents(manifest["rows_made"], *numbers, manifest["return_mean"], manifest["fingerprint"], str(path))
 
 
-def _read(dataset: Dataset, paths: list[Path]) -> Found:
-    of = describe_files(dataset, paths)
-    mean = of.return_mean if of.episodes else None
+def _read(dataset: Dataset, paths: list[Path]) -> Contents:
+    description = describe_files(dataset, paths)
+    counts = description.episodes, description.terminals, description.timeouts
+    mean = description.return_mean if description.episodes else None
     where = " + ".join(map(str, paths))
-    return Found(of.rows, None, of.episodes, of.terminals, of.timeouts, mean, fingerprint(paths), where)
+    return Contents(description.rows, None, *counts, mean, fingerprint(paths), where)

@@ -24,7 +24,7 @@ HEADER = ("policy", "wanted return", "d4rl: return", "score", "gymnasium: return
 
 
 def run() -> int:
-    """Print the table."""
+    """Print the table; return 0."""
     body = [_line(name, shown) for shown in ("medium", "expert") for name in ENVIRONMENTS]
     print(markdown.table(HEADER, body))
     print(f"\n{FLAGS.episodes} episodes each, sampled actions, mujoco {mujoco.__version__}; ± is the standard error.")
@@ -32,17 +32,17 @@ def run() -> int:
 
 
 def _line(environment: str, shown: str) -> list[str]:
-    """The cells of one policy's line."""
+    """Return the cells of one policy's line."""
     policy = load_policies(shipped(environment, shown))[0][-1]
     cells, scores = [f"{environment} {shown}", f"{D4RL_MEAN_RETURN[environment][shown]:.0f}"], []
     for dynamics in ("d4rl", "gymnasium"):
-        found = level(policy, environment, FLAGS.episodes, FLAGS.seed, dynamics)
-        scores.append(float(normalised_score(ENVIRONMENTS[environment], found.mean)))
-        error = found.std / math.sqrt(FLAGS.episodes)
-        cells += [f"{found.mean:.0f} ± {error:.0f}", markdown.number(scores[-1])]
+        measured = level(policy, environment, FLAGS.episodes, FLAGS.seed, dynamics)
+        scores.append(float(normalised_score(ENVIRONMENTS[environment], measured.mean)))
+        error = measured.std / math.sqrt(FLAGS.episodes)
+        cells += [f"{measured.mean:.0f} ± {error:.0f}", markdown.number(scores[-1])]
     return [*cells, f"{scores[1] - scores[0]:+.1f}"]
 
 
 def main() -> int:
-    """The console entry point."""
+    """Run the command; return its exit status."""
     return invoke(run, FLAGS, __doc__ or "")

@@ -39,5 +39,5 @@ def run() -> int:
 
 
 def main() -> int:
-    """Call the command."""
+    """Run the command; return its exit status."""
     return invoke(run, FLAGS, __doc__ or "")

@@ -42,5 +42,5 @@ def run(words: list[str]) -> int:
 
 
 def main() -> int:
-    """Call the command."""
+    """Run the command; return its exit status."""
     return invoke(run, FLAGS, __doc__ or "", takes_words=True)

@@ -52,6 +52,6 @@ def _left_behind(flag_values: flags.FlagValues) -> str:
 
 
 def complain(error: object, status: int) -> int:
-    """One line on stderr; returns the status."""
+    """Print one line on stderr; return the status."""
     print(f"error: {one_line(error)}", file=sys.stderr)
     return status

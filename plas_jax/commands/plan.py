@@ -77,5 +77,5 @@ def _version(package: str) -> str:
 
 
 def main() -> int:
-    """Call the command."""
+    """Run the command; return its exit status."""
     return invoke(run, FLAGS, USAGE)

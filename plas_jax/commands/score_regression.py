@@ -82,5 +82,5 @@ def _write_reports(folder: Path, verdict: Verdict, measured: Accepted, seconds: 
 
 
 def main() -> int:
-    """Call the command; an error is no regression."""
+    """Run the command; return its exit status, of which an error has that of no decision."""
     return invoke(run, FLAGS, USAGE, error_status=UNDECIDED)

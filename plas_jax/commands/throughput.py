@@ -106,5 +106,5 @@ def _say(text: str) -> None:
 
 
 def main() -> int:
-    """Call the command."""
+    """Run the command; return its exit status."""
     return invoke(run, FLAGS, USAGE)

@@ -18,18 +18,18 @@ TRIMMED = 0.25  # of the scores at either end
 
 
 def mean(scores: Scores) -> np.ndarray:
-    """The mean of the tasks' means: every task counts the same, however many seeds it has (section 4.3)."""
+    """Return the mean of the tasks' means: every task counts the same, however many seeds it has (section 4.3)."""
     return _task_means(_tasks(scores)).mean(axis=0)
 
 
 def median(scores: Scores) -> np.ndarray:
-    """The median of the tasks' means (section 4.3)."""
+    """Return the median of the tasks' means (section 4.3)."""
     means = _task_means(_tasks(scores))
     return np.where(np.isnan(means).any(axis=0), np.nan, np.median(np.nan_to_num(means), axis=0))
 
 
 def interquartile_mean(scores: Scores) -> np.ndarray:
-    """IQM: the mean of the middle half of all runs of all tasks, pooled (section 4.3).
+    """Return the IQM, the mean of the middle half of all runs of all tasks, pooled (section 4.3).
 
     As `scipy.stats.trim_mean`, and so the paper's code, takes a fraction: of N scores the ⌊N/4⌋ lowest and the ⌊N/4⌋
     highest are left out whole, and what remains counts equally. Of 1 to 3 scores none is.
@@ -40,17 +40,17 @@ def interquartile_mean(scores: Scores) -> np.ndarray:
 
 
 def optimality_gap(scores: Scores, perfect: float = PERFECT) -> np.ndarray:
-    """γ less the mean of min(score, γ): by how much runs fall short of `perfect` (section 4.3).
+    """Return γ less the mean of min(score, γ): by how much runs fall short of `perfect` (section 4.3).
 
     Every task counts the same, as in `mean`; what is above γ makes up for nothing.
     """
     if not np.isfinite(perfect):
         raise ValueError(f"the optimality gap needs a finite γ, not {perfect}")
-    return perfect - _task_means([np.minimum(of, perfect) for of in _tasks(scores)]).mean(axis=0)
+    return perfect - _task_means([np.minimum(task, perfect) for task in _tasks(scores)]).mean(axis=0)
 
 
 def probability_of_improvement(scores: Scores, over: Scores) -> np.ndarray:
-    """How likely a run of one method is to beat one of another on the same task, averaged over tasks (section 4.3).
+    """Return how likely a run of a method is to beat another's on the same task, averaged over tasks (section 4.3).
 
     Of a task it is the Mann-Whitney U over the number of pairs, in which a tie counts half. `ValueError` where the
     methods differ in how many tasks they have.
@@ -62,7 +62,7 @@ def probability_of_improvement(scores: Scores, over: Scores) -> np.ndarray:
 
 
 def performance_profile(scores: Scores, thresholds: np.ndarray) -> np.ndarray:
-    """The share of runs that score above each τ of `thresholds`, as `[..., thresholds]` (section 4.2).
+    """Return the share of runs that score above each τ of `thresholds`, as `[..., thresholds]` (section 4.2).
 
     The paper's run-score distribution: the share of each task's runs, averaged over tasks. It falls from 1 to 0 as τ
     rises, and the area below it is a mean. `ValueError` where a threshold is not finite.
@@ -71,33 +71,33 @@ def performance_profile(scores: Scores, thresholds: np.ndarray) -> np.ndarray:
     if levels.ndim > 1 or not np.isfinite(levels).all():
         raise ValueError("the thresholds of a performance profile are a list of finite numbers")
     shares = [
-        np.where(np.isnan(of).any(axis=-1)[..., None], np.nan, (of[..., None] > levels).mean(axis=-2))
-        for of in _tasks(scores)
+        np.where(np.isnan(task).any(axis=-1)[..., None], np.nan, (task[..., None] > levels).mean(axis=-2))
+        for task in _tasks(scores)
     ]
     return np.stack(np.broadcast_arrays(*shares)).mean(axis=0)
 
 
 def _tasks(scores: Scores) -> list[np.ndarray]:
-    tasks = [np.asarray(of, np.float64) for of in scores]
+    tasks = [np.asarray(task, np.float64) for task in scores]
     if not tasks:
         raise ValueError("there is no task to take a statistic over")
-    for place, of in enumerate(tasks):
-        if of.ndim == 0 or of.shape[-1] == 0:
+    for place, task in enumerate(tasks):
+        if task.ndim == 0 or task.shape[-1] == 0:
             raise ValueError(f"task {place} has no list of scores: one array for each task is wanted")
-    return [np.where(np.isfinite(of), of, np.nan) for of in tasks]
+    return [np.where(np.isfinite(task), task, np.nan) for task in tasks]
 
 
 def _task_means(tasks: list[np.ndarray]) -> np.ndarray:
-    return np.stack(np.broadcast_arrays(*(of.mean(axis=-1) for of in tasks)))
+    return np.stack(np.broadcast_arrays(*(task.mean(axis=-1) for task in tasks)))
 
 
 def _pooled(tasks: list[np.ndarray]) -> np.ndarray:
-    leading = np.broadcast_shapes(*(of.shape[:-1] for of in tasks))
-    return np.concatenate([np.broadcast_to(of, (*leading, of.shape[-1])) for of in tasks], axis=-1)
+    leading = np.broadcast_shapes(*(task.shape[:-1] for task in tasks))
+    return np.concatenate([np.broadcast_to(task, (*leading, task.shape[-1])) for task in tasks], axis=-1)
 
 
 def _wins(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Of one task's pairs the share that x wins, ties counted half."""
+    """Return the share of one task's pairs that x wins, ties counted half."""
     ours, theirs = x[..., :, None], y[..., None, :]
     share = ((ours > theirs) + 0.5 * (ours == theirs)).mean(axis=(-2, -1))
     return np.where(np.isnan(x).any(axis=-1) | np.isnan(y).any(axis=-1), np.nan, share)

@@ -20,14 +20,14 @@ class Difference(NamedTuple):
 
 
 def interval(spread: Spread) -> Interval:
-    """Student's 95 % interval, all that mean and deviation allow; none for one seed, or where one is not finite."""
+    """Return Student's 95 % interval, all that mean and deviation allow; none for one seed, or if one is not finite."""
     return (
         student_t(spread.mean, spread.std, spread.seeds) if spread.seeds > 1 and isfinite(spread.std) else NO_INTERVAL
     )
 
 
 def paired_difference(runs: Runs, cell: Cell, to: Cell) -> Difference | None:
-    """Scores of one cell less those of another, seed by seed; None where they share no seed.
+    """Return the scores of one cell less those of another, seed by seed; None where they share no seed.
 
     Runs of one seed start their evaluation episodes in the same states, so that pairs vary less than two means do.
     """
@@ -42,17 +42,18 @@ def paired_difference(runs: Runs, cell: Cell, to: Cell) -> Difference | None:
 
 
 def best_setting(runs: Runs) -> Cell:
-    """Of the settings of these runs the one with the highest mean score over its seeds; of equals the smallest.
+    """Return the setting of these runs with the highest mean score over its seeds; of equals the smallest.
 
     Scores that are not finite lose to all others. Data without score references are judged by their returns.
     """
     scored = any(isfinite(numbers.mean_last) for numbers in runs.values())
-    means = {cell: of.mean for cell, of in across_seeds(runs, "mean_last" if scored else "mean_return").items()}
+    spreads = across_seeds(runs, "mean_last" if scored else "mean_return")
+    means = {cell: spread.mean for cell, spread in spreads.items()}
     # max takes the first of equals
     return max(sorted(means, key=magnitude), key=lambda cell: means[cell] if isfinite(means[cell]) else -inf)
 
 
 def magnitude(cell: Cell) -> tuple[float, list[tuple[str, float]]]:
-    """What orders the settings of one method from the smallest to the largest."""
+    """Return what orders the settings of one method from the smallest to the largest."""
     knobs = (knob.partition("=") for knob in cell.knobs.split())
     return cell.perturbation_limit, [(name, float(value)) for name, _, value in knobs]

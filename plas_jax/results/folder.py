@@ -20,11 +20,11 @@ class Request(Protocol):
 
     @property
     def resume(self) -> bool:
-        """Whether it goes on with what the folder holds."""
+        """Return whether it goes on with what the folder holds."""
 
     @property
     def arguments(self) -> dict[str, object]:
-        """What decides the results, as it stands in the manifest."""
+        """Return what decides the results, as it stands in the manifest."""
 
 
 def output_folder(output: str, name: str) -> Path:

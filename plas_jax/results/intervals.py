@@ -8,7 +8,7 @@ distribution's quantile for Student's, and `expanded` undoes both. docs/statisti
 from collections.abc import Callable
 from math import nan, sqrt
 from statistics import fmean, stdev
-from typing import Any, NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from scipy import stats
@@ -30,15 +30,22 @@ class Interval(NamedTuple):
     high: float
 
     def excludes_zero(self) -> bool:
-        """Whether the interval exists and lies on one side of zero."""
+        """Return whether the interval exists and lies on one side of zero."""
         return self.low > 0 or self.high < 0
 
 
 NO_INTERVAL = Interval(nan, nan)
 
 
+class Resampled(Protocol):
+    """What SciPy's bootstrap returns, float64; the leading axes of the scores stay."""
+
+    confidence_interval: tuple[np.ndarray, np.ndarray]  # low and high
+    bootstrap_distribution: np.ndarray  # [..., resamples]
+
+
 def interval(scores: np.ndarray) -> Interval:
-    """The 95 % interval of one cell's mean, from the scores of its seeds, `[seeds]`.
+    """Return the 95 % interval of one cell's mean, from the scores of its seeds, `[seeds]`.
 
     Student's t below ten seeds, the bootstrap from ten on; none for fewer than two seeds, nor where a score is not
     finite. `ValueError` for anything but a list of scores.
@@ -55,19 +62,19 @@ def interval(scores: np.ndarray) -> Interval:
 
 
 def student_t(centre: float, deviation: float, seeds: int) -> Interval:
-    """Student's 95 % interval of a mean, from it, the sample standard deviation (n − 1) and n, two seeds or more."""
+    """Return Student's 95 % interval of a mean, from it, the sample deviation (n − 1) and n, two seeds or more."""
     half = float(stats.t.ppf((1 + CONFIDENCE) / 2, seeds - 1)) * deviation / sqrt(seeds)
     return Interval(centre - half, centre + half)
 
 
 def stratified_interval(statistic: Statistic, *methods: Scores, seed: int = 0) -> Interval:
-    """The 95 % interval of a statistic of one method's scores, or of several methods', each as in `aggregates`.
+    """Return the 95 % interval of a statistic of one method's scores, or of several methods', each as in `aggregates`.
 
     Expanded percentiles of 2,000 resamples, the same for the same `seed`. With two or three seeds they are the lowest
     and the highest resample. None where a task has one seed, or a score is not finite. `ValueError` as the statistic.
     """
     point = statistic(*methods)
-    fewest = min(np.shape(of)[-1] for method in methods for of in method)
+    fewest = min(np.shape(task)[-1] for method in methods for task in method)
     if fewest < 2 or not np.isfinite(point).all():
         return NO_INTERVAL
     low, high = bootstrap(statistic, *methods, confidence=expanded(fewest), seed=seed).confidence_interval
@@ -75,7 +82,7 @@ def stratified_interval(statistic: Statistic, *methods: Scores, seed: int = 0) -
 
 
 def expanded(seeds: int) -> float:
-    """The confidence to ask of percentiles for an interval that covers 95 % with so few seeds a task.
+    """Return the confidence to ask of percentiles for an interval that covers 95 % with so few seeds a task.
 
     Hesterberg 2015, "What Teachers Should Know About the Bootstrap": the quantile z of the normal distribution gives
     way to t √(n / (n − 1)), t with n − 1 degrees of freedom. Tasks whose variances are alike would allow a smaller t;
@@ -90,18 +97,18 @@ def expanded(seeds: int) -> float:
 
 def bootstrap(
     statistic: Statistic, *methods: Scores, confidence: float, method: str = "percentile", seed: int = 0
-) -> Any:
-    """SciPy's bootstrap with every task a sample of its own, which stratifies it; returns its `BootstrapResult`.
+) -> Resampled:
+    """Run SciPy's bootstrap with every task a sample of its own, which stratifies it; return its `BootstrapResult`.
 
     Leading axes of the scores, `[..., seeds]`, stay: they are experiments that share their resamples.
     """
-    ends = np.cumsum([len(of) for of in methods])[:-1]
+    ends = np.cumsum([len(scores) for scores in methods])[:-1]
 
     def of_resamples(*tasks: np.ndarray, axis: int) -> np.ndarray:
         # the axis is always the last, which is that of every statistic
         return statistic(*(tasks[first:last] for first, last in zip([0, *ends], [*ends, None], strict=True)))
 
-    samples = [np.asarray(of, np.float64) for method in methods for of in method]
+    samples = [np.asarray(task, np.float64) for scores in methods for task in scores]
     return stats.bootstrap(
         samples,
         of_resamples,

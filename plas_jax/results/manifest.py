@@ -1,11 +1,12 @@
 """The manifest of a folder of results: what was asked for, with which constants, versions, data, device and code."""
 
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from plas_jax.files.json_files import ANY, NUMBER, OBJECT
+
+Amount = TypeVar("Amount", int, float)
 
 TIMES = {ANY: NUMBER}
 GROUP = {
@@ -101,7 +102,7 @@ class MethodRecord:
         self.wall_seconds[phase] = round(self.wall_seconds.get(phase, 0.0) + seconds, 2)
 
     def count_executables(self, group: str, phase: str, executables: int) -> None:
-        """Note how many programs a group compiled for a phase, and the sum over all groups."""
+        """Write down how many programs a group compiled for a phase, and the sum over all groups."""
         self.groups[group].executables[phase] = executables
         self.executables[phase] = sum(each.executables.get(phase, 0) for each in self.groups.values())
 
@@ -174,14 +175,15 @@ class Manifest:
         return asdict(self)
 
 
-def _sums(parts: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    total: Counter[str] = Counter()
+def _sums(parts: Iterable[Mapping[str, Amount]]) -> dict[str, Amount]:
+    total: dict[str, Amount] = {}
     for part in parts:
-        total.update(part)
+        for name, value in part.items():
+            total[name] = total.get(name, 0) + value
     return {name: round(value, 2) for name, value in total.items()}
 
 
 def _known(kind: type, record: Mapping[str, Any]) -> dict[str, Any]:
-    """What a record has of this kind's fields; a later version's are let be."""
+    """Return what a record has of this kind's fields; a later version's are let be."""
     names = {each.name for each in fields(kind)}
     return {name: value for name, value in record.items() if name in names}

@@ -61,7 +61,7 @@ def read_rows(path: Path | str) -> list[Row]:
     if Path(path).is_fifo():  # it would be waited for
         raise ValueError(f"{path}: not a file")
     with _named(path), Path(path).open(encoding="utf-8", newline="") as file:
-        return list(_parsed(csv.reader(_lines(file), strict=True)))
+        return list(_parsed(file))
 
 
 def read_coming_rows(path: Path) -> list[Row]:
@@ -69,7 +69,7 @@ def read_coming_rows(path: Path) -> list[Row]:
     with _named(path):
         data = path.read_bytes()
         whole = io.StringIO(data[: data.rfind(b"\n") + 1].decode("utf-8"), newline="")
-        return list(_parsed(csv.reader(_lines(whole), strict=True))) if whole.getvalue() else []
+        return list(_parsed(whole)) if whole.getvalue() else []
 
 
 @contextmanager
@@ -93,7 +93,7 @@ def merge_rows(*parts: Iterable[Row]) -> list[Row]:
 class _Kind(NamedTuple):
     meaning: str
     write: Callable[[Any], str]
-    read: Callable[[str], Any]  # raises ValueError
+    read: Callable[[str], object]  # raises ValueError
 
 
 def _place(row: Row) -> tuple:
@@ -123,12 +123,13 @@ def _lines(file: TextIO) -> Iterator[str]:
         number += 1
 
 
-def _parsed(reader: Any) -> Iterator[Row]:
+def _parsed(file: TextIO) -> Iterator[Row]:
+    reader = csv.reader(_lines(file), strict=True)
     try:
         header: list[str] = next(reader, [])
-        for found, expected in zip_longest(header, Row._fields):
-            if found != expected:
-                there = "nothing" if found is None else shown(found)
+        for name, expected in zip_longest(header, Row._fields):
+            if name != expected:
+                there = "nothing" if name is None else shown(name)
                 raise ValueError(f"line 1, column {expected or len(Row._fields) + 1}: the header has {there} there")
         for fields in reader:
             yield _row(fields, f"line {reader.line_num}")
@@ -147,7 +148,7 @@ def _row(fields: list[str], line: str) -> Row:
         raise ValueError(f"{line}, column {Row._fields[len(fields)]}: missing, the line ends before it")
     if len(fields) > len(_COLUMNS):
         raise ValueError(f"{line}, column {len(_COLUMNS) + 1}: more fields than the header has")
-    return Row(*values)
+    return Row._make(values)
 
 
 def _read_name(field: str) -> str:

@@ -31,7 +31,7 @@ class Run(NamedTuple):
     seed: int
 
     def __str__(self) -> str:
-        """The run in words, for messages."""
+        """Return the run in words, for messages."""
         dataset, algorithm, limit, knobs = self.cell
         return ", ".join([dataset, algorithm, f"ε = {limit:g}", *knobs.split(), f"seed {self.seed}"])
 
@@ -74,7 +74,7 @@ class Spread(NamedTuple):
 
     @property
     def interval(self) -> Interval:
-        """The 95 % interval of the mean; none for one seed, or where a value is not finite."""
+        """Return the 95 % interval of the mean; none for one seed, or where a value is not finite."""
         return interval(np.array(self.values))
 
 
@@ -87,7 +87,7 @@ class Results(NamedTuple):
 
 
 def results(rows: Iterable[Row]) -> Results:
-    """Rows by run and update; a ValueError where two claim one episode or one data set's runs mix settings."""
+    """Sort rows by run and update. Raises `ValueError` if two claim one episode or a data set's runs mix settings."""
     episodes: dict[Run, dict[int, dict[int, Row]]] = defaultdict(lambda: defaultdict(dict))
     diverged: dict[Run, int] = {}
     settings: dict[str, Setting] = {}
@@ -103,24 +103,27 @@ def results(rows: Iterable[Row]) -> Results:
             first = settings.setdefault(row.dataset, setting)
             if first != setting:
                 raise ValueError(f"{row.dataset} mixes settings, a table needs one: {first} and {setting}")
-    evaluations = {run: [_evaluation(u, of[u].values()) for u in sorted(of)] for run, of in sorted(episodes.items())}
+    evaluations = {
+        run: [_evaluation(update, rows_by_update[update].values()) for update in sorted(rows_by_update)]
+        for run, rows_by_update in sorted(episodes.items())
+    }
     return Results(evaluations, diverged, settings)
 
 
 def policies(results: Results) -> dict[Run, list[Evaluation]]:
-    """The runs of PLAS and PLAS+P, without the priors and any other algorithm."""
+    """Return the runs of PLAS and PLAS+P, without the priors and any other algorithm."""
     return {
         run: evaluations for run, evaluations in results.evaluations.items() if run.cell.algorithm in (PLAS, PLAS_P)
     }
 
 
 def perturbation_limits(results: Results) -> list[float]:
-    """Every ε of the policies, rising."""
+    """Return every ε of the policies, rising."""
     return sorted({run.cell.perturbation_limit for run in policies(results)})
 
 
 def policy(dataset: str, perturbation_limit: float) -> Cell:
-    """The cell of PLAS, or of PLAS+P where ε > 0."""
+    """Return the cell of PLAS, or of PLAS+P where ε > 0."""
     return Cell(dataset, PLAS_P if perturbation_limit > 0 else PLAS, perturbation_limit)
 
 
@@ -132,7 +135,7 @@ def latent_limit_cells(results: Results, dataset: str) -> dict[float, Cell]:
 
 
 def run_statistics(results: Results, evaluations_in_mean: int = 10) -> dict[Run, RunStatistics]:
-    """Last, mean of the last k and best evaluation of every run."""
+    """Return the last, the mean of the last k and the best evaluation of every run."""
     return {
         run: _statistics(evaluations, evaluations_in_mean, results.diverged.get(run))
         for run, evaluations in results.evaluations.items()
@@ -140,30 +143,30 @@ def run_statistics(results: Results, evaluations_in_mean: int = 10) -> dict[Run,
 
 
 def across_seeds(runs: Mapping[Run, RunStatistics], measure: str = "mean_last") -> dict[Cell, Spread]:
-    """Mean and standard deviation of one field of RunStatistics over the seeds of each cell."""
+    """Return mean and standard deviation of one field of RunStatistics over the seeds of each cell."""
     members: dict[Cell, list[RunStatistics]] = defaultdict(list)
     for run, numbers in runs.items():
         members[run.cell].append(numbers)
     return {
         cell: spread_of(
-            [getattr(numbers, measure) for numbers in of], sum(numbers.diverged_at is not None for numbers in of)
+            [getattr(numbers, measure) for numbers in seeds], sum(numbers.diverged_at is not None for numbers in seeds)
         )
-        for cell, of in members.items()
+        for cell, seeds in members.items()
     }
 
 
 def spread_of(values: Sequence[float], diverged: int) -> Spread:
-    """Mean and standard deviation of one value for each seed."""
+    """Return mean and standard deviation of one value for each seed."""
     return Spread(mean(values), standard_deviation(values), len(values), diverged, tuple(values))
 
 
 def mean(values: Sequence[float]) -> float:
-    """The mean, whatever the order of the values; NaN where one of them is not finite."""
+    """Return the mean, whatever the order of the values; NaN where one of them is not finite."""
     return statistics.fmean(values) if all(map(isfinite, values)) else nan
 
 
 def standard_deviation(values: Sequence[float]) -> float:
-    """The sample standard deviation (n - 1); NaN for a single value and where one is not finite."""
+    """Return the sample standard deviation (n - 1); NaN for a single value and where one is not finite."""
     return statistics.stdev(values) if len(values) > 1 and all(map(isfinite, values)) else nan
 
 
