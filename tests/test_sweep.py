@@ -113,6 +113,22 @@ def mixed(data, tmp_path_factory):
     return folder, done, words
 
 
+def test_figure_6_is_another_grid_on_the_same_engine(finished, data, tmp_path):
+    """σ = 2 and ε = 0 is the same run in Table 1: the same draws, the same returns."""
+    words = ["--preset=smoke", TWO_ROBOTS, "--seeds=2", "--latent_limits=2,0.5"]
+    done = by_subprocess.call_here("sweep_latent_action.py", *words, f"--data_dir={data}", f"--output={tmp_path}/out")
+    assert done.returncode == 0, done.stderr
+    names = {path.name for path in (tmp_path / "out").iterdir()}
+    assert names == {"results.csv", "manifest.json", "latent_limit.md", "figure_6.png", "checkpoints"}
+    rows = [row for row in read_rows(tmp_path / "out" / "results.csv") if row.algorithm == "plas"]
+    assert {(row.latent_limit, row.knobs) for row in rows} == {(2.0, "latent_limit=2.0"), (0.5, "latent_limit=0.5")}
+    table_1 = [row for row in read_rows(finished[0] / "results.csv") if row.algorithm == "plas"]
+    assert [row._replace(knobs="") for row in rows if row.latent_limit == 2.0] == table_1
+    table = (tmp_path / "out" / "latent_limit.md").read_text()
+    assert "| data set | data | CVAE prior | σ = 0.5 | σ = 2 |" in table
+    assert "incomplete" not in table
+
+
 def test_any_mix_of_data_sets_is_one_program_per_shape_group(mixed):
     folder, done, _ = mixed
     lines = done.stdout.splitlines()
@@ -130,7 +146,7 @@ def test_any_mix_of_data_sets_is_one_program_per_shape_group(mixed):
     assert len(rows) == 4 * (1 + 2 * 2)
     assert manifest["datasets"]["hopper-medium-expert-v0"]["rows"] == 100
     assert "hopper-medium-expert-v0 is (b)" in (folder / "table_1.md").read_text()
-    assert any(line.startswith("train CVAEs (plas-8)") for line in done.stderr.splitlines())
+    assert any(line.startswith("plas-8: train CVAEs") for line in done.stderr.splitlines())
 
 
 def test_a_group_does_not_depend_on_the_others(mixed, data, tmp_path):
