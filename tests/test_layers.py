@@ -42,6 +42,7 @@ OWNERS = {
     "d3rlpy": (PEER,),
 }
 SOURCES = {path.relative_to(PACKAGE).as_posix(): path.read_text("utf-8") for path in sorted(PACKAGE.rglob("*.py"))}
+VAGUE = {"of", "found", "said", "asked", "told"}
 FORBIDDEN = {"pickle", "cPickle", "cloudpickle", "dill", "joblib", "shelve", "marshal"}
 
 
@@ -72,6 +73,17 @@ def packages_of(source):
         if named and node.args and isinstance(node.args[0], ast.Constant):
             found.add(str(node.args[0].value).split(".")[0])
     return found
+
+
+def functions(source):
+    """Every function of a source, with its parameters beside self and cls."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            arguments = node.args
+            named = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
+            starred = [each for each in (arguments.vararg, arguments.kwarg) if each]
+            names = [each.arg for each in (*named, *starred) if each.arg not in ("self", "cls")]
+            yield getattr(node, "name", "lambda"), names
 
 
 @pytest.mark.parametrize(
@@ -151,6 +163,33 @@ def test_the_inits_of_packages_only_import_again():
 def test_no_room_holds_more_than_its_share(room):
     lines = {name: len(source.splitlines()) for name, source in SOURCES.items()}
     assert sum(count for name, count in lines.items() if name.startswith(f"{room}/")) <= 0.15 * sum(lines.values())
+
+
+@pytest.mark.parametrize(
+    ("source", "parameters"),
+    [
+        ("def f(a, /, b, *c, d=1, **e): ...", ["a", "b", "d", "c", "e"]),
+        ("async def f(a): ...", ["a"]),
+        ("class C:\n    def f(self, a): return lambda of: of", ["a", "of"]),
+    ],
+)
+def test_parameters_are_read_wherever_they_stand(source, parameters):
+    assert [name for _, names in functions(source) for name in names] == parameters
+
+
+def test_every_parameter_says_what_it_is():
+    named = [(file, *function) for file, source in SOURCES.items() for function in functions(source)]
+    assert [(file, name) for file, name, parameters in named if VAGUE & {*parameters}] == []
+
+
+def test_what_has_a_type_says_so():
+    nodes = [node for source in SOURCES.values() for node in ast.walk(ast.parse(source))]
+    assert sum("Any" in (getattr(node, "id", None), getattr(node, "attr", None)) for node in nodes) < 100
+
+
+def test_no_function_takes_more_than_six_parameters():
+    named = [(file, *function) for file, source in SOURCES.items() for function in functions(source)]
+    assert [(file, name) for file, name, parameters in named if len(parameters) > 6] == []
 
 
 def test_commands_are_short():

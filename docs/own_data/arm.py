@@ -29,7 +29,7 @@ class Arm(gymnasium.Env):
         return self._observation(), -float(np.linalg.norm(self.goal - self.tip())), False, False, {}
 
     def tip(self):
-        """Where the arm ends, `[2]`: both of its parts have the length 1."""
+        """Return where the arm ends, `[2]`: both of its parts have the length 1."""
         first, second = self.joints[0], self.joints.sum()
         return np.array([np.cos(first) + np.cos(second), np.sin(first) + np.sin(second)])
 

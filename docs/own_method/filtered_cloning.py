@@ -27,14 +27,14 @@ def _modules(sizes, architecture):
 
 
 def init(key, architecture, sizes):
-    """The state before the first update."""
+    """Return the state before the first update."""
     inputs = jnp.zeros((1, sizes.observation.padded)), jnp.zeros((1, sizes.action.padded))
     both = tuple(module.init(key, *inputs[:count]) for count, module in enumerate(_modules(sizes, architecture), 1))
     return _State(sizes, descent.network(both), architecture)
 
 
 def update(state, batch, noise, knobs):
-    """One step of Q on the data's own next actions, and of the policy on the better of the data's actions."""
+    """Take one step of Q on the data's own next actions, and of the policy on the better of the data's actions."""
     policy, critics = _modules(state.sizes, state.architecture)
     next_q = critics.apply(state.both.parameters[1], batch.next_observation, batch.next_action).min(axis=-1)
     target = batch.reward + batch.bootstrap * knobs.discount * next_q
@@ -50,7 +50,7 @@ def update(state, batch, noise, knobs):
 
 
 def act(state, observation, noise, knobs):
-    """The policy's action, `[states, action]`."""
+    """Return the policy's action, `[states, action]`."""
     return _modules(state.sizes, state.architecture)[0].apply(state.both.parameters[0], observation)
 
 

@@ -34,7 +34,7 @@ class Environment(NamedTuple):
 
     @property
     def is_own(self) -> bool:
-        """Whether it is an environment of one's own, which Gymnasium makes from its specification."""
+        """Return whether it is an environment of one's own, which Gymnasium makes from its specification."""
         return bool(self.specification)
 
 
@@ -81,12 +81,12 @@ class Dataset(NamedTuple):
 
     @property
     def is_recipe(self) -> bool:
-        """Whether this project makes the data itself."""
+        """Return whether this project makes the data itself."""
         return self.version.startswith("r")
 
     @property
     def is_published(self) -> bool:
-        """Whether it is a file of D4RL's, or a mixture of such files."""
+        """Return whether it is a file of D4RL's, or a mixture of such files."""
         return self.version.startswith("v")
 
 

@@ -54,12 +54,12 @@ class _Wanted(NamedTuple):
 
     @property
     def partial(self) -> Path:
-        """Where the bytes gather; the same for every call, so that a later one finds them."""
+        """Return where the bytes gather; the same for every call, so that a later one finds them."""
         return self.path.with_name(f".{self.path.name}.partial")
 
     @property
     def headway(self) -> int:
-        """The bytes that count as progress: an endless trickle must not pass for it."""
+        """Return how many bytes count as progress: an endless trickle must not pass for it."""
         return max(1, min(1 << 14, self.size // 100))
 
     def fault(self, cause: str) -> DownloadError:

@@ -18,11 +18,11 @@ class Column(Protocol):
 
     @property
     def dtype(self) -> np.dtype:
-        """The type of its numbers."""
+        """Return the type of its numbers."""
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Its axes, rows first."""
+        """Return its axes, rows first."""
 
     def __getitem__(self, rows: tuple[()], /) -> np.ndarray:
         """Read all of it."""

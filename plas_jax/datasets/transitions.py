@@ -23,17 +23,17 @@ class Description(NamedTuple):
 
     @property
     def episodes(self) -> int:
-        """How many episodes ended."""
+        """Return how many episodes ended."""
         return len(self.returns)
 
     @property
     def return_mean(self) -> float:
-        """NaN when no episode ended."""
+        """Return the mean return of the episodes that ended; NaN when none did."""
         return float(self.returns.mean()) if len(self.returns) else float("nan")
 
     @property
     def return_std(self) -> float:
-        """NaN when no episode ended."""
+        """Return the standard deviation (over n) of those returns; NaN when no episode ended."""
         return float(self.returns.std()) if len(self.returns) else float("nan")
 
 

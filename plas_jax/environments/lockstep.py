@@ -64,7 +64,7 @@ class Lockstep:
 
     @property
     def action_size(self) -> int:
-        """How many numbers an action has."""
+        """Return how many numbers an action has."""
         return self.locomotion.action_size
 
     def close(self) -> None:

@@ -15,7 +15,7 @@ class Simulation(Protocol):
 
     @property
     def action_size(self) -> int:
-        """How many numbers an action has."""
+        """Return how many numbers an action has."""
 
     def reset(self, seeds: Sequence[int], /) -> np.ndarray:
         """Start every episode, each from a seed of its own: the observations, float64 `[episodes, observation]`.

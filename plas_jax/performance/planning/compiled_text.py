@@ -39,12 +39,12 @@ class Shape(NamedTuple):
 
     @property
     def elements(self) -> int:
-        """How many numbers."""
+        """Return how many numbers it has."""
         return math.prod(self.dimensions)
 
     @property
     def size(self) -> int:
-        """Bytes, without the padding of a tiled layout."""
+        """Return its bytes, without the padding of a tiled layout."""
         return self.elements * BYTES.get(self.dtype, 4)
 
 
@@ -59,7 +59,7 @@ class Instruction(NamedTuple):
 
     @property
     def operands(self) -> tuple[str, ...]:
-        """The names of the instructions whose results it takes."""
+        """Return the names of the instructions whose results it takes."""
         return tuple(_OPERAND.findall(self.arguments))
 
     def called(self, attribute: str) -> str | None:
@@ -68,7 +68,7 @@ class Instruction(NamedTuple):
 
     @property
     def op_name(self) -> str:
-        """JAX's name of the operation: the path of transformations, modules and primitives that it comes from."""
+        """Return JAX's name of the operation: the path of transformations, modules and primitives it comes from."""
         return match_in(r'op_name="([^"]*)"', self.attributes) or ""
 
 

@@ -33,7 +33,7 @@ class Plan(NamedTuple):
 
     @property
     def is_sound(self) -> bool:
-        """Whether every program fits and no device waits for another."""
+        """Return whether every program fits and no device waits for another."""
         return all(row["fits"] and not row.get("collectives") for row in program_rows(self))
 
 

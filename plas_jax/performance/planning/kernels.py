@@ -49,7 +49,7 @@ class Kernel(NamedTuple):
 
     @property
     def is_launched(self) -> bool:
-        """Whether the device does it in turn with the others, not in their background."""
+        """Return whether the device does it in turn with the others, not in their background."""
         return self.kind != TRANSFER
 
 

@@ -28,13 +28,13 @@ class Work(NamedTuple):
 
     @property
     def phase(self) -> Phase:
-        """What is trained."""
+        """Return what is trained."""
         first = self.group.method.first
         return first if self.draws == phases.FIRST_PHASE and first is not None else self.group.method.phase
 
     @property
     def runs(self) -> int:
-        """How many runs are trained together."""
+        """Return how many runs are trained together."""
         return self.group.pairs if self.draws == phases.FIRST_PHASE else self.group.runs
 
 

@@ -162,7 +162,7 @@ def figures_by_round(connection: Answering, case: Case, rounds: int) -> list[tup
 
 
 def measured(groups: list[list[Case]], seconds: float, rounds: int) -> Iterator[list[Figures]]:
-    """For each group: measure the product and every case `rounds` times, in turns; the product's figures come first.
+    """Measure for each group the product and every case `rounds` times, in turns; the product's figures come first.
 
     The product's process stays for all groups, those of a group for that group. While one works the others wait.
     """

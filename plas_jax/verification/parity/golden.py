@@ -67,12 +67,12 @@ class Golden(NamedTuple):
 
     @property
     def updates(self) -> int:
-        """How many updates the run had, of each phase."""
+        """Return how many updates the run had, of each phase."""
         return self._length(0)
 
     @property
     def batch_size(self) -> int:
-        """The rows of one batch."""
+        """Return the rows of one batch."""
         return self._length(1)
 
     def _length(self, axis: int) -> int:
