@@ -11,7 +11,7 @@ from typing import Protocol
 from plas_jax.files.json_files import read_object
 from plas_jax.files.whole_files import PARTIAL, remove_partial, whole_file
 from plas_jax.results.manifest import SHAPE, Manifest
-from plas_jax.results.rows import Row, append_rows, merge_rows, read_coming_rows, read_rows, write_rows
+from plas_jax.results.rows import Row, append_rows, distinct, read_coming_rows, read_rows, write_rows
 from plas_jax.training.hosts import agreed, is_first
 
 
@@ -103,8 +103,13 @@ class OutputFolder:
 
     def read_rows(self) -> list[Row]:
         """Return every row, those that are still coming included. Raises `ValueError` as `rows.read_rows` does."""
+        rows = self._written_rows()
+        # A process may die while it moves rows from one file to the other.
+        return distinct(rows) if self.coming.exists() else rows
+
+    def _written_rows(self) -> list[Row]:
         rows = read_rows(self.rows) if self.rows.exists() else []
-        return merge_rows(rows, *(read_coming_rows(path) for path in sorted(self.coming.glob("*.csv"))))
+        return rows + [row for path in sorted(self.coming.glob("*.csv")) for row in read_coming_rows(path)]
 
     def append_rows(self, group: str, rows: Iterable[Row]) -> None:
         """Write down rows that are still coming."""
@@ -114,7 +119,7 @@ class OutputFolder:
     def merge_rows(self) -> None:
         """Put the rows that came into `results.csv`."""
         if self.coming.exists():
-            self.replace_rows(self.read_rows())
+            self.replace_rows(self._written_rows())
 
     def replace_rows(self, rows: Iterable[Row]) -> None:
         """Make `results.csv` of these rows and of no others."""

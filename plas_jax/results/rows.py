@@ -8,7 +8,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from itertools import zip_longest
+from itertools import groupby, zip_longest
 from operator import index
 from pathlib import Path
 from typing import Any, NamedTuple, TextIO
@@ -41,9 +41,9 @@ class Row(NamedTuple):
 
 
 def write_rows(path: Path | str, rows: Iterable[Row]) -> None:
-    """Write a CSV whose bytes depend only on the set of rows, whole or not at all."""
+    """Write a CSV whose bytes depend only on the set of rows, whole or not at all; a row given twice is written once."""
     with whole_file(Path(path)) as partial:
-        lines = [place[-1] for place in sorted(map(_place, rows))]
+        lines = [line for line, _ in groupby(place[-1] for place in sorted(map(_place, rows)))]
         partial.write_text(_csv([Row._fields, *lines]), encoding="utf-8", newline="")
 
 
@@ -85,9 +85,9 @@ def _named(path: Path | str) -> Iterator[None]:
         raise ValueError(f"{path}: {error}") from error
 
 
-def merge_rows(*parts: Iterable[Row]) -> list[Row]:
-    """Return the rows of all parts, those that several have once: a process may die while it moves them."""
-    return list({_fields(row): row for part in parts for row in part}.values())
+def distinct(rows: Iterable[Row]) -> list[Row]:
+    """Return every row once."""
+    return list({_fields(row): row for row in rows}.values())
 
 
 class _Kind(NamedTuple):
