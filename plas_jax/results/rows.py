@@ -41,7 +41,7 @@ class Row(NamedTuple):
 
 
 def write_rows(path: Path | str, rows: Iterable[Row]) -> None:
-    """Write a CSV whose bytes depend only on the set of rows, whole or not at all; a row given twice is written once."""
+    """Write a CSV whose bytes depend only on the set of rows, whole or not at all."""
     with whole_file(Path(path)) as partial:
         lines = [line for line, _ in groupby(place[-1] for place in sorted(map(_place, rows)))]
         partial.write_text(_csv([Row._fields, *lines]), encoding="utf-8", newline="")
