@@ -49,7 +49,7 @@ class Kill(NamedTuple):
     seconds: float  # after the process started
     last_said: str
     being_written: str
-    rows: int  # lines of results.csv at that moment
+    rows: int  # lines of results.csv and of what is to be merged into it, at that moment
     verdict: str = ""
 
 
@@ -82,6 +82,12 @@ class Sweep:
         return path.read_bytes() if path.exists() else b""
 
     @property
+    def lines(self) -> int:
+        """Count the lines of results.csv and of the files of rows that are not yet merged into it."""
+        coming = (path.read_bytes() for path in (self.results / "rows").glob("*.csv"))
+        return self.rows.count(b"\n") + sum(data.count(b"\n") for data in coming)
+
+    @property
     def last_said(self) -> str:
         """Read the last line on its process's stderr, without the folder's name."""
         lines = self._log.read_text(encoding="utf-8").replace(f"{self.results.parent}/", "").splitlines()
@@ -89,11 +95,13 @@ class Sweep:
 
     @property
     def being_written(self) -> str:
-        """Name what lies on the disk under a temporary name, commas between."""
+        """Name what lies on the disk under a temporary name or is half a line, commas between."""
         names = [path.name for path in self.data.rglob(f"*{PARTIAL}")]
         names += [path.name for path in self.results.glob(f".*{PARTIAL}")]
         checkpoints = (self.results / "checkpoints").glob("*/*/*.orbax-checkpoint-tmp*")
         names += [f"checkpoint {path.name.split('.')[0]} of {path.parent.name}" for path in checkpoints]
+        coming = (self.results / "rows").glob("*.csv")
+        names += [f"row of {path.stem}" for path in coming if not path.read_bytes().endswith(b"\n")]
         return ", ".join(name.removeprefix(".").removesuffix(PARTIAL).rstrip(".0123456789") for name in sorted(names))
 
 
@@ -131,7 +139,7 @@ def _killed_sweeps(folder: Path, rows: bytes, named: dict[str, Moment]) -> Itera
                 failed = seconds is None and running.wait() != 0
             if seconds is None:
                 break
-            met = sweep.last_said, sweep.being_written, sweep.rows.count(b"\n")
+            met = sweep.last_said, sweep.being_written, sweep.lines
             kills.append(Kill(done + len(kills) + 1, place, name, round(seconds, 2), *met))
             name = next(names)
         verdict = f"failed: {sweep.last_said}" if failed else SAME if sweep.rows == rows else ANOTHER

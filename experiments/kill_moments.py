@@ -37,6 +37,10 @@ def _wrote(path: Path, started: float) -> bool:
     return path.exists() and path.stat().st_mtime > started
 
 
+def _appends_rows(sweep: Path, data: Path, started: float) -> bool:
+    return any(path.stat().st_mtime > started for path in (sweep / "rows").glob("*.csv"))
+
+
 def moments(whole_seconds: float) -> dict[str, Moment]:
     """Return the moments by name; `whole_seconds` is what an unbroken sweep takes."""
     known = (
@@ -44,7 +48,8 @@ def moments(whole_seconds: float) -> dict[str, Moment]:
         Moment("data", lambda sweep, data, started: _partial(data, "*.hdf5"), whole_seconds / 8),
         Moment("compile", lambda sweep, data, started: _wrote(sweep / "manifest.json", started), whole_seconds / 8),
         Moment("checkpoint", _writes_checkpoint, 0.05),
-        Moment("rows", lambda sweep, data, started: _partial(sweep, "results.csv"), 0.0),
+        Moment("rows", _appends_rows, 0.0),
+        Moment("merge", lambda sweep, data, started: _partial(sweep, "results.csv"), 0.0),
         Moment("reports", lambda sweep, data, started: _wrote(sweep / "table_1.md", started), whole_seconds / 100),
     )
     return {moment.aimed_at: moment for moment in known}
@@ -53,7 +58,7 @@ def moments(whole_seconds: float) -> dict[str, Moment]:
 def order() -> Iterator[str]:
     """Yield the moments' names for ever: every other kill is at any moment, those between in turn at the others."""
     while True:
-        for name in ("data", "compile", "checkpoint", "rows", "reports"):
+        for name in ("data", "compile", "checkpoint", "rows", "merge", "reports"):
             yield from ("any", name)
 
 

@@ -17,7 +17,7 @@ class Arm(gymnasium.Env):
         self.action_space = Box(-2.0, 2.0, (2,))  # speeds of the joints, rad/s
 
     def reset(self, seed=None, options=None):
-        """Start anywhere, with a goal in reach."""
+        """Start anywhere, with a goal in reach; return the observation, `[6]`."""
         super().reset(seed=seed)
         self.joints = self.np_random.uniform(-np.pi, np.pi, 2)
         self.goal = self.np_random.uniform(-1, 1, 2)

@@ -15,7 +15,7 @@ def controller(arm, noise):
 
 
 def main():
-    """Play and write."""
+    """Play the episodes and write the file."""
     environment, noise = gymnasium.make("arm:Arm-v0"), np.random.default_rng(0)
     rows = {key: [] for key in ("observations", "actions", "rewards", "terminals", "timeouts")}
     for episode in range(200):

@@ -50,7 +50,7 @@ def update(state, batch, noise, knobs):
 
 
 def act(state, observation, noise, knobs):
-    """Return the policy's action, `[states, action]`."""
+    """Return the policy's actions, `[states, action]`."""
     return _modules(state.sizes, state.architecture)[0].apply(state.both.parameters[0], observation)
 
 

@@ -12,7 +12,7 @@ from plas_jax.reports import markdown
 from plas_jax.results.folder import OutputFolder
 from plas_jax.results.manifest import Manifest
 from plas_jax.results.runs import across_seeds, results, run_statistics
-from plas_jax.sweeps.request import Asked, Request, limits, request
+from plas_jax.sweeps.request import Request, TableCommand, limits, request
 from plas_jax.sweeps.sitting import sit
 
 USAGE = """usage: clip_weight.py --preset=smoke|quick|paper|official_code [flags]"""
@@ -26,14 +26,14 @@ def requested() -> Request:
     """Return what the flags ask for: PLAS, with a grid of λ."""
     preset = PRESETS[FLAGS.preset]
     weights = limits("--clip_weights", FLAGS.clip_weights, CLIP_WEIGHTS)
-    asked = Asked(
-        command="clip_weight",
+    command = TableCommand(
+        name="clip_weight",
         preset=preset,
         methods=(plas_method(preset)._replace(grid=(("clip_weight", weights),)),),
         datasets=TABLE_1_RECIPES,
         arguments={"clip_weights": list(weights)},
     )
-    return request(FLAGS, asked)
+    return request(FLAGS, command)
 
 
 def report(folder: OutputFolder, manifest: Manifest) -> str:
