@@ -34,7 +34,7 @@ TABLE_1_RECIPES = tuple(f"{name}-r1" for name in TABLE_1_DATASETS)
 TABLE_1_PERTURBATION_LIMITS = (0.0, 0.05, 0.1, 0.2, 0.5)
 
 
-class Preset(NamedTuple):
+class PlasPreset(NamedTuple):
     """How long and how wide one experiment is."""
 
     name: str
@@ -66,7 +66,7 @@ def every(interval: int, updates: int) -> tuple[int, ...]:
     return tuple(range(interval, updates + 1, interval))
 
 
-PAPER = Preset(
+PAPER = PlasPreset(
     name="paper",
     policy=PAPER_POLICY,
     # Appendix A: 128 units for data sets of fewer than a million transitions, which are the replay sets. A rule on rows
@@ -94,7 +94,7 @@ OFFICIAL_CODE = PAPER._replace(
 # With the paper's τ values travel about five control steps in a thousand updates (hopper-medium's mean Q is 14 after
 # 1,000 and 70 after 6,000, of about 200), so a policy trained so briefly would be short-sighted: τ is six times the
 # paper's. At ten times it hopper-random diverges (the first run after 4,800 updates, 12 of 15 after 10,000).
-QUICK = Preset(
+QUICK = PlasPreset(
     name="quick",
     policy=plas.Architecture(policy_widths=(64, 64), critic_widths=(64, 64), cvae_width=128, batch_size=100),
     replay_cvae_width=128,
@@ -109,7 +109,7 @@ QUICK = Preset(
 )
 
 # This project's own: every part of the program in seconds, for tests. Its scores mean nothing.
-SMOKE = Preset(
+SMOKE = PlasPreset(
     name="smoke",
     policy=plas.Architecture(policy_widths=(16, 16), critic_widths=(16, 16), cvae_width=16, batch_size=32),
     replay_cvae_width=8,
@@ -127,7 +127,7 @@ SMOKE = Preset(
 PRESETS = {preset.name: preset for preset in (SMOKE, QUICK, PAPER, OFFICIAL_CODE)}
 
 
-def plas_method(preset: Preset) -> Method:
+def plas_method(preset: PlasPreset) -> Method:
     """Return PLAS at this preset, with ε = 0."""
     return Method(
         name="plas",
@@ -147,22 +147,22 @@ def plas_method(preset: Preset) -> Method:
     )
 
 
-def plas_over(preset: Preset, perturbation_limits: tuple[float, ...]) -> Method:
+def plas_over(preset: PlasPreset, perturbation_limits: tuple[float, ...]) -> Method:
     """Return PLAS at this preset with each of these ε (Table 1)."""
     return plas_method(preset)._replace(grid=(("perturbation_limit", perturbation_limits),))
 
 
-def latent_limit(preset: Preset, dataset: str) -> float:
+def latent_limit(preset: PlasPreset, dataset: str) -> float:
     """Return σ for a data set, by its `task`."""
     base = float(preset.knobs.latent_limit)
     return LATENT_LIMIT.get(task(dataset), base) if preset.uses_latent_limit_table else base
 
 
-def _narrow_cvae(preset: Preset, dataset: str) -> Mapping[str, int]:
+def _narrow_cvae(preset: PlasPreset, dataset: str) -> Mapping[str, int]:
     return {"cvae_width": preset.replay_cvae_width} if task(dataset).endswith("-medium-replay") else {}
 
 
-def _without_sigma(preset: Preset, dataset: str) -> tuple[str, ...]:
+def _without_sigma(preset: PlasPreset, dataset: str) -> tuple[str, ...]:
     """Return the name of σ where the paper has a table of it, but none for this data set: it is of no locomotion."""
     environment = ENVIRONMENTS.get(robot(dataset))
     is_locomotion = environment is not None and environment.family == "locomotion"
