@@ -1,8 +1,10 @@
 """Rows and reports: results.csv round trips, statistics worked by hand, and what a table must never hide."""
 
+import json
 import math
 import random
 from math import isnan
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,6 +16,7 @@ from plas_jax.files.whole_files import whole_file
 from plas_jax.reports import published
 from plas_jax.reports.figures import perturbation as figures
 from plas_jax.reports.tables import perturbation as tables
+from plas_jax.reports.tables.latent_limit import latent_limit_table
 from plas_jax.results.manifest import Manifest
 from plas_jax.results.rows import Row, read_rows, write_rows
 from plas_jax.results.runs import Cell, Run, across_seeds, results, run_statistics
@@ -352,3 +355,10 @@ def test_figures_need_something_to_draw(tmp_path):
     with pytest.raises(ValueError, match="nothing to draw"):
         score_curves([], {}, tmp_path / "figure.png")
     assert not list(tmp_path.iterdir())
+
+
+def test_the_kept_table_of_figure_6_is_what_its_rows_say():
+    kept = Path(__file__).parents[1] / "docs" / "figure_6"
+    manifest = Manifest.from_json(json.loads((kept / "manifest.json").read_text()))
+    table = latent_limit_table(results(read_rows(kept / "results.csv")), manifest)
+    assert table == (kept / "latent_limit.md").read_text()
