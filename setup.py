@@ -4,6 +4,11 @@ from pathlib import Path
 
 from setuptools import find_packages, setup
 
+JAX = ">=0.10.0,<0.13"
+JAX += ",!=0.11.0"  # reductions of seven and eight axes crash or hang on a CPU: jax issue 39257
+JAX += ",!=0.11.1"  # a small update of a large array in a loop may cost a copy of all of it: jax issue 40101
+JAX += ",!=0.11.2"  # 40101 was still open, and a public suite reports wrong gradients
+
 setup(
     name="plas_jax",
     version="0.1.0",
@@ -21,7 +26,7 @@ setup(
         "plas_jax.reports": ["published_scores.csv"],
     },
     install_requires=[
-        "jax>=0.10.0,<0.13",  # the batched computation
+        f"jax{JAX}",  # the batched computation
         "flax>=0.12.8,<0.13",  # modules and train states
         "optax>=0.2.8,<0.3",  # Adam
         "chex>=0.1.92,<0.2",  # rank contracts and trace counts
@@ -38,12 +43,12 @@ setup(
         "rich>=15,<16",  # live progress
     ],
     extras_require={
-        "cuda": ["jax[cuda13]>=0.10.0,<0.13"],
-        "tpu": ["jax[tpu]>=0.10.0,<0.13"],
+        "cuda": [f"jax[cuda13]{JAX}"],
+        "tpu": [f"jax[tpu]{JAX}"],
         # `plas-jax plan`: compilers for accelerators that are not there, without the libraries that would run on them.
         # They follow jax's own version.
-        "cuda-plan": ["jax-cuda13-plugin>=0.10.0,<0.13"],
-        "tpu-plan": ["jax[tpu]>=0.10.0,<0.13"],
+        "cuda-plan": [f"jax-cuda13-plugin{JAX}"],
+        "tpu-plan": [f"jax[tpu]{JAX}"],
         "minari": ["minari[hdf5]>=0.5.4,<0.6"],  # data sets in Minari's format
         "test": [
             "minari[hdf5]>=0.5.4,<0.6",
