@@ -1,7 +1,7 @@
 """The actions of every run of a batch in one call."""
 
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 from typing import NamedTuple
 
 import chex
@@ -10,6 +10,7 @@ import numpy as np
 from jax.sharding import Mesh
 
 from plas_jax.training.chunk import ON_RUNS, Batch, Runs
+from plas_jax.training.compiler_options import Options, is_cpu, many_rows_options
 from plas_jax.training.layout import on_runs
 from plas_jax.training.phases import Part
 from plas_jax.types import Algorithm, Array, State
@@ -31,12 +32,16 @@ def _one_run(algorithm: Algorithm, state: State, observation: Array, acting: Act
     return algorithm.act(state, observation, noise, acting.knobs)
 
 
-@partial(jax.jit, static_argnames=("algorithm", "mesh"))
-def _act_runs(algorithm: Algorithm, mesh: Mesh, state: State, observation: Array, acting: Acting) -> Array:
-    all_runs = jax.vmap(partial(_one_run, algorithm))
-    return jax.shard_map(all_runs, mesh=mesh, in_specs=ON_RUNS, out_specs=ON_RUNS, check_vma=False)(
-        state, observation, acting
-    )
+@cache
+def _program(options: Options) -> jax.stages.Wrapped:
+    @partial(jax.jit, static_argnames=("algorithm", "mesh"), compiler_options=dict(options) or None)
+    def act_runs(algorithm: Algorithm, mesh: Mesh, state: State, observation: Array, acting: Acting) -> Array:
+        all_runs = jax.vmap(partial(_one_run, algorithm))
+        return jax.shard_map(all_runs, mesh=mesh, in_specs=ON_RUNS, out_specs=ON_RUNS, check_vma=False)(
+            state, observation, acting
+        )
+
+    return act_runs
 
 
 def act_runs(algorithm: Algorithm, mesh: Mesh, state: State, observation: np.ndarray, acting: Acting) -> np.ndarray:
@@ -48,7 +53,9 @@ def act_runs(algorithm: Algorithm, mesh: Mesh, state: State, observation: np.nda
     padding = slots - runs
     if padding:
         observation = np.concatenate([observation, np.zeros((padding, *observation.shape[1:]), observation.dtype)])
-    return np.asarray(_act_runs(algorithm, mesh, state, observation, acting))[:runs]
+    # A hundred candidates for each of 328 episodes are more rows than every jaxlib multiplies rightly.
+    program_of = _program(many_rows_options(is_cpu(mesh)))
+    return np.asarray(program_of(algorithm, mesh, state, observation, acting))[:runs]
 
 
 def policy_of(

@@ -3,6 +3,7 @@
 from functools import cache
 
 import jax
+import jaxlib
 from jax.sharding import Mesh
 
 from plas_jax.types import State
@@ -11,10 +12,20 @@ from plas_jax.types import State
 # divides a product by the threads of XLA's pool and adds up in that order: as many as there are cores, or devices where
 # those are more, or as $NPROC says. Processors with other numbers of cores round wide products otherwise.
 WIDE = 300
-EIGEN = ("xla_cpu_experimental_ynn_fusion_type", "")
+FUSIONS = "xla_cpu_experimental_ynn_fusion_type"
+EIGEN = (FUSIONS, "")
 WHOLE_VECTORS = ("xla_cpu_prefer_vector_width", "512")  # where a processor has no such vectors it changes nothing
 # Adam then writes new weights where the old ones lay, which are otherwise copied first.
 IN_PLACE = ("xla_cpu_copy_insertion_use_region_analysis", True)
+# This jaxlib, the last for Python 3.11, hands a product together with a reduction of it to YNNPACK, which is wrong from
+# row 32,769 on where three numbers are summed up to two or three (jax issue 39103). XLA's defaults but for reductions
+# are right. `-reduce` says the same in $XLA_FLAGS, and is no value of a program's own option. Reductions then add up in
+# another order, so that what never has so many rows keeps the defaults, and its results.
+MISCOMPILES_MANY_ROWS = "0.10.2"
+PLAIN_REDUCTIONS = (FUSIONS, "LIBRARY_FUSION_TYPE_INDIVIDUAL_DOT,LIBRARY_FUSION_TYPE_INDIVIDUAL_CONVOLUTION")
+# Transitions of an update: more than any published method has. None puts more than 32 rows of each through a product
+# (CQL 31), so that these are at most 32,768.
+LARGE_BATCH = 1024
 
 Options = tuple[tuple[str, str | bool], ...]
 
@@ -26,11 +37,25 @@ def is_cpu(mesh: Mesh) -> bool:
 
 def compiler_options(mesh: Mesh, state: State) -> Options:
     """Return the options for training runs of this state (leading axis `[runs]`) on these devices."""
-    if not is_cpu(mesh):
-        return ()
     widest = max((min(leaf.shape[-2:]) for leaf in jax.tree.leaves(state) if leaf.ndim > 2), default=0)
-    wanted: Options = (WHOLE_VECTORS, IN_PLACE, *((EIGEN,) if widest >= WIDE else ()))
-    return tuple(option for option in wanted if _is_known(option))
+    return training_options(is_cpu(mesh), widest, state.architecture.batch_size)
+
+
+def training_options(on_cpu: bool, widest: int, batch_size: int) -> Options:
+    """Return the options for updates on so many transitions of networks whose widest product has so wide weights."""
+    if not on_cpu:
+        return ()
+    fusions = _known(EIGEN) if widest >= WIDE else many_rows_options(on_cpu) if batch_size > LARGE_BATCH else ()
+    return (*_known(WHOLE_VECTORS, IN_PLACE), *fusions)
+
+
+def many_rows_options(on_cpu: bool) -> Options:
+    """Return the options without which a product of more than 32,768 rows may be wrong: acting's and the gate's."""
+    return _known(PLAIN_REDUCTIONS) if on_cpu and jaxlib.__version__ == MISCOMPILES_MANY_ROWS else ()
+
+
+def _known(*options: tuple[str, str | bool]) -> Options:
+    return tuple(option for option in options if _is_known(option))
 
 
 @cache

@@ -25,6 +25,7 @@ from plas_jax.sweeps.sweep import Sweep
 from plas_jax.training import phases
 from plas_jax.training.acting import policy_of
 from plas_jax.training.chunk import HEALTHY, Batch, Runs
+from plas_jax.training.compiler_options import many_rows_options
 from plas_jax.types import Array, Parameters
 from plas_jax.verification.gate.data_measures import data_measures, minibatch_measures, reward_weights, rows_of_dataset
 from plas_jax.verification.gate.movement import Place
@@ -143,8 +144,9 @@ class _Gate:
 
 def one_by_one(measure: Callable[[Inputs], Outputs]) -> Callable[[Inputs], Outputs]:
     """Measure every run of a batch, one after another: a hundred candidates a probe row of all at once are 10 GB."""
-    # What runs once is not worth optimising.
-    return jax.jit(partial(jax.lax.map, measure), compiler_options={"xla_backend_optimization_level": 0})
+    # What runs once is not worth optimising; and candidates of probe rows are many.
+    options = {"xla_backend_optimization_level": 0, **dict(many_rows_options(jax.default_backend() == "cpu"))}
+    return jax.jit(partial(jax.lax.map, measure), compiler_options=options)
 
 
 def _name(algorithm: str, knobs: str) -> str:
