@@ -26,6 +26,7 @@ from plas_jax.recipes.behaviours import CHUNK, LEARNING_RATE, Checkpoint, first_
 from plas_jax.recipes.networks import restart, save_networks
 from plas_jax.sweeps.progress import clock
 from plas_jax.training.checkpoints import Checkpoints
+from plas_jax.training.soundness import refuse_unsound_machine
 
 FLAGS = flags.FlagValues()
 flags.DEFINE_enum("environment", "hopper", sorted(LOCOMOTION), "Which robot.", flag_values=FLAGS)
@@ -40,6 +41,7 @@ CHECKPOINT_STEPS = 50_000
 
 def run() -> int:
     """Train, from the newest checkpoint in the output folder when there is one, and return 0."""
+    refuse_unsound_machine()
     folder = Path(FLAGS.output) / f"{FLAGS.environment}-{FLAGS.seed}"
     folder.mkdir(parents=True, exist_ok=True)
     # A buffer of a million transitions is a third of a gigabyte.

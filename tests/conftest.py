@@ -10,6 +10,7 @@ import pytest
 
 from plas_jax.training import kept_programs
 from plas_jax.training.layout import use_every_core
+from plas_jax.training.soundness import refuse_unsound_machine
 
 # Before any test touches JAX; two at least, so that batches are split between devices on every machine.
 use_every_core(max(2, os.cpu_count() or 1))
@@ -22,6 +23,15 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 PROGRAMS = Path(__file__).parents[1] / ".pytest_cache" / "programs"
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(PROGRAMS / kept_programs.folder().name))
 kept_programs.keep_programs()
+
+
+def pytest_sessionstart(session):
+    """Where the machine computes wrongly, no test is worth running. Of several processes the first asks."""
+    if not hasattr(session.config, "workerinput"):
+        try:
+            refuse_unsound_machine()
+        except ValueError as error:
+            pytest.exit(f"error: {error}", returncode=2)
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from plas_jax.sweeps.interruption import Interrupted
 from plas_jax.sweeps.progress import Watch, clock
 from plas_jax.training.kept_programs import keep_programs
 from plas_jax.training.layout import use_every_core
+from plas_jax.training.soundness import refuse_unsound_machine
 from plas_jax.verification.gate.accepted import Accepted, read_accepted, write_accepted
 from plas_jax.verification.gate.comparison import comparable, compare, replaceable
 from plas_jax.verification.gate.junit import junit
@@ -52,6 +53,7 @@ def run() -> int:
     if known is not None:
         (replaceable if gate.reason else comparable)(gate, known)
     keep_programs()
+    refuse_unsound_machine()
     with Watch() as watch:
         try:
             measured = measure(gate, watch)

@@ -20,6 +20,7 @@ from plas_jax.performance.throughput.request import MEASURES, request
 from plas_jax.results.circumstances import device
 from plas_jax.training.layout import use_every_core
 from plas_jax.training.phases import CHUNK_SECONDS
+from plas_jax.training.soundness import refuse_unsound_machine
 
 USAGE = """usage: throughput.py [flags]
 
@@ -71,6 +72,7 @@ def run() -> int:
     # The measuring processes share an accelerator: none may claim its memory for itself alone.
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
     use_every_core(benchmark.cores)
+    refuse_unsound_machine()
     if benchmark.against:
         _prepare_peer(benchmark.algorithms)
     command, load = shlex.join(sys.argv), round(os.getloadavg()[0], 1)

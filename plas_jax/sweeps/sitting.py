@@ -23,6 +23,7 @@ from plas_jax.sweeps.waves import planned
 from plas_jax.training.hosts import agreed, connect, is_first
 from plas_jax.training.kept_programs import keep_programs
 from plas_jax.training.layout import use_every_core
+from plas_jax.training.soundness import refuse_unsound_machine
 
 Report = Callable[[OutputFolder, Manifest], str]  # writes tables and figures of the rows so far, and returns a table
 
@@ -40,13 +41,14 @@ def sit(requested: Callable[[], Request], report: Report) -> int:
     folder = OutputFolder(request.output)
     # Refuses what is nowhere before the folder is made.
     data.expected_rows(request.datasets, request.preset.rows, request.data_dir)
+    keep_programs()
+    refuse_unsound_machine()
     manifest = folder.claim(request)
     if manifest is not None and has_finished(manifest, request):
         # Made again, for the sweep may have been killed between its last row and its reports.
         if is_first():
             print(f"{folder.path} holds a finished sweep already\n\n{_reported(report, folder, manifest)}")
         return 0
-    keep_programs()
     with Watch(quiet=not is_first()) as watch:
         try:
             return _Sitting(request, folder, watch, report).run(manifest)

@@ -1,6 +1,8 @@
 """Compiled programs: kept between processes by JAX's persistent cache, and counted where they are compiled anew."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import jax
@@ -39,6 +41,18 @@ def keep_programs() -> None:
     jax.config.update("jax_compilation_cache_dir", str(kept))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", SECONDS)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", 0)
+
+
+@contextmanager
+def keeping_everything() -> Iterator[None]:
+    """Keep also what compiles quickly: for what every start of every command needs."""
+    name = "jax_persistent_cache_min_compile_time_secs"
+    seconds = getattr(jax.config, name)
+    jax.config.update(name, 0.0)
+    try:
+        yield
+    finally:
+        jax.config.update(name, seconds)
 
 
 class Executables:
