@@ -21,6 +21,10 @@ CALL = re.compile(
 )
 
 
+MAKEFILE = (ROOT / "Makefile").read_text("utf-8")
+TARGETS = set(re.findall(r"^([a-z-]+):", MAKEFILE, re.MULTILINE))
+
+
 def every_document(function):
     return pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.relative_to(ROOT).as_posix())(function)
 
@@ -72,12 +76,11 @@ def test_every_command_and_flag_exists(path):
 
 @every_document
 def test_every_file_and_target_of_make_exists(path):
-    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
     for line in lines(path.read_text("utf-8")):
         for name in re.findall(rf"(?<![\w/~.:-])((?:{'|'.join(map(re.escape, FOLDERS))})/[\w./*-]+)", line):
             assert list(ROOT.glob(name.rstrip("/."))), line
         for target in re.findall(r"^(?:\$ )?make ([a-z-]+)(?:\s|$)", line):
-            assert target in targets, line
+            assert target in TARGETS, line
 
 
 def test_the_documented_table_of_ones_own_is_made_and_resumed(tmp_path):
@@ -93,6 +96,16 @@ def test_the_documented_table_of_ones_own_is_made_and_resumed(tmp_path):
     resumed = subprocess.run([*words, "--resume"], check=False, **options)
     assert resumed.returncode == 0, resumed.stderr
     assert table in resumed.stdout
+
+
+def test_every_target_of_make_is_run_whatever_files_there_are():
+    (phony,) = re.findall(r"^\.PHONY: (.+)$", MAKEFILE, re.MULTILINE)
+    assert set(phony.split()) == TARGETS
+
+
+def test_the_three_tiers_of_tests_are_documented():
+    tiers = re.findall(r"^\| `make (test[a-z-]*)` \|", (ROOT / "BUILD.md").read_text("utf-8"), re.MULTILINE)
+    assert tiers == ["test-fast", "test", "test-all"]
 
 
 def test_the_readme_is_short():
