@@ -1,8 +1,8 @@
-"""Commands as a user calls them: a script of `benchmarks`, called or stopped in its own process, or in this one."""
+"""Scripts as a user calls them, called or stopped in a process of their own, or run in this one."""
 
-import importlib
 import io
 import os
+import runpy
 import signal
 import subprocess
 import sys
@@ -28,9 +28,11 @@ def call(script, *arguments, home=None, **options):
 
 
 def call_here(script, *arguments, home=None, cwd=None):
-    """The same in this process, which has imported and compiled already: where the process is not what is tested."""
-    main = importlib.import_module(f"plas_jax.commands.{script.removesuffix('.py')}").main
-    words, out, err = [script, *map(str, arguments)], io.StringIO(), io.StringIO()
+    """The same in this process, which has imported and compiled already: where the process is not what is tested.
+
+    A path leads to a script outside `benchmarks`.
+    """
+    words, out, err = [str(ROOT / "benchmarks" / script), *map(str, arguments)], io.StringIO(), io.StringIO()
     with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
         patch.setattr(sys, "argv", words)
         patch.delenv("D4RL_DATASET_DIR", raising=False)
@@ -38,8 +40,9 @@ def call_here(script, *arguments, home=None, cwd=None):
         if home:
             patch.setenv("HOME", str(home))
         patch.chdir(cwd or Path.cwd())
-        status = main()
-    return subprocess.CompletedProcess(words, status, out.getvalue(), err.getvalue())
+        with pytest.raises(SystemExit) as ended:
+            runpy.run_path(words[0], run_name="__main__")
+    return subprocess.CompletedProcess(words, ended.value.code, out.getvalue(), err.getvalue())
 
 
 def interrupt_at(phase, words, environment, number=signal.SIGINT):

@@ -1,24 +1,14 @@
 """The updates that train are the reference implementation's, number by number."""
 
 import json
-import subprocess
-import sys
-from pathlib import Path
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
-from small_runs import quickly_compiled
+from by_subprocess import ROOT, call_here
 
-from plas_jax.algorithms import bcq, bellman, candidates, plas
-from plas_jax.algorithms.bcq import proposed
-from plas_jax.models import cvae
-from plas_jax.models.twin_critics import TwinCritics
 from plas_jax.verification.parity.golden import BadGoldenFileError, read
 from plas_jax.verification.parity.updates import TOLERANCE, relative_error, replay_updates
 
-ROOT = Path(__file__).parents[1]
 PLAS, PLAS_P, BCQ = (ROOT / "tests" / "golden" / f"{name}.npz" for name in ("plas_latent", "plas_perturbation", "bcq"))
 GOLDEN = (PLAS, PLAS_P, BCQ)
 
@@ -35,64 +25,6 @@ def test_every_tensor_agrees(path):
 
 def test_every_algorithm_is_there():
     assert [read(path).config["algorithm"] for path in GOLDEN] == ["Latent", "LatentPerturbation", "BCQ"]
-
-
-@pytest.fixture
-def broken(monkeypatch):
-    """The worst error with one function of a module replaced."""
-
-    def replay_broken(path, module, name, replacement):
-        monkeypatch.setattr(module, name, replacement)
-        monkeypatch.setattr(jax, "jit", quickly_compiled)
-        # jit would answer for a broken update with the whole one that it has compiled already
-        jax.clear_caches()
-        return max(replay_updates(read(path)).values())
-
-    yield replay_broken
-    jax.clear_caches()
-
-
-def stale(target, online, polyak):
-    """From the parameters before the step, as some ports do."""
-    return bellman.polyak_average(target, target, polyak)
-
-
-def unclipped(state, cvae, observation, draw, latent_limit):
-    return proposed(state, cvae, observation, draw, jnp.inf)
-
-
-def mixed_after_the_maximum(q_values, clip_weight):
-    return bellman.soft_clipped(q_values.max(axis=0), clip_weight)
-
-
-def of_the_smaller(perturbation, state, critics, batch, action, limit):
-    action = bcq.perturbed(state, perturbation, batch.observation, action, limit)
-    module = TwinCritics(state.sizes, state.architecture.critic_widths)
-    return -module.apply(critics, batch.observation, action).min(axis=-1).mean(), None
-
-
-@pytest.mark.parametrize(
-    ("path", "module", "name", "replacement"),
-    [
-        (PLAS_P, plas, "polyak_average", stale),
-        (BCQ, bcq, "polyak_average", stale),
-        (PLAS_P, plas, "soft_clipped", lambda q_values, clip_weight: q_values.mean()),
-        (PLAS_P, bellman, "bellman_target", lambda reward, bootstrap, value, discount: reward + discount * value),
-        (PLAS_P, bellman, "squared_error", lambda q_values, target: jnp.square(q_values - target[:, None]).mean()),
-        (PLAS_P, cvae, "evidence_loss", lambda error, divergence: error + divergence),
-        (PLAS_P, cvae, "kl_from_standard_normal", lambda posterior, axis: jnp.square(posterior.mean).mean(-1)),
-        (BCQ, candidates, "soft_clipped", lambda q_values, clip_weight: q_values.min()),
-        (BCQ, bcq, "best_value", mixed_after_the_maximum),
-        (BCQ, bcq, "proposed", unclipped),
-        (BCQ, bcq, "perturbation_loss", of_the_smaller),
-        (BCQ, cvae, "evidence_loss", lambda error, divergence: error + divergence),
-    ],
-    ids=["stale targets", "BCQ: stale targets", "mean of critics", "no terminals", "mean over critics", "KL unhalved",
-         "half a KL", "BCQ: minimum of critics",
-         "BCQ: mixed last", "BCQ: latents unclipped", "BCQ: the smaller Q", "BCQ: KL unhalved"],
-)  # fmt: skip
-def test_a_broken_equation_turns_it_red(broken, path, module, name, replacement):
-    assert broken(path, module, name, replacement) > TOLERANCE
 
 
 def test_relative_error_by_hand():
@@ -151,13 +83,8 @@ def test_a_bcq_file_of_fewer_candidates_is_replayed_with_them(tmp_path):
     assert max(error for name, error in errors.items() if "/critic/" in name) > TOLERANCE
 
 
-def command(*arguments):
-    script = [sys.executable, "benchmarks/parity.py", *map(str, arguments)]
-    return subprocess.run(script, cwd=ROOT, capture_output=True, text=True, check=False)
-
-
 def test_the_command_prints_every_tensor_and_agrees():
-    done = command(*GOLDEN)
+    done = call_here("parity.py", *GOLDEN)
     assert done.returncode == 0, done.stderr
     for moment in ("after_20", "after_10"):
         assert f"{moment}/critic_target/params/second_critic/Linear_2/kernel" in done.stdout
@@ -168,7 +95,7 @@ def test_the_command_fails_on_a_changed_tensor(tmp_path):
     def change(arrays, config):
         arrays["after_20/critic/l3.bias"] = arrays["after_20/critic/l3.bias"] * 1.001
 
-    done = command(rewritten(tmp_path, change))
+    done = call_here("parity.py", rewritten(tmp_path, change))
     assert done.returncode == 1
     assert "<-- differs" in done.stdout
 
@@ -203,7 +130,7 @@ def test_a_file_that_cannot_be_replayed_is_refused(tmp_path, path, change, says)
 
 @pytest.mark.parametrize("arguments", [[], ["missing.npz"], ["README.md"], ["--no_such_flag"]])
 def test_bad_calls_give_one_line(arguments):
-    done = command(*arguments)
+    done = call_here("parity.py", *arguments, cwd=ROOT)
     assert done.returncode != 0
     assert len(done.stderr.strip().splitlines()) == 1
     assert "Traceback" not in done.stderr
