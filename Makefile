@@ -27,7 +27,7 @@ test: $(VENV)/installed
 	$(TEST) -m "not slow"
 
 test-all: $(VENV)/installed
-	$(TEST)
+	$(TEST) --hypothesis-profile=full
 
 # The sdist, the wheel that it makes, and that wheel in an environment and a folder that hold nothing else.
 wheel-test: $(VENV)/installed

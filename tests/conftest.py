@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from plas_jax.training import kept_programs
 from plas_jax.training.layout import use_every_core
@@ -14,6 +15,11 @@ from plas_jax.training.soundness import refuse_unsound_machine
 
 # Before any test touches JAX; two at least, so that batches are split between devices on every machine.
 use_every_core(max(2, os.cpu_count() or 1))
+
+# The same few examples of every property each time; `make test-all` asks for many others: --hypothesis-profile=full.
+settings.register_profile("few", max_examples=25, derandomize=True, deadline=None)
+settings.register_profile("full", max_examples=200, deadline=None)
+settings.load_profile("few")
 
 # A shell starts what runs in its background with Ctrl-C ignored, and the commands that tests stop would inherit that.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

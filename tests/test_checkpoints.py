@@ -338,7 +338,7 @@ def mutate(step, place, kind, where, data):
         path.write_bytes(before[:at] + middle + before[rest:])
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(mutations(), min_size=1, max_size=3))
 def test_mutated_files_give_the_saved_values_or_the_ones_before_in_one_line(saved, changes):
     with tempfile.TemporaryDirectory() as place:

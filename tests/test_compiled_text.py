@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import plas_jax
@@ -194,7 +194,6 @@ def only_product(text):
     return found
 
 
-@settings(deadline=None)
 @given(batch=st.integers(1, 30), rows=st.integers(1, 9), inner=st.integers(1, 9), columns=st.integers(1, 9))
 def test_a_batch_of_products_costs_the_same_as_a_convolution(batch, rows, inner, columns):
     """The form in which a TPU's compiler writes it: as wide as the batch, meeting one number in each place."""

@@ -10,7 +10,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 import plas_jax
@@ -361,7 +361,6 @@ def literal_loop(recording, horizon):
 flags = st.lists(st.sampled_from([(0, 0)] * 5 + [(1, 0), (0, 1), (1, 1)]), min_size=2, max_size=60)
 
 
-@settings(max_examples=300, deadline=None)
 @given(rows=flags, horizon=st.integers(1, 9), has_timeouts=st.booleans())
 @example(rows=[(0, 0), (0, 0), (1, 0), (0, 0), (0, 0), (0, 0), (0, 0)], horizon=3, has_timeouts=False)
 @example(rows=[(0, 0), (1, 1), (0, 0), (1, 0)], horizon=9, has_timeouts=True)
@@ -393,7 +392,6 @@ LAYOUTS = {
 }
 
 
-@settings(max_examples=60, deadline=None)
 @given(episodes=st.lists(flags, min_size=1, max_size=3), layout=st.sampled_from(sorted(LAYOUTS)))
 def test_files_of_every_layout_and_their_mixtures_give_d4rls_transitions(tmp_path_factory, episodes, layout):
     folder, paths, expected = tmp_path_factory.mktemp("files"), [], []

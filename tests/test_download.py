@@ -18,7 +18,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from plas_jax.datasets import download as module
@@ -596,7 +596,6 @@ def test_a_partial_that_was_renamed_before_it_could_be_locked_is_left_alone(path
 # Any sequence of faults
 
 
-@settings(max_examples=40, deadline=None)
 @given(faults=st.lists(st.sampled_from(sorted(FAULTS)), min_size=1, max_size=6), left=st.binary(max_size=4))
 @example(faults=["truncated", "unranged"], left=b"")
 @example(faults=["flipped_and_truncated", "refused_range", "reset", "whole"], left=BODY[:1000])

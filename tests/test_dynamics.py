@@ -11,7 +11,7 @@ import gymnasium
 import mujoco
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import plas_jax
@@ -162,7 +162,6 @@ def test_healthy_is_gymnasiums_at_every_edge(name, reference):
 TEAMS = {threads: Lockstep("halfcheetah", 7, threads=threads) for threads in (1, 2, 3)}
 
 
-@settings(max_examples=25, deadline=None)
 @given(threads=st.sampled_from([2, 3]), some=st.lists(st.integers(0, 6), unique=True), seed=st.integers(0, 99))
 def test_an_episode_knows_neither_threads_nor_company(threads, some, seed):
     some = np.array(some, int)

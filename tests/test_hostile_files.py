@@ -581,7 +581,6 @@ def pairs():
         yield writer, reader
 
 
-@settings(max_examples=40, deadline=None)
 @given(seed=st.integers(0, 2**32))
 def test_hostile_hdf5_is_read_or_refused_in_one_line(pairs, tmp_path_factory, seed):
     writer, reader = pairs
@@ -595,7 +594,7 @@ def test_hostile_hdf5_is_read_or_refused_in_one_line(pairs, tmp_path_factory, se
 def test_hostile_results_are_read_or_refused_in_one_line(name, tmp_path_factory):
     target = TARGETS[name]()
 
-    @settings(max_examples=25, deadline=None, database=None)
+    @settings(database=None)
     @given(seed=st.integers(0, 2**32))
     def holds(seed):
         path = tmp_path_factory.mktemp("hostile") / f"fuzz{SUFFIXES.get(name, '.json')}"

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from plas_jax.algorithms import behaviour, plas, sac
@@ -137,14 +137,12 @@ def decode(observation, latent):
     return decode_with(cvae_state().cvae.parameters, observation, latent)
 
 
-@settings(deadline=None, max_examples=200)
 @given(observations, st.floats(0, 10, width=32))
 def test_a_latent_is_within_sigma(observation, latent_limit):
     latent = latent_of(plas_state().policy.parameters["latent_policy"], observation, latent_limit)
     assert (np.abs(latent) <= latent_limit).all()
 
 
-@settings(deadline=None, max_examples=200)
 @given(observations, st.floats(0, 2, width=32), st.floats(0, 10, width=32))
 def test_an_action_is_within_epsilon_of_its_latents_decoding_and_within_1(observation, limit, latent_limit):
     action = act(plas_state(), observation, None, KNOBS._replace(perturbation_limit=limit, latent_limit=latent_limit))
@@ -153,7 +151,6 @@ def test_an_action_is_within_epsilon_of_its_latents_decoding_and_within_1(observ
     assert (np.abs(action) <= 1).all()
 
 
-@settings(deadline=None, max_examples=100)
 @given(observations, st.floats(0, 10, width=32))
 def test_without_perturbation_the_action_is_the_decoded_latent(observation, latent_limit):
     action = act(plas_state(), observation, None, KNOBS._replace(perturbation_limit=0.0, latent_limit=latent_limit))
@@ -161,7 +158,6 @@ def test_without_perturbation_the_action_is_the_decoded_latent(observation, late
     np.testing.assert_allclose(action, decode(observation, latent), rtol=0, atol=1e-7)
 
 
-@settings(deadline=None, max_examples=50)
 @given(observations, st.lists(finite, min_size=4, max_size=4), st.floats(0, 10, width=32))
 def test_the_prior_decodes_latents_clipped_at_sigma(observation, noise, latent_limit):
     noise = np.array([noise], np.float32)
@@ -181,7 +177,6 @@ def test_the_cvaes_own_policy_decodes_latents_that_are_clipped():
 # Limits of the knobs
 
 
-@settings(deadline=None, max_examples=200)
 @given(values, st.floats(0, 1, width=16))
 def test_soft_clipping_is_the_minimum_at_1_the_maximum_at_0_and_between_elsewhere(q_values, clip_weight):
     assert soft_clipped(jnp.asarray(q_values), 1.0) == q_values.min()
@@ -190,7 +185,6 @@ def test_soft_clipping_is_the_minimum_at_1_the_maximum_at_0_and_between_elsewher
     assert q_values.min() - slack <= soft_clipped(jnp.asarray(q_values), clip_weight) <= q_values.max() + slack
 
 
-@settings(deadline=None, max_examples=100)
 @given(values, st.floats(0, 1, width=16))
 def test_the_polyak_average_copies_at_1_keeps_at_0_and_leaves_a_fixed_point(online, polyak):
     kept = jnp.asarray(online[::-1] + 1)
@@ -329,7 +323,6 @@ def test_critics_do_not_see_the_online_policy():
 # Ends of episodes
 
 
-@settings(deadline=None, max_examples=25)
 @given(st.lists(finite, min_size=12, max_size=12))
 def test_what_comes_after_the_end_of_an_episode_counts_for_nothing(garbage):
     ended = batch().next_observation.copy()

@@ -3,7 +3,7 @@
 import jax
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from plas_jax.datasets.minibatch import concatenate, minibatch
@@ -77,7 +77,6 @@ def test_an_accelerator_holds_the_data_sets_of_its_own_runs_alone(monkeypatch, d
     assert len(placed.reward) < 2 * len(rows.transitions.reward)
 
 
-@settings(deadline=None, max_examples=60)
 @given(st.integers(0, 2**32 - 1), st.integers(0, 22), st.integers(1, 23))
 def test_a_minibatch_stays_within_its_data_set_and_keeps_rows_whole(seed, start, size):
     size = min(size, 23 - start)

@@ -255,7 +255,7 @@ def test_a_cell_has_students_interval_below_ten_seeds_and_the_bootstraps_from_te
     assert stratified_interval(mean, [[-3.0, -2.0]]).excludes_zero()
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)  # four bootstraps each
 @given(st.lists(st.lists(score, min_size=2, max_size=4), min_size=1, max_size=3))
 def test_intervals_hold_their_statistic_and_lie_among_the_scores(scores):
     flat = [value for of in scores for value in of]

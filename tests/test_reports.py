@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib.image import imread
 
@@ -88,7 +88,6 @@ any_row = st.builds(
 )  # fmt: skip
 
 
-@settings(max_examples=60, deadline=None)
 @given(st.lists(any_row, max_size=6), st.randoms(use_true_random=False))
 def test_rows_come_back_exactly_and_their_order_does_not_change_a_byte(tmp_path_factory, rows, shuffler):
     folder = tmp_path_factory.mktemp("rows")

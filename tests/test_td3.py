@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from td3_reference import (
     DISCOUNT,
@@ -53,7 +53,6 @@ def test_noise_of_the_target_is_scaled_then_clipped_then_the_action_is():
     assert smoothed(action, draw, 0.0, 0.5).tolist() == action.tolist()
 
 
-@settings(deadline=None)
 @given(st.integers(0, 10**6), st.integers(1, 7))
 def test_a_half_is_due_on_multiples_of_the_delay(count, delay):
     assert bool(is_due(jnp.asarray(count), jnp.float32(delay))) is (count % delay == 0)

@@ -6,7 +6,7 @@ import io
 import h5py
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
@@ -411,7 +411,6 @@ def count(finding):
     return int(finding.detail.split()[0].rstrip(",").replace(",", ""))
 
 
-@settings(max_examples=200, deadline=None)
 @given(PLACES, st.integers(0, 6), st.booleans(), st.lists(st.integers(0, 3), min_size=1, max_size=5))
 def test_the_checks_of_episodes_are_a_loop_over_the_rows(episodes, tail, timed, numbers):
     recording = recorded(episodes, tail, timed, numbers)
@@ -445,7 +444,6 @@ def test_the_checks_of_episodes_are_a_loop_over_the_rows(episodes, tail, timed, 
     assert not twice or count(both) == twice
 
 
-@settings(max_examples=200, deadline=None)
 @given(PLACES, st.integers(0, 6), st.lists(st.integers(0, 40), min_size=1, max_size=60))
 def test_repetitions_are_those_of_a_loop_with_a_set(episodes, tail, numbers):
     recording = recorded(episodes, tail, True, numbers)
