@@ -1,14 +1,14 @@
 """Behaviour policies: trained, snapshot, chosen and shipped."""
 
-import subprocess
-import sys
-from itertools import pairwise
-from pathlib import Path
+from itertools import islice, pairwise
 
 import jax
 import numpy as np
 import pytest
+import train_behaviours
+from by_subprocess import ROOT, call_here
 
+from plas_jax.commands.invocation import invoke
 from plas_jax.datasets.catalogue import D4RL_MEAN_RETURN
 from plas_jax.environments.locomotion import LOCOMOTION
 from plas_jax.models.gaussian_policy import GaussianPolicy, squashed_sample
@@ -16,8 +16,6 @@ from plas_jax.recipes import behaviours
 from plas_jax.recipes.behaviour_policy import WEIGHTS, from_parameters, load_policies, save_policies, shipped
 from plas_jax.recipes.levels import RUNGS, choose, ladder, level
 from plas_jax.recipes.networks import restart, save_networks
-
-ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture(scope="module")
@@ -132,20 +130,21 @@ def test_returns_of_other_episodes_are_at_their_level_too(environment, wanted):
 
 
 @pytest.mark.slow
-def test_training_resumes_from_its_checkpoint_and_ships(tmp_path):
+def test_training_resumes_from_its_checkpoint_and_ships(tmp_path, monkeypatch):
     """A run is stopped after a checkpoint, goes on, and names the seam; the rule then chooses among its snapshots."""
-    code = (
-        "import sys; import train_behaviours as t; from plas_jax.recipes import behaviours as b; b.RANDOM_STEPS = 150;"
-        "t.SNAPSHOT_STEPS = 100; t.CHECKPOINT_STEPS = 100; sys.exit(t.invoke(t.run, t.FLAGS, t.__doc__))"
-    )
     arguments = ["--environment=hopper", f"--output={tmp_path}", "--steps=300"]
-    five_chunks = "real = t.train; t.train = lambda *a: (at for at, _ in zip(real(*a), range(5))); sys.exit"
-    stopped = code.replace("sys.exit", five_chunks)
-    here = {"cwd": ROOT / "experiments", "capture_output": True, "text": True}
-    assert subprocess.run([sys.executable, "-c", stopped, *arguments], check=False, **here).returncode == 0
+    monkeypatch.setattr(behaviours, "RANDOM_STEPS", 150)
+    monkeypatch.setattr(train_behaviours, "SNAPSHOT_STEPS", 100)
+    monkeypatch.setattr(train_behaviours, "CHECKPOINT_STEPS", 100)
+
+    def sitting():
+        return invoke(train_behaviours.run, train_behaviours.FLAGS, train_behaviours.__doc__, arguments)
+
+    with monkeypatch.context() as five_chunks:
+        five_chunks.setattr(train_behaviours, "train", lambda *request: islice(behaviours.train(*request), 5))
+        assert sitting() == 0
     assert not (tmp_path / "hopper-0" / "seams.json").exists()
-    done = subprocess.run([sys.executable, "-c", code, *arguments], check=False, **here)
-    assert done.returncode == 0, done.stderr
+    assert sitting() == 0
     assert (tmp_path / "hopper-0" / "seams.json").read_text() == "[200]"
     names = sorted(path.name for path in (tmp_path / "hopper-0").glob("actor_*.npz"))
     assert names == [f"actor_{step:08d}.npz" for step in (100, 200, 300)]
@@ -159,8 +158,7 @@ def test_commands_refuse_what_they_cannot_do(tmp_path):
         ("train_behaviours", ["--environment=ant"]),
         ("train_behaviours", ["stray"]),
     ):
-        words = [sys.executable, str(ROOT / "experiments" / f"{script}.py"), *arguments]
-        done = subprocess.run(words, capture_output=True, text=True, check=False)
+        done = call_here(ROOT / "experiments" / f"{script}.py", *arguments)
         assert done.returncode != 0
         assert len(done.stderr.strip().splitlines()) == 1
 

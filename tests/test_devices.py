@@ -8,7 +8,7 @@ import sys
 
 import numpy as np
 import pytest
-from by_subprocess import ROOT, command
+from by_subprocess import ROOT, call, call_here, command
 
 SCRIPT = ROOT / "tests" / "updates_on_devices.py"
 COLLECTIVE = re.compile(r"\b(all-reduce|all-gather|reduce-scatter|collective-permute|all-to-all)\w*(-start)?\(")
@@ -109,11 +109,11 @@ def test_a_sweep_of_two_processes_writes_the_rows_of_one(tmp_path):
         ("auto", "PLAS_JAX_HOSTS: the processes could not be connected: coordinator_address should be defined"),
     ],
 )
-def test_hosts_that_are_none_are_refused_in_one_line(tmp_path, hosts, said):
-    words, environment = command("sweep_perturbation.py", "--preset=smoke", f"--output={tmp_path / 'out'}")
-    done = subprocess.run(
-        words, env=environment | {"PLAS_JAX_HOSTS": hosts}, capture_output=True, text=True, check=False
-    )
+def test_hosts_that_are_none_are_refused_in_one_line(tmp_path, monkeypatch, hosts, said):
+    monkeypatch.setenv("PLAS_JAX_HOSTS", hosts)
+    # To look for other processes, JAX must be as yet untouched.
+    called = call if hosts == "auto" else call_here
+    done = called("sweep_perturbation.py", "--preset=smoke", f"--output={tmp_path / 'out'}")
     assert done.returncode == 1
     assert done.stderr.startswith(f"error: {said}"), done.stderr
     assert done.stderr.count("\n") == 1

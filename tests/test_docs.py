@@ -3,15 +3,12 @@
 import importlib
 import re
 import runpy
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
+from by_subprocess import ROOT, call_here
 
 from plas_jax.commands.plas_jax import COMMANDS
 
-ROOT = Path(__file__).parents[1]
 FOLDERS = ("plas_jax", "benchmarks", "experiments", "docs", "tests", ".ci", ".github")
 DOCUMENTS = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "tests").rglob("*.md")]
 LINK = re.compile(r"\]\(([^)\s]+)\)")
@@ -84,16 +81,15 @@ def test_every_file_and_target_of_make_exists(path):
 
 
 def test_the_documented_table_of_ones_own_is_made_and_resumed(tmp_path):
-    words = [sys.executable, str(ROOT / "docs" / "own_table" / "clip_weight.py"), "--preset=smoke", "--output=out"]
+    words = [ROOT / "docs" / "own_table" / "clip_weight.py", "--preset=smoke", "--output=out"]
     words += ["--datasets=hopper-random-r1", "--seeds=1", "--clip_weights=0,1", "--data_dir=."]
-    options = {"cwd": tmp_path, "capture_output": True, "text": True}
-    made = subprocess.run(words, check=False, **options)
+    made = call_here(*words, cwd=tmp_path)
     assert made.returncode == 0, made.stderr
     table = (tmp_path / "out" / "clip_weight.md").read_text("utf-8")
     assert table.startswith("| data set | clip_weight=0.0 | clip_weight=1.0 |\n")
     assert re.search(r"^\| hopper-random-r1( \| \d+\.\d){2} \|$", table, re.MULTILINE)
     assert table in made.stdout
-    resumed = subprocess.run([*words, "--resume"], check=False, **options)
+    resumed = call_here(*words, "--resume", cwd=tmp_path)
     assert resumed.returncode == 0, resumed.stderr
     assert table in resumed.stdout
 

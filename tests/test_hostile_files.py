@@ -14,6 +14,7 @@ import h5py
 import hostile_files
 import numpy as np
 import pytest
+from by_subprocess import ROOT, call_here
 from fuzzing.hostile_hdf5 import sound
 from fuzzing.mutations import damaged, damaged_csv, damaged_json
 from fuzzing.targets import SUFFIXES, TARGETS
@@ -37,7 +38,6 @@ from plas_jax.results.rows import Row, read_rows, write_rows
 from plas_jax.verification.gate.accepted import read_accepted, write_accepted
 from plas_jax.verification.parity import golden
 
-ROOT = Path(__file__).parents[1]
 HOPPER = ENVIRONMENTS["hopper"]
 
 
@@ -608,9 +608,8 @@ def test_hostile_results_are_read_or_refused_in_one_line(name, tmp_path_factory)
 @pytest.mark.slow
 @pytest.mark.parametrize("name", list(TARGETS))
 def test_the_fuzzing_command_finds_nothing(name, tmp_path):
-    words = [sys.executable, str(ROOT / "experiments" / "fuzz_readers.py"), f"--reader={name}", "--minutes=0.1"]
-    words += [f"--output={tmp_path / 'faults'}"]
-    done = subprocess.run(words, capture_output=True, text=True, check=False, cwd=tmp_path)
+    words = [f"--reader={name}", "--minutes=0.1", f"--output={tmp_path / 'faults'}"]
+    done = call_here(ROOT / "experiments" / "fuzz_readers.py", *words, cwd=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "0 faults" in done.stdout
 

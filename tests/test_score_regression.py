@@ -3,8 +3,6 @@
 import json
 import re
 import shutil
-import subprocess
-import sys
 import tomllib
 from functools import partial
 from pathlib import Path
@@ -27,7 +25,7 @@ from plas_jax.verification.gate.report import PASS, REGRESSION, UNDECIDED, regre
 from plas_jax.verification.gate.request import ALGORITHMS, DATASETS, request
 
 SCRIPT = "score_regression.py"
-call, call_here = partial(by_subprocess.call, SCRIPT), partial(by_subprocess.call_here, SCRIPT)
+call_here = partial(by_subprocess.call_here, SCRIPT)
 FAULTS_FILE = ROOT / "experiments" / "planted_faults.toml"
 FAULTS = tomllib.loads(FAULTS_FILE.read_text("utf-8"))
 ACCEPTED = ROOT / "benchmarks" / "accepted" / "gate.json"
@@ -135,7 +133,7 @@ def test_a_bad_request_is_one_line(folder, changes, complaint):
     ],
 )
 def test_bad_input_is_one_line_and_no_regression(tmp_path, words, complaint):
-    done = call(*words, cwd=tmp_path)
+    done = call_here(*words, cwd=tmp_path)
     assert done.returncode == UNDECIDED
     (line,) = done.stderr.strip().splitlines()
     assert line.startswith("error: ")
@@ -283,7 +281,7 @@ ONE_OF_ALL = ["--algorithms=plas", "--datasets=hopper-medium-r1"]
 def test_this_program_passes_its_own_gate(part, tmp_path):
     (tmp_path / "data").mkdir()
     words = ["--data_dir=data", f"--accepted={ACCEPTED}", "--output=out", *part]
-    done = by_subprocess.call(SCRIPT, *words, cwd=tmp_path)
+    done = call_here(*words, cwd=tmp_path)
     assert done.returncode == PASS, done.stdout + done.stderr
 
 
@@ -302,9 +300,7 @@ def test_every_mistake_can_be_planted(tmp_path, name):
 def planted(*words, folder):
     script = ROOT / "experiments" / "planted_faults.py"
     given = [f"--faults_file={FAULTS_FILE}", f"--accepted={ACCEPTED}", *words]
-    return subprocess.run(
-        [sys.executable, str(script), *given], cwd=folder, capture_output=True, text=True, check=False
-    )  # fmt: skip
+    return by_subprocess.call_here(script, *given, cwd=folder)
 
 
 @pytest.mark.slow

@@ -2,14 +2,13 @@
 
 import json
 import os
-import subprocess
-import sys
-from pathlib import Path
+from functools import partial
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from by_subprocess import call
 
 from plas_jax.algorithms import behaviour, plas
 from plas_jax.commands.throughput import FLAGS, PRINTED, USAGE, run
@@ -33,13 +32,8 @@ from plas_jax.performance.throughput.rows import line, rows_of
 from plas_jax.training.chunk import HEALTHY, Span, chunk_program
 from plas_jax.training.layout import run_mesh
 
-SCRIPT = Path(__file__).parents[1] / "benchmarks" / "throughput.py"
-
-
-def throughput(*flags):
-    return subprocess.run(
-        [sys.executable, str(SCRIPT), *flags], capture_output=True, text=True, check=False, timeout=300
-    )
+# By subprocess, since the processes that measure have devices of their own and would inherit this one's.
+throughput = partial(call, "throughput.py", timeout=300)
 
 
 def test_cvae_operations_by_hand():

@@ -1,10 +1,9 @@
 """A sweep larger than memory: cut into waves that fit, with the same rows."""
 
 import os
-import subprocess
 
 import pytest
-from by_subprocess import command, interrupt_at
+from by_subprocess import call_here, command, interrupt_at
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -86,17 +85,17 @@ def test_what_is_free_is_less_than_what_the_machine_has(monkeypatch):
 
 
 @pytest.mark.slow
-def test_waves_write_the_rows_of_one_sweep(tmp_path):
+def test_waves_write_the_rows_of_one_sweep(tmp_path, monkeypatch):
     words = ["--preset=smoke", "--datasets=hopper-medium-r1,walker2d-random-r1", "--seeds=2", f"--data_dir={tmp_path}"]
     of = {}
     for name, amount in (("whole", "4GB"), ("waves", "2.5MB")):
-        called, environment = command("sweep_perturbation.py", *words, f"--output={tmp_path / name}")
-        environment |= {"PLAS_JAX_MEMORY": amount}
+        monkeypatch.setenv(VARIABLE, amount)
+        called = ["sweep_perturbation.py", *words, f"--output={tmp_path / name}"]
         if name == "waves":  # and go on with more memory than it was cut for
-            interrupt_at("train policies (plas-16-wave-1-of-2)", called, environment)
-            environment |= {"PLAS_JAX_MEMORY": "4GB"}
-            called = [*called, "--resume"]
-        done = subprocess.run(called, env=environment, capture_output=True, text=True, check=False)
+            interrupt_at("train policies (plas-16-wave-1-of-2)", *command(*called))
+            monkeypatch.setenv(VARIABLE, "4GB")
+            called.append("--resume")
+        done = call_here(*called)
         assert done.returncode == 0, done.stderr
         assert ("2 waves of 10 runs" in done.stdout) == (name == "waves")
         of[name] = (tmp_path / name / "results.csv").read_bytes()
