@@ -1,4 +1,4 @@
-"""Runs small enough for a test: random batches, zero-padded where asked, and a training on batches of any law."""
+"""Runs small enough for a test: random rows and weights, precisions, and a training on batches of any law."""
 
 from functools import partial
 
@@ -15,20 +15,58 @@ quickly_compiled = partial(jax.jit, compiler_options={"xla_backend_optimization_
 
 
 def random_batch(seed, sizes=ALONE, batch=BATCH):
-    """Random transitions of the true sizes in the padding of `sizes`."""
+    """Random transitions of the true sizes in the padding of `sizes`, of which the first and every fourth are last."""
     generator = np.random.default_rng(seed)
     observation, action = sizes.observation, sizes.action
 
     def columns(values, axis):
-        return np.pad(values, ((0, 0), (0, axis.padded - axis.true))).astype(np.float32)
+        return np.pad(values, ((0, 0), (0, axis.padded - axis.true)))
 
-    return Transition(
+    transitions = Transition(
         columns(generator.normal(size=(batch, observation.true)), observation),
         columns(np.tanh(1.5 * generator.normal(size=(batch, action.true))), action),
-        generator.normal(size=batch).astype(np.float32),
+        generator.normal(size=batch),
         columns(generator.normal(size=(batch, observation.true)), observation),
-        (generator.random(batch) > 0.2).astype(np.float32),
+        np.arange(batch) % 4 > 0,
+        columns(np.tanh(1.5 * generator.normal(size=(batch, action.true))), action),
     )
+    return jax.tree.map(np.float32, transitions)
+
+
+def filled(shapes, seed):
+    """Normal numbers in these shapes, away from any initial law, which would also take seconds to draw by."""
+    generator = np.random.default_rng(seed)
+    return jax.tree.map(lambda leaf: jnp.float32(0.4 * generator.normal(size=leaf.shape)), shapes)
+
+
+def filled_gaussian(shapes, seed):
+    """The same for a policy of BRAC's: stds of about a half, or a few actions would outweigh all others."""
+    policy = filled(shapes, seed)
+    policy["params"]["Perceptron_2"]["Linear_0"]["bias"] += 1.0
+    return policy
+
+
+# Precisions: in float64 a training's rounding errors stay far below any mistake.
+
+
+def in_precision(tree, dtype):
+    """A copy with its floating-point arrays in this precision, as NumPy arrays; keys of jax.random stay."""
+
+    def converted(leaf):
+        if isinstance(leaf, jax.Array) and jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+            return leaf
+        leaf = np.asarray(leaf)
+        return leaf.astype(dtype) if leaf.dtype.kind == "f" else leaf
+
+    return jax.tree.map(converted, tree)
+
+
+in_float64 = partial(in_precision, dtype=np.float64)
+
+
+def computing_in(dtype):
+    """JAX with or without float64."""
+    return jax.enable_x64(dtype is np.float64)
 
 
 @partial(jax.jit, static_argnames=("draw_batch", "algorithm"))

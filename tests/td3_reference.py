@@ -8,27 +8,10 @@ from functools import cache
 import chex
 import jax
 import numpy as np
-from precision import computing_in, in_precision
-from small_runs import quickly_compiled
+from small_runs import computing_in, in_float64, quickly_compiled
 
 from plas_jax.datasets.minibatch import minibatch
 from plas_jax.types import Sizes, Transition
-
-SMALL, WIDE = Sizes.of(11, 3), Sizes.of(17, 6)
-
-
-def transitions(rows, observation, action, seed=0):
-    """Random transitions, some of them the last of their episodes."""
-    generator = np.random.default_rng(seed)
-    columns = (
-        generator.normal(size=(rows, observation)),
-        generator.uniform(-1, 1, (rows, action)),
-        generator.normal(size=rows),
-        generator.normal(size=(rows, observation)),
-        np.arange(rows) % 4 > 0,
-        generator.uniform(-1, 1, (rows, action)),
-    )
-    return Transition(*(column.astype(np.float32) for column in columns))
 
 
 class Parameters:
@@ -161,11 +144,11 @@ def assert_follows(algorithm, state, reference, knobs, batches):
 
     Moments, since Adam hides the scale of a gradient from the parameters.
     """
-    update, state = update_of(algorithm, np.float64), in_precision(state, np.float64)
+    update, state = update_of(algorithm, np.float64), in_float64(state)
     for place, batch in enumerate(batches):
         with computing_in(np.float64):
             noise = algorithm.noise(jax.random.key(place), state.architecture, state.sizes)
-            trained = update(state, in_precision(batch, np.float64), noise, knobs)
+            trained = update(state, in_float64(batch), noise, knobs)
             state, metrics = jax.tree.map(np.asarray, trained)
         expected = reference.step(batch, np.asarray(noise.next_action))
         for name, number in expected.items():

@@ -9,18 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from first_steps import (
-    KEY,
-    TRUE,
-    assert_first_step,
-    assert_trees_close,
-    central_differences,
-    in_float64,
-    perceptron,
-    redrawn,
-    transitions,
-)
-from small_runs import quickly_compiled
+from numpy_networks import assert_first_step, assert_trees_close, critic_error, critic_values, perceptron
+from small_runs import filled, in_float64, quickly_compiled, random_batch
 
 from plas_jax.algorithms import iql
 from plas_jax.algorithms.iql import IQL, Architecture, Knobs, advantage_weight, cosine_decayed, expectile_loss
@@ -28,6 +18,7 @@ from plas_jax.models.orthogonal import OrthogonalPerceptron, padded_orthogonal
 from plas_jax.models.unsquashed_policy import UnsquashedPolicy, gaussian_log_density
 from plas_jax.types import Axis, Sizes, Statistics, Transition
 
+KEY, TRUE = jax.random.key(0), Sizes.of(3, 2)
 BATCH = 5
 ARCHITECTURE = Architecture((4, 4), (4, 4), (4, 4), BATCH)
 KNOBS = Knobs(0.8, 2.0, 0.9, 0.25, 1e-2, 2e-2, 3e-2, 10.0)
@@ -51,13 +42,13 @@ def state_of(updates=0, return_range=500.0):
     state = first_state(return_range)
 
     def with_parameters(trained, seed):
-        return trained.replace(parameters=redrawn(trained.parameters, seed))
+        return trained.replace(parameters=filled(trained.parameters, seed))
 
     return state.replace(
         value=with_parameters(state.value, 1),
         policy=with_parameters(state.policy, 2),
         critics=with_parameters(state.critics, 3),
-        critic_targets=redrawn(state.critic_targets, 4),
+        critic_targets=filled(state.critic_targets, 4),
         updates=jnp.asarray(updates, jnp.int32),
     )
 
@@ -69,27 +60,22 @@ def value_of(value, observation):
     return perceptron(value["params"]["OrthogonalPerceptron_0"], observation)[:, 0]
 
 
-def values_of(critics, observation, action):
-    inputs = np.concatenate([observation, action], axis=1)
-    return [perceptron(critics["params"][name], inputs)[:, 0] for name in ("first_critic", "second_critic")]
-
-
 def numpy_value_loss(value, targets, batch):
-    first, second = values_of(targets, batch.observation, batch.action)
+    q = critic_values(targets, batch.observation, batch.action)
     losses = []
-    for q1, q2, v in zip(first, second, value_of(value, batch.observation), strict=True):
-        difference = min(q1, q2) - v
+    for pair, v in zip(q, value_of(value, batch.observation), strict=True):
+        difference = min(pair) - v
         losses.append(abs(KNOBS.expectile - (difference < 0)) * difference**2)
     return np.mean(losses)
 
 
 def numpy_policy_loss(policy, value, targets, batch):
-    first, second = values_of(targets, batch.observation, batch.action)
+    q = critic_values(targets, batch.observation, batch.action)
     mean = np.tanh(perceptron(policy["params"]["mean"], batch.observation))
     std = np.exp(np.clip(policy["params"]["log_std"], -5, 2))
     losses = []
     for row, v in enumerate(value_of(value, batch.observation)):
-        weight = min(math.exp(KNOBS.inverse_temperature * (min(first[row], second[row]) - v)), 100)
+        weight = min(math.exp(KNOBS.inverse_temperature * (min(q[row]) - v)), 100)
         density = 0.0
         for dimension in range(batch.action.shape[1]):
             deviation = (batch.action[row, dimension] - mean[row, dimension]) / std[dimension]
@@ -101,7 +87,7 @@ def numpy_policy_loss(policy, value, targets, batch):
 def numpy_critic_loss(critics, value, batch):
     next_value = value_of(value, batch.next_observation)
     goal = batch.reward + KNOBS.discount * batch.bootstrap * next_value
-    return sum(np.mean((q - goal) ** 2) for q in values_of(critics, batch.observation, batch.action))
+    return critic_error(critics, batch, goal)
 
 
 # Equations
@@ -150,17 +136,17 @@ def test_the_density_is_that_of_a_diagonal_gaussian_over_the_true_dimensions():
 
 
 def test_the_policy_bounds_its_mean_and_the_logarithm_of_its_deviation():
-    parameters = redrawn(UnsquashedPolicy(TRUE, (4, 4)).init(KEY, jnp.zeros((1, 3))), 0)
-    layers = in_float64(parameters["params"]["mean"])
+    parameters = filled(UnsquashedPolicy(TRUE, (4, 4)).init(KEY, jnp.zeros((1, 3))), 0)
+    layers, observation = in_float64(parameters["params"]["mean"]), random_batch(0, TRUE, BATCH).observation
     for log_std, expected in ((-9.0, -5.0), (0.3, 0.3), (3.0, 2.0)):
         parameters["params"]["log_std"] = jnp.full(2, log_std)
-        mean, ours = UnsquashedPolicy(TRUE, (4, 4)).apply(parameters, transitions(0, BATCH).observation)
+        mean, ours = UnsquashedPolicy(TRUE, (4, 4)).apply(parameters, observation)
         np.testing.assert_allclose(ours, [expected] * 2, rtol=1e-6)
-        np.testing.assert_allclose(mean, np.tanh(perceptron(layers, transitions(0, BATCH).observation)), rtol=1e-5)
+        np.testing.assert_allclose(mean, np.tanh(perceptron(layers, observation)), rtol=1e-5)
 
 
 def test_rewards_are_scaled_to_returns_of_a_thousand_and_actions_stay_inside_the_box():
-    batch = transitions(0, BATCH)._replace(action=np.array([[1.0, -1.0], [0.5, -2.0]], np.float32))
+    batch = random_batch(0, TRUE, BATCH)._replace(action=np.array([[1.0, -1.0], [0.5, -2.0]], np.float32))
     conditioned = iql.conditioned(state_of(return_range=250.0), batch)
     np.testing.assert_allclose(conditioned.reward, 4 * batch.reward, rtol=1e-6)
     assert (np.asarray(conditioned.action) == np.float32([[1 - 1e-5, 1e-5 - 1], [0.5, 1e-5 - 1]])).all()
@@ -177,7 +163,7 @@ def test_the_defaults_are_those_of_the_official_configuration():
 
 
 def test_an_update_is_value_then_policy_then_critics_then_targets():
-    state, batch = state_of(updates=4), transitions(1, BATCH)
+    state, batch = state_of(updates=4), random_batch(1, TRUE, BATCH)
     batch.action[0, 0] = 1.0
     after, metrics = quickly_compiled(IQL.update)(state, batch, None, KNOBS)
     assert after.updates == 5
@@ -185,16 +171,15 @@ def test_an_update_is_value_then_policy_then_critics_then_targets():
     value, policy, critics = (in_float64(getattr(state, name).parameters) for name in ("value", "policy", "critics"))
     targets, new_value = in_float64(state.critic_targets), in_float64(after.value.parameters)
 
-    slopes = central_differences(lambda p: numpy_value_loss(p, targets, seen), value)
-    assert_first_step(value, after.value, slopes, KNOBS.value_learning_rate)
-    slopes = central_differences(lambda p: numpy_policy_loss(p, new_value, targets, seen), policy)
-    assert_first_step(policy, after.policy, slopes, 2e-2 * (1 + math.cos(0.4 * math.pi)) / 2)
-    slopes = central_differences(lambda p: numpy_critic_loss(p, new_value, seen), critics)
-    assert_first_step(critics, after.critics, slopes, KNOBS.critic_learning_rate)
+    policy_rate = 2e-2 * (1 + math.cos(0.4 * math.pi)) / 2
+    assert_first_step(value, after.value, lambda p: numpy_value_loss(p, targets, seen), KNOBS.value_learning_rate)
+    assert_first_step(policy, after.policy, lambda p: numpy_policy_loss(p, new_value, targets, seen), policy_rate)
+    critic_rate = KNOBS.critic_learning_rate
+    assert_first_step(critics, after.critics, lambda p: numpy_critic_loss(p, new_value, seen), critic_rate)
     average = jax.tree.map(lambda old, new: 0.75 * old + 0.25 * new, targets, in_float64(after.critics.parameters))
     assert_trees_close(after.critic_targets, average, rtol=1e-5, atol=1e-6)
 
-    values = np.stack(values_of(critics, seen.observation, seen.action))
+    values = critic_values(critics, seen.observation, seen.action)
     np.testing.assert_allclose(metrics["critic_loss"], numpy_critic_loss(critics, new_value, seen), rtol=1e-5)
     np.testing.assert_allclose(metrics["value_loss"], numpy_value_loss(value, targets, seen), rtol=1e-5)
     np.testing.assert_allclose(metrics["mean_q"], values.mean(), rtol=1e-4)
@@ -203,7 +188,7 @@ def test_an_update_is_value_then_policy_then_critics_then_targets():
 
 def test_the_policy_stands_still_after_its_last_update_and_the_critics_do_not():
     state = state_of(updates=10)
-    after, _ = quickly_compiled(IQL.update)(state, transitions(1, BATCH), None, KNOBS)
+    after, _ = quickly_compiled(IQL.update)(state, random_batch(1, TRUE, BATCH), None, KNOBS)
     for a, b in zip(jax.tree.leaves(after.policy.parameters), jax.tree.leaves(state.policy.parameters), strict=True):
         np.testing.assert_array_equal(a, b)
     kernel = after.critics.parameters["params"]["first_critic"]["Linear_0"]["kernel"]
@@ -218,7 +203,7 @@ def test_targets_start_as_copies_and_memory_is_not_shared():
 
 
 def test_it_acts_by_its_mean_and_draws_nothing():
-    state, observation = state_of(), transitions(0, BATCH).observation
+    state, observation = state_of(), random_batch(0, TRUE, BATCH).observation
     assert IQL.noise(KEY, ARCHITECTURE, TRUE) is None
     assert IQL.acting_noise is None
     mean = np.tanh(perceptron(in_float64(state.policy.parameters)["params"]["mean"], observation))
@@ -229,7 +214,7 @@ def test_it_acts_by_its_mean_and_draws_nothing():
 def test_other_knobs_need_no_other_executable():
     update = quickly_compiled(chex.assert_max_traces(IQL.update, n=1))
     for knobs in (KNOBS, Knobs(0.9, 10.0, 0.95, 0.1, 1e-3, 1e-3, 1e-3, 99.0)):
-        update(state_of(), transitions(0, BATCH), None, knobs)
+        update(state_of(), random_batch(0, TRUE, BATCH), None, knobs)
 
 
 # Orthogonal weights

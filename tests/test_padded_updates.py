@@ -13,8 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from padding import ALONE, PADDED, assert_padding_is_untouched, named_leaves, relative_errors, worst
-from precision import computing_in, in_precision
-from small_runs import quickly_compiled
+from small_runs import computing_in, in_float64, in_precision, quickly_compiled, random_batch
 
 from plas_jax.algorithms import (
     bcq,
@@ -31,7 +30,7 @@ from plas_jax.algorithms import (
     sac,
     td3_bc,
 )
-from plas_jax.types import Statistics, Transition
+from plas_jax.types import Statistics
 
 UPDATES, BATCH, STATES = 50, 16, 8
 TOLERANCE = 1e-12
@@ -119,22 +118,8 @@ each_method = pytest.mark.parametrize("name", CASES)
 
 def random_batches(sizes, dtype):
     """The batch of each update, of the true sizes, in the padding of `sizes`."""
-    generator, lead = np.random.default_rng(0), (UPDATES, BATCH)
-
-    def columns(values, axis):
-        return np.pad(values, ((0, 0), (0, 0), (0, axis.padded - axis.true)))
-
-    observation, next_observation = generator.normal(size=(2, *lead, 11))
-    action, next_action = np.tanh(1.5 * generator.normal(size=(2, *lead, 3)))
-    batches = Transition(
-        columns(observation, sizes.observation),
-        columns(action, sizes.action),
-        generator.normal(size=lead),
-        columns(next_observation, sizes.observation),
-        generator.random(lead) > 0.2,
-        columns(next_action, sizes.action),
-    )
-    return jax.tree.map(lambda column: column.astype(dtype), batches)
+    rows = random_batch(0, sizes, UPDATES * BATCH)
+    return jax.tree.map(lambda column: column.reshape(UPDATES, BATCH, *column.shape[1:]).astype(dtype), rows)
 
 
 class Trained(NamedTuple):
@@ -151,7 +136,7 @@ class Trained(NamedTuple):
 def first_state(name, sizes):
     """The state before the first update, float64, by the ordinary initialiser at these sizes."""
     with computing_in(np.float64):
-        return in_precision(quickly_compiled(CASES[name].init)(jax.random.key(0), sizes), np.float64)
+        return in_float64(quickly_compiled(CASES[name].init)(jax.random.key(0), sizes))
 
 
 @cache

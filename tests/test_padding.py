@@ -12,8 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from padding import assert_padding_is_untouched, named_leaves, relative_errors, worst
-from precision import computing_in, in_precision
-from small_runs import quickly_compiled
+from small_runs import computing_in, in_float64, in_precision, quickly_compiled
 
 from plas_jax.algorithms import behaviour, plas, sac
 from plas_jax.algorithms.behaviour import BEHAVIOUR
@@ -167,7 +166,7 @@ def trained_exactly(name, places=None):
     """The runs of a case at these places after fifty updates in a chunk of theirs, and the last metrics, in float64."""
     with computing_in(np.float64):
         batch_of_runs = batch_and_runs(name, places, dtype=np.float64)
-        return in_chunks(name, [UPDATES], *batch_of_runs, in_precision(ROWS.transitions, np.float64))
+        return in_chunks(name, [UPDATES], *batch_of_runs, in_float64(ROWS.transitions))
 
 
 @cache
@@ -197,7 +196,7 @@ def first_state_alone(name, place):
     """A run's first state by the ordinary initialiser at its true sizes, in float64."""
     case = CASES[name]
     with computing_in(np.float64):
-        return in_precision(ordinary_init(name, true_sizes(case.runs[place]))(keys(case)[0][place]), np.float64)
+        return in_float64(ordinary_init(name, true_sizes(case.runs[place]))(keys(case)[0][place]))
 
 
 @cache
@@ -211,7 +210,7 @@ def trained_alone(name, place):
     """One run at its true sizes after fifty updates, and its last metrics, in float64."""
     case = CASES[name]
     run, state = case.runs[place], first_state_alone(name, place)
-    rows, knobs = in_precision(DATASETS[run.dataset], np.float64), jax.tree.map(np.float64, run.knobs)
+    rows, knobs = in_float64(DATASETS[run.dataset]), jax.tree.map(np.float64, run.knobs)
     with computing_in(np.float64):
         for update in range(UPDATES):
             state, metrics = one_update(case.algorithm, state, keys(case)[1][place], update, rows, knobs)
@@ -364,7 +363,7 @@ def test_a_run_whose_q_explodes_is_marked_at_the_update_whose_q_did_and_no_other
 
 @each_case
 def test_runs_side_by_side_equal_runs_alone_and_are_untouched_by_one_that_explodes(name):
-    rows = in_precision(ROWS.transitions, np.float64)
+    rows = in_float64(ROWS.transitions)
 
     def after_fifty(batch, runs):
         with computing_in(np.float64):

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from by_hand import dense, rectified
+from numpy_networks import perceptron
 
 from plas_jax.models.deterministic_policy import DeterministicPolicy
 from plas_jax.models.gaussian_policy import (
@@ -37,8 +37,7 @@ def test_the_deterministic_policy_is_the_tanh_of_a_perceptron():
     parameters = module.init(KEY, observation)
     layers = parameters["params"]["Perceptron_0"]
     for row, action in zip(observation, module.apply(parameters, observation), strict=True):
-        features = rectified(dense(layers["Linear_1"], rectified(dense(layers["Linear_0"], row))))
-        np.testing.assert_allclose(action, np.tanh(dense(layers["Linear_2"], features)), atol=1e-6)
+        np.testing.assert_allclose(action, np.tanh(perceptron(layers, row)), atol=1e-6)
 
 
 def test_the_deterministic_policy_starts_within_torch_s_bounds_and_is_zero_in_the_padding():
@@ -74,8 +73,8 @@ def test_the_bounds_of_brac_s_first_weights_count_true_inputs_and_both_heads(siz
         ("Perceptron_1", "Linear_0"): (6 / (200 + 4)) ** 0.5,  # one layer of four outputs in the source
         ("Perceptron_2", "Linear_0"): (6 / (200 + 4)) ** 0.5,
     }
-    for (perceptron, linear), bound in bounds.items():
-        layer = initial[perceptron][linear]
+    for (layers, linear), bound in bounds.items():
+        layer = initial[layers][linear]
         assert (np.asarray(layer["bias"]) == 0).all()
         assert 0.97 * bound < np.abs(layer["kernel"]).max() <= bound
     assert (
@@ -109,9 +108,9 @@ def test_brac_s_policy_is_a_perceptron_with_two_heads_and_zero_in_the_padding():
     body, mean_head, log_std_head = (parameters["params"][f"Perceptron_{place}"] for place in range(3))
     mean, log_std = module.apply(parameters, padded(observation))
     for place, row in enumerate(padded(observation)):
-        features = rectified(dense(body["Linear_1"], rectified(dense(body["Linear_0"], row))))
-        np.testing.assert_allclose(mean[place], dense(mean_head["Linear_0"], features), atol=1e-5)
-        raw = np.array(dense(log_std_head["Linear_0"], features))
+        features = np.maximum(perceptron(body, row), 0)
+        np.testing.assert_allclose(mean[place], perceptron(mean_head, features), atol=1e-5)
+        raw = perceptron(log_std_head, features)
         np.testing.assert_allclose(log_std[place, :2], (-5 + 2.5 * (np.tanh(raw) + 1))[:2], atol=1e-5)
     assert (np.asarray(mean)[:, 2:] == 0).all()
     assert (np.asarray(log_std)[:, 2:] == 0).all()

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from small_runs import quickly_compiled, random_batch
 from td3_reference import (
     DISCOUNT,
     OBSERVATIONS,
@@ -15,9 +16,7 @@ from td3_reference import (
     bandit,
     estimate_and_truth,
     peaked,
-    quickly_compiled,
     trainer,
-    transitions,
     treacherous,
     update_of,
 )
@@ -28,6 +27,7 @@ from plas_jax.methods.rebrac_penalties import REBRAC_PENALTIES
 from plas_jax.models.layer_normalised_critics import LayerNormalisedCritics, edac_hidden
 from plas_jax.types import Sizes
 
+SIZES = Sizes.of(4, 2)
 LINEAR, TASK = Architecture((), (), 6), Architecture((32, 32), (32, 32), 64)
 KNOBS = Knobs(0.3, 0.2, 0.9, 0.25, 0.02, 0.05, 0.5, 0.4, 2)
 TASK_KNOBS = Knobs(1.0, 0.1, DISCOUNT, 0.05, 3e-3, 3e-3)
@@ -37,7 +37,7 @@ update = update_of(REBRAC)
 @cache
 def linear_state():
     """Targets away from the online networks, so that neither can stand in for the other."""
-    state, other = (REBRAC.init(jax.random.key(seed), LINEAR, Sizes.of(4, 2)) for seed in (0, 1))
+    state, other = (REBRAC.init(jax.random.key(seed), LINEAR, SIZES) for seed in (0, 1))
     # The last layers start so narrow that nothing would be told apart.
     louder = jax.tree.map(lambda leaf: 150 * leaf, (state.critics.parameters, other.critics.parameters))
     state = state.replace(critics=state.critics.replace(parameters=louder[0]))
@@ -74,7 +74,7 @@ class ReBRAC(TD3):
 @pytest.mark.parametrize("delay", [1, 2, 3])
 def test_seven_updates_are_those_of_numpy(delay):
     state, knobs = linear_state(), KNOBS._replace(policy_delay=delay)
-    batches = [transitions(6, 4, 2, seed) for seed in range(7)]
+    batches = [random_batch(seed, SIZES, 6) for seed in range(7)]
     assert_follows(REBRAC, state, ReBRAC(state, knobs), knobs, batches)
 
 
@@ -86,7 +86,8 @@ def test_the_policys_loss_sums_squares_and_takes_the_smaller_value():
     layer = critics["params"]["second_critic"]["Linear_0"]
     layer["kernel"] = layer["kernel"].at[0, 0].set(1.0)
     observation = np.array([[-2.0, 0, 0, 0], [5.0, 0, 0, 0]], np.float32)
-    batch = transitions(2, 4, 2)._replace(observation=observation, action=np.array([[1.0, 0], [1, -2]], np.float32))
+    action = np.array([[1.0, 0], [1, -2]], np.float32)
+    batch = random_batch(0, SIZES, 2)._replace(observation=observation, action=action)
     loss, metrics = rebrac.policy_loss(policy, state, critics, batch, KNOBS)
     # mean min Q = 1, mean |min Q| = 3, squares 1 and 5
     np.testing.assert_allclose(loss, 0.3 * 3 - 1 / 3, rtol=1e-6)
@@ -94,7 +95,7 @@ def test_the_policys_loss_sums_squares_and_takes_the_smaller_value():
 
 
 def test_the_target_loses_beta_2_times_the_squares_where_the_episode_goes_on():
-    state, batch = linear_state(), transitions(6, 4, 2)
+    state, batch = linear_state(), random_batch(0, SIZES, 6)
     draw = np.zeros((6, 2), np.float32)
     free, held = (rebrac.target(state, batch, draw, KNOBS._replace(critic_penalty=beta)) for beta in (0.0, 0.2))
     action = np.asarray(rebrac.policy_action(state, state.policy_target, batch.next_observation))
@@ -104,7 +105,7 @@ def test_the_target_loses_beta_2_times_the_squares_where_the_episode_goes_on():
 
 
 def test_policy_and_targets_move_on_the_first_update_and_stand_still_on_the_second():
-    state, batch = linear_state(), transitions(6, 4, 2)
+    state, batch = linear_state(), random_batch(0, SIZES, 6)
     noise = REBRAC.noise(jax.random.key(0), LINEAR, state.sizes)
     first, _ = update(state, batch, noise, KNOBS)
     second, _ = update(first, batch, noise, KNOBS)
@@ -123,14 +124,14 @@ def test_policy_and_targets_move_on_the_first_update_and_stand_still_on_the_seco
 
 
 def test_data_without_next_actions_are_refused():
-    state, batch = linear_state(), transitions(6, 4, 2)._replace(next_action=None)
+    state, batch = linear_state(), random_batch(0, SIZES, 6)._replace(next_action=None)
     noise = REBRAC.noise(jax.random.key(0), LINEAR, state.sizes)
     with pytest.raises(ValueError, match="next_actions=True"):
         REBRAC.update(state, batch, noise, KNOBS)
 
 
 def test_it_acts_by_its_policy_alone():
-    state, observation = linear_state(), transitions(6, 4, 2).observation
+    state, observation = linear_state(), random_batch(0, SIZES, 6).observation
     layer = state.policy.parameters["params"]["Perceptron_0"]["Linear_0"]
     for _ in range(2):
         expected = np.tanh(observation @ np.float64(layer["kernel"]) + np.float64(layer["bias"]))
@@ -138,7 +139,7 @@ def test_it_acts_by_its_policy_alone():
 
 
 def test_other_knobs_do_not_compile_again():
-    state, batch = linear_state(), transitions(6, 4, 2)
+    state, batch = linear_state(), random_batch(0, SIZES, 6)
     noise = REBRAC.noise(jax.random.key(0), LINEAR, state.sizes)
     for knobs in (KNOBS, Knobs(*(1 + np.arange(len(KNOBS)) / 10))):
         state, _ = update(state, batch, noise, knobs)  # which fails if it has to
@@ -148,8 +149,8 @@ def test_other_knobs_do_not_compile_again():
 
 
 def test_the_critics_normalise_each_layer_after_its_relu():
-    module = LayerNormalisedCritics(Sizes.of(4, 2), (8, 8, 8))
-    batch, generator = transitions(6, 4, 2), np.random.default_rng(0)
+    module = LayerNormalisedCritics(SIZES, (8, 8, 8))
+    batch, generator = random_batch(0, SIZES, 6), np.random.default_rng(0)
     shapes = jax.eval_shape(lambda: module.init(jax.random.key(0), batch.observation, batch.action))
     critics = jax.tree.map(lambda leaf: generator.uniform(-1, 1, leaf.shape).astype(np.float32), shapes)
     values = np.asarray(module.apply(critics, batch.observation, batch.action))

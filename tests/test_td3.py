@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from small_runs import random_batch
 from td3_reference import (
     DISCOUNT,
     OBSERVATIONS,
@@ -18,7 +19,6 @@ from td3_reference import (
     estimate_and_truth,
     peaked,
     trainer,
-    transitions,
     treacherous,
     update_of,
 )
@@ -29,6 +29,7 @@ from plas_jax.algorithms.offline_td3 import OFFLINE_TD3, Architecture, Knobs
 from plas_jax.models.twin_critics import TwinCritics
 from plas_jax.types import Sizes
 
+SIZES = Sizes.of(4, 2)
 LINEAR, TASK = Architecture((), (), 6), Architecture((32, 32), (32, 32), 64)
 KNOBS = Knobs(0.9, 0.25, 0.02, 0.05, 0.5, 0.4, 2)
 TASK_KNOBS = Knobs(DISCOUNT, 0.05, 3e-3, 3e-3)
@@ -40,7 +41,7 @@ update = update_of(OFFLINE_TD3)
 @cache
 def linear_state():
     """Targets away from the online networks, so that neither can stand in for the other."""
-    state, other = (OFFLINE_TD3.init(jax.random.key(seed), LINEAR, Sizes.of(4, 2)) for seed in (0, 1))
+    state, other = (OFFLINE_TD3.init(jax.random.key(seed), LINEAR, SIZES) for seed in (0, 1))
     return state.replace(policy_target=other.policy.parameters, critic_targets=other.critics.parameters)
 
 
@@ -72,12 +73,12 @@ def test_what_is_not_due_is_left_even_where_it_is_no_number(due):
 @pytest.mark.parametrize("delay", [1, 2, 3])
 def test_seven_updates_are_those_of_numpy(delay):
     state, knobs = linear_state(), KNOBS._replace(policy_delay=delay)
-    batches = [transitions(6, 4, 2, seed) for seed in range(7)]
+    batches = [random_batch(seed, SIZES, 6) for seed in range(7)]
     assert_follows(OFFLINE_TD3, state, TD3(state, knobs), knobs, batches)
 
 
 def test_policy_and_targets_stand_still_until_the_second_update():
-    state, batch = linear_state(), transitions(6, 4, 2)
+    state, batch = linear_state(), random_batch(0, SIZES, 6)
     noise = OFFLINE_TD3.noise(jax.random.key(0), LINEAR, state.sizes)
     first, _ = update(state, batch, noise, KNOBS)
     second, _ = update(first, batch, noise, KNOBS)
@@ -90,7 +91,7 @@ def test_policy_and_targets_stand_still_until_the_second_update():
 
 
 def test_the_policy_ascends_the_first_critic_just_updated():
-    state, batch = linear_state().replace(updates=jnp.int32(1)), transitions(6, 4, 2)
+    state, batch = linear_state().replace(updates=jnp.int32(1)), random_batch(0, SIZES, 6)
     noise = OFFLINE_TD3.noise(jax.random.key(0), LINEAR, state.sizes)
     after, metrics = update(state, batch, noise, KNOBS)
     action = OFFLINE_TD3.act(state, batch.observation, None, KNOBS)
@@ -104,7 +105,7 @@ def test_defaults_are_those_of_the_official_code_without_cloning():
 
 
 def test_targets_start_as_copies_that_share_no_memory():
-    state = OFFLINE_TD3.init(jax.random.key(0), LINEAR, Sizes.of(4, 2))
+    state = OFFLINE_TD3.init(jax.random.key(0), LINEAR, SIZES)
     chex.assert_trees_all_equal(state.policy_target, state.policy.parameters)
     chex.assert_trees_all_equal(state.critic_targets, state.critics.parameters)
     leaves = [leaf for leaf in jax.tree.leaves(state) if isinstance(leaf, jax.Array)]
@@ -112,7 +113,7 @@ def test_targets_start_as_copies_that_share_no_memory():
 
 
 def test_other_knobs_do_not_compile_again():
-    state, batch = linear_state(), transitions(6, 4, 2)
+    state, batch = linear_state(), random_batch(0, SIZES, 6)
     noise = OFFLINE_TD3.noise(jax.random.key(0), LINEAR, state.sizes)
     for knobs in (KNOBS, Knobs(*(1 + np.arange(len(KNOBS)) / 10))):
         state, _ = update(state, batch, noise, knobs)  # which fails if it has to

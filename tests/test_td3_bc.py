@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from small_runs import random_batch
 from td3_reference import (
     DISCOUNT,
     OBSERVATIONS,
@@ -15,7 +16,6 @@ from td3_reference import (
     estimate_and_truth,
     peaked,
     trainer,
-    transitions,
     treacherous,
     update_of,
 )
@@ -26,6 +26,7 @@ from plas_jax.algorithms.td3_bc import TD3_BC, Architecture, Knobs
 from plas_jax.models.twin_critics import TwinCritics
 from plas_jax.types import Sizes, Statistics
 
+SIZES = Sizes.of(4, 2)
 LINEAR, TASK = Architecture((), (), 6), Architecture((32, 32), (32, 32), 64)
 KNOBS = Knobs(1.5, 0.9, 0.25, 0.02, 0.05, 0.5, 0.4, 2)
 TASK_KNOBS = Knobs(2.5, DISCOUNT, 0.05, 3e-3, 3e-3)
@@ -38,7 +39,7 @@ update = update_of(TD3_BC)
 @cache
 def linear_state():
     """Targets away from the online networks, so that neither can stand in for the other."""
-    state, other = (TD3_BC.init(jax.random.key(seed), LINEAR, Sizes.of(4, 2), OF_DATA) for seed in (0, 1))
+    state, other = (TD3_BC.init(jax.random.key(seed), LINEAR, SIZES, OF_DATA) for seed in (0, 1))
     return state.replace(policy_target=other.policy.parameters, critic_targets=other.critics.parameters)
 
 
@@ -69,7 +70,7 @@ class Cloning(TD3):
 @pytest.mark.parametrize(("delay", "value_weight"), [(1, 1.5), (2, 1.5), (3, 0.5)])
 def test_seven_updates_are_those_of_numpy(delay, value_weight):
     state, knobs = linear_state(), KNOBS._replace(policy_delay=delay, value_weight=value_weight)
-    batches = [transitions(6, 4, 2, seed) for seed in range(7)]
+    batches = [random_batch(seed, SIZES, 6) for seed in range(7)]
     assert_follows(TD3_BC, state, Cloning(state, knobs), knobs, batches)
 
 
@@ -81,7 +82,8 @@ def test_the_policys_loss_weighs_value_by_alpha_over_its_mean_size_and_averages_
     layer = critics["params"]["first_critic"]["Linear_0"]
     layer["kernel"] = layer["kernel"].at[0, 0].set(1.0)
     observation = np.array([[2.0, 0, 0, 0], [-4.0, 0, 0, 0]], np.float32)
-    batch = transitions(2, 4, 2)._replace(observation=observation, action=np.array([[1.0, 0], [0, -2]], np.float32))
+    action = np.array([[1.0, 0], [0, -2]], np.float32)
+    batch = random_batch(0, SIZES, 2)._replace(observation=observation, action=action)
     loss, metrics = td3_bc.policy_loss(zeros[0], state, critics, batch, KNOBS)
     # mean Q1 = -1, mean |Q1| = 3, squares 1 and 4 over two dimensions and two rows
     np.testing.assert_allclose(loss, 1.5 / 3 + 5 / 4, rtol=1e-6)
@@ -89,7 +91,7 @@ def test_the_policys_loss_weighs_value_by_alpha_over_its_mean_size_and_averages_
 
 
 def test_policy_and_targets_stand_still_until_the_second_update():
-    state, batch = linear_state(), transitions(6, 4, 2)
+    state, batch = linear_state(), random_batch(0, SIZES, 6)
     noise = TD3_BC.noise(jax.random.key(0), LINEAR, state.sizes)
     first, _ = update(state, batch, noise, KNOBS)
     second, _ = update(first, batch, noise, KNOBS)
@@ -100,7 +102,7 @@ def test_policy_and_targets_stand_still_until_the_second_update():
 
 
 def test_it_acts_at_normalised_states():
-    state, observation = linear_state(), transitions(6, 4, 2).observation
+    state, observation = linear_state(), random_batch(0, SIZES, 6).observation
     layer = state.policy.parameters["params"]["Perceptron_0"]["Linear_0"]
     expected = np.tanh(Cloning.normalised(observation) @ np.float64(layer["kernel"]) + np.float64(layer["bias"]))
     for _ in range(2):
@@ -108,7 +110,7 @@ def test_it_acts_at_normalised_states():
 
 
 def test_statistics_stay_as_they_were_given():
-    state, batch = linear_state(), transitions(6, 4, 2)
+    state, batch = linear_state(), random_batch(0, SIZES, 6)
     after, _ = update(state, batch, TD3_BC.noise(jax.random.key(0), LINEAR, state.sizes), KNOBS)
     np.testing.assert_array_equal(after.observation_mean, OF_DATA.observation_mean)
     np.testing.assert_array_equal(after.observation_std, OF_DATA.observation_std)
@@ -121,7 +123,7 @@ def test_defaults_are_those_of_the_official_code():
 
 
 def test_other_knobs_do_not_compile_again():
-    state, batch = linear_state(), transitions(6, 4, 2)
+    state, batch = linear_state(), random_batch(0, SIZES, 6)
     noise = TD3_BC.noise(jax.random.key(0), LINEAR, state.sizes)
     for knobs in (KNOBS, Knobs(*(1 + np.arange(len(KNOBS)) / 10))):
         state, _ = update(state, batch, noise, knobs)  # which fails if it has to
