@@ -166,31 +166,6 @@ def test_defaults_are_the_authors():
     assert bcq.Knobs() == (0.05, 0.5, 0.75, 0.99, 0.005, 1e-3, 1e-3, 1e-3)
 
 
-def test_targets_start_as_copies_that_share_no_memory():
-    state = bcq.init(KEY, ARCHITECTURE, SIZES)
-    for target, online in ((state.critic_targets, state.critics), (state.perturbation_target, state.perturbation)):
-        for a, b in zip(jax.tree.leaves(target), jax.tree.leaves(online.parameters), strict=True):
-            np.testing.assert_array_equal(a, b)
-    leaves = [leaf for leaf in jax.tree.leaves(state) if isinstance(leaf, jax.Array)]
-    assert len({leaf.unsafe_buffer_pointer() for leaf in leaves}) == len(leaves)
-
-
-def test_other_knobs_compile_nothing():
-    count = []
-
-    @jax.jit
-    def counted(state, knobs):
-        count.append(1)
-        return bcq.update(state, BATCH, noise(), knobs)
-
-    first, _ = counted(first_state(), KNOBS)
-    other, _ = counted(first_state(), bcq.Knobs(*(0.5 * knob for knob in KNOBS)))
-    assert len(count) == 1
-    for name in ("cvae", "critics", "perturbation"):
-        pairs = zip(*(jax.tree.leaves(getattr(state, name).parameters) for state in (first, other)), strict=True)
-        assert any((a != b).any() for a, b in pairs)
-
-
 # A bandit: the data hold two actions, 0.6 and -0.6, at states of two kinds
 
 BANDIT = bcq.Architecture((32, 32), (32, 32), 32, 64)

@@ -233,30 +233,10 @@ def test_defaults_are_those_of_d4rl():
 def test_the_first_state_is_rlkits():
     state = bear.init(KEY, ARCHITECTURE._replace(policy_widths=(36, 36), critic_widths=(36, 36)), SIZES)
     assert (state.updates, state.log_multiplier.parameters) == (0, 0)
-    for a, b in zip(jax.tree.leaves(state.critic_targets), jax.tree.leaves(state.critics.parameters), strict=True):
-        np.testing.assert_array_equal(a, b)
     critic = state.critics.parameters["params"]["first_critic"]
     assert (critic["Linear_1"]["bias"] == np.float32(0.1)).all()
     assert 0.8 / 6 < np.abs(critic["Linear_1"]["kernel"]).max() <= 1 / 6
     assert 2e-3 < np.abs(critic["Linear_2"]["kernel"]).max() <= 3e-3
-    leaves = [leaf for leaf in jax.tree.leaves(state) if isinstance(leaf, jax.Array)]
-    assert len({leaf.unsafe_buffer_pointer() for leaf in leaves}) == len(leaves)
-
-
-def test_other_knobs_compile_nothing():
-    count = []
-
-    @jax.jit
-    def counted(state, knobs):
-        count.append(1)
-        return bear.update(state, BATCH, noise(), knobs)
-
-    first, _ = counted(state_after(10), KNOBS)
-    other, _ = counted(state_after(10), bear.Knobs(*(0.5 * knob + 0.1 for knob in KNOBS)))
-    assert len(count) == 1
-    for name in ("cvae", "critics", "policy"):
-        pairs = zip(*(jax.tree.leaves(getattr(state, name).parameters) for state in (first, other)), strict=True)
-        assert any((a != b).any() for a, b in pairs)
 
 
 # A bandit: actions are uniform in ±0.5, narrower than the CVAE can see, so that its own actions are all near 0

@@ -1,6 +1,5 @@
 """Both behaviour clonings: their losses and steps by hand, and what they learn of known behaviours."""
 
-import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -170,16 +169,6 @@ def test_the_regression_acts_on_normalised_observations():
         np.testing.assert_allclose(action, action_by_hand(state.policy.parameters, observation), atol=1e-3)
     assert deterministic_cloning.Architecture() == ((256, 256), 256)
     assert deterministic_cloning.Knobs() == (3e-4,)
-
-
-# Compilation
-
-
-def test_other_knobs_do_not_compile_again():
-    update = quickly_compiled(chex.assert_max_traces(cloning.update, n=1))
-    noise = CLONING.noise(KEY, ARCHITECTURE, SIZES)
-    first, second = (update(cloning_state(), transitions(), noise, cloning.Knobs(rate))[0] for rate in (1e-3, 1e-2))
-    assert first.entropy_weight.parameters != second.entropy_weight.parameters
 
 
 # What is learned of a known behaviour

@@ -3,7 +3,6 @@
 import math
 from functools import cache
 
-import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -269,21 +268,6 @@ def test_the_draws_are_independent_and_of_their_laws():
     assert np.abs(uniform).max() <= 1
     np.testing.assert_allclose(uniform.var(axis=1), 1 / 3, atol=0.03)
     np.testing.assert_allclose(normal.var(axis=1), 1, atol=0.15)
-
-
-def test_targets_start_as_copies_and_memory_is_not_shared():
-    state = CQL.init(KEY, ARCHITECTURE, TRUE, jax.tree.map(jnp.asarray, STATISTICS))
-    assert_trees_close(state.critic_targets, state.critics.parameters, rtol=0)
-    leaves = [leaf for leaf in jax.tree.leaves(state) if isinstance(leaf, jax.Array)]
-    assert len({leaf.unsafe_buffer_pointer() for leaf in leaves}) == len(leaves)
-
-
-def test_other_knobs_need_no_other_executable():
-    update = quickly_compiled(chex.assert_max_traces(CQL.update, n=1))
-    noise = jax.eval_shape(lambda: CQL.noise(KEY, ARCHITECTURE, TRUE))
-    noise = jax.tree.map(lambda draw: jnp.full(draw.shape, 0.5), noise)
-    for knobs in (KNOBS, Knobs(5.0, 0.95, 0.1, 1e-3, 1e-3, 1e-3)):
-        update(state_of(), rows_of(0), noise, knobs)
 
 
 # Padding

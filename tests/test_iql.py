@@ -3,7 +3,6 @@
 import math
 from functools import cache
 
-import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -195,13 +194,6 @@ def test_the_policy_stands_still_after_its_last_update_and_the_critics_do_not():
     assert (kernel != state.critics.parameters["params"]["first_critic"]["Linear_0"]["kernel"]).any()
 
 
-def test_targets_start_as_copies_and_memory_is_not_shared():
-    state = IQL.init(KEY, ARCHITECTURE, TRUE, statistics(3))
-    assert_trees_close(state.critic_targets, state.critics.parameters, rtol=0)
-    leaves = [leaf for leaf in jax.tree.leaves(state) if isinstance(leaf, jax.Array)]
-    assert len({leaf.unsafe_buffer_pointer() for leaf in leaves}) == len(leaves)
-
-
 def test_it_acts_by_its_mean_and_draws_nothing():
     state, observation = state_of(), random_batch(0, TRUE, BATCH).observation
     assert IQL.noise(KEY, ARCHITECTURE, TRUE) is None
@@ -209,12 +201,6 @@ def test_it_acts_by_its_mean_and_draws_nothing():
     mean = np.tanh(perceptron(in_float64(state.policy.parameters)["params"]["mean"], observation))
     for _ in range(2):
         np.testing.assert_allclose(IQL.act(state, observation, None, KNOBS), mean, rtol=1e-5)
-
-
-def test_other_knobs_need_no_other_executable():
-    update = quickly_compiled(chex.assert_max_traces(IQL.update, n=1))
-    for knobs in (KNOBS, Knobs(0.9, 10.0, 0.95, 0.1, 1e-3, 1e-3, 1e-3, 99.0)):
-        update(state_of(), random_batch(0, TRUE, BATCH), None, knobs)
 
 
 # Orthogonal weights
@@ -259,8 +245,6 @@ def test_kernels_start_orthogonal_by_their_gains_and_biases_at_zero():
         np.testing.assert_allclose(gram, gain**2 * np.eye(smaller), atol=1e-5)
         assert (layers[f"Linear_{place}"]["bias"] == 0).all()
 
-
-# Padding
 
 # Bandits
 

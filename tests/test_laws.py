@@ -375,13 +375,6 @@ def test_targets_start_as_copies_that_share_no_memory():
     assert_equal(after, update_plas(state, batch(), None, KNOBS)[0])
 
 
-def test_soft_actor_critics_targets_start_as_copies_that_share_no_memory():
-    state = sac.init(KEY, SAC_ARCHITECTURE, SIZES)
-    assert_equal(state.critic_targets, state.critics.parameters)
-    leaves = [leaf for leaf in jax.tree.leaves(state) if isinstance(leaf, jax.Array)]
-    assert len({leaf.unsafe_buffer_pointer() for leaf in leaves}) == len(leaves)
-
-
 # Soft Actor-Critic
 
 

@@ -138,13 +138,6 @@ def test_it_acts_by_its_policy_alone():
         np.testing.assert_allclose(REBRAC.act(state, observation, None, KNOBS), expected, rtol=1e-4, atol=1e-6)
 
 
-def test_other_knobs_do_not_compile_again():
-    state, batch = linear_state(), random_batch(0, SIZES, 6)
-    noise = REBRAC.noise(jax.random.key(0), LINEAR, state.sizes)
-    for knobs in (KNOBS, Knobs(*(1 + np.arange(len(KNOBS)) / 10))):
-        state, _ = update(state, batch, noise, knobs)  # which fails if it has to
-
-
 # Networks and constants
 
 
