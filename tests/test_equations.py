@@ -4,6 +4,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from numpy_networks import critic_values, cvae_losses, perceptron
+from small_runs import filled, random_batch
 
 from plas_jax.algorithms import behaviour, plas, sac
 from plas_jax.algorithms.bellman import bellman_target, polyak_average, soft_clipped, squared_error
@@ -14,7 +16,7 @@ from plas_jax.models.cvae import CVAE, Posterior, evidence_loss, kl_from_standar
 from plas_jax.models.gaussian_policy import GaussianPolicy, squashed_sample
 from plas_jax.models.perceptron import Linear, rlkit_hidden, torch_linear, uniform_within
 from plas_jax.models.perturbation import Perturbation
-from plas_jax.types import Axis, Sizes, Transition
+from plas_jax.types import Axis, Sizes
 
 either = pytest.mark.parametrize("compiled", [lambda f: f, jax.jit], ids=["plain", "jitted"])
 SIZES = Sizes.of(4, 2)
@@ -23,33 +25,11 @@ ARCHITECTURE = plas.Architecture(policy_widths=(8, 8), critic_widths=(8, 8), cva
 KNOBS = plas.Knobs(0.3, 0.5, 0.75, 0.9, 0.25, 1e-3, 1e-2)
 
 
-def transitions(seed, batch=3, observation=4, action=2):
-    generator = np.random.default_rng(seed)
-    return Transition(
-        generator.normal(size=(batch, observation)).astype(np.float32),
-        generator.uniform(-1, 1, (batch, action)).astype(np.float32),
-        generator.normal(size=batch).astype(np.float32),
-        generator.normal(size=(batch, observation)).astype(np.float32),
-        np.arange(batch).astype(np.float32).clip(0, 1),  # the first transition ends its episode
-    )
-
-
-def filled(init, seed=0):
-    """What `init` returns with every floating number drawn anew: drawing by the initial laws takes seconds."""
-    generator = np.random.default_rng(seed)
-
-    def fill(leaf):
-        drawn = generator.uniform(-0.5, 0.5, leaf.shape).astype(leaf.dtype)
-        return jnp.asarray(drawn if leaf.dtype == np.float32 else np.zeros_like(drawn))
-
-    return jax.tree.map(fill, jax.eval_shape(init))
-
-
 KEY = jax.random.key(0)
 
 
 def cvae_parameters():
-    return filled(lambda: behaviour.init(KEY, CVAE_ARCHITECTURE, SIZES).cvae.parameters)
+    return filled(jax.eval_shape(lambda: behaviour.init(KEY, CVAE_ARCHITECTURE, SIZES).cvae.parameters), 0)
 
 
 def policy_state():
@@ -60,23 +40,10 @@ def policy_state():
         return state.policy.parameters, state.critics.parameters
 
     # Targets away from the online networks, so that neither can stand in for the other.
-    policy_target, critic_targets = filled(parts, 2)
-    state = plas.around(ARCHITECTURE, SIZES, cvae, *filled(parts, 1))
+    shapes = jax.eval_shape(parts)
+    policy_target, critic_targets = filled(shapes, 2)
+    state = plas.around(ARCHITECTURE, SIZES, cvae, *filled(shapes, 1))
     return state.replace(policy_target=policy_target, critic_targets=critic_targets)
-
-
-# The networks once more, in NumPy and float64, from the paper and the official code
-
-
-def affine(layer, features):
-    return features @ np.asarray(layer["kernel"], np.float64) + np.asarray(layer["bias"], np.float64)
-
-
-def perceptron(layers, *inputs):
-    features = np.concatenate([np.asarray(values, np.float64) for values in inputs], axis=-1)
-    for place in range(len(layers) - 1):
-        features = np.maximum(affine(layers[f"Linear_{place}"], features), 0)
-    return affine(layers[f"Linear_{len(layers) - 1}"], features)
 
 
 def action_of(state, policy, observation):
@@ -84,11 +51,6 @@ def action_of(state, policy, observation):
     decoded = np.tanh(perceptron(state.cvae["params"]["decoder"], observation, latent))
     residual = np.tanh(perceptron(policy["perturbation"]["params"]["Perceptron_0"], observation, decoded))
     return np.clip(decoded + KNOBS.perturbation_limit * residual, -1, 1)
-
-
-def values_of(critics, observation, action):
-    heads = (critics["params"][name] for name in ("first_critic", "second_critic"))
-    return np.concatenate([perceptron(head, observation, action) for head in heads], axis=-1)
 
 
 # Equation 1 and what is around it
@@ -134,17 +96,17 @@ def test_values_of_a_wrong_rank_are_refused():
 
 @either
 def test_algorithm_1_of_one_batch_is_that_of_numpy(compiled):
-    state, batch = policy_state(), transitions(0)
+    state, batch = policy_state(), random_batch(0, SIZES, 3)
     next_action = action_of(state, state.policy_target, batch.next_observation)
-    next_q = values_of(state.critic_targets, batch.next_observation, next_action)
+    next_q = critic_values(state.critic_targets, batch.next_observation, next_action)
     goal = batch.reward + batch.bootstrap * 0.9 * (0.75 * next_q.min(axis=1) + 0.25 * next_q.max(axis=1))
     decoded = plas.decode_both(state, batch, KNOBS)[0].action
     np.testing.assert_allclose(compiled(plas.target)(state, batch, decoded, KNOBS), goal, rtol=1e-5, atol=1e-6)
 
     after, metrics = compiled(plas.update)(state, batch, None, KNOBS)
-    q = values_of(state.critics.parameters, batch.observation, batch.action)
+    q = critic_values(state.critics.parameters, batch.observation, batch.action)
     action = action_of(state, state.policy.parameters, batch.observation)
-    value = values_of(after.critics.parameters, batch.observation, action)[:, 0].mean()
+    value = critic_values(after.critics.parameters, batch.observation, action)[:, 0].mean()
     expected = {
         "critic_loss": np.square(q - goal[:, None]).mean(axis=0).sum(),
         "mean_q": q.mean(),
@@ -158,7 +120,7 @@ def test_algorithm_1_of_one_batch_is_that_of_numpy(compiled):
 
 @either
 def test_the_policy_acts_as_in_numpy(compiled):
-    state, batch = policy_state(), transitions(1)
+    state, batch = policy_state(), random_batch(1, SIZES, 3)
     action = action_of(state, state.policy.parameters, batch.observation)
     np.testing.assert_allclose(compiled(plas.act)(state, batch.observation, None, KNOBS), action, rtol=1e-5, atol=1e-6)
 
@@ -188,16 +150,11 @@ def test_the_evidence_weighs_the_divergence_by_a_half():
 
 @either
 def test_the_cvaes_losses_of_one_batch_are_those_of_numpy(compiled):
-    state, batch = behaviour.around(CVAE_ARCHITECTURE, SIZES, cvae_parameters()), transitions(2)
+    state, batch = behaviour.around(CVAE_ARCHITECTURE, SIZES, cvae_parameters()), random_batch(2, SIZES, 3)
     noise = behaviour.noise(jax.random.key(1), CVAE_ARCHITECTURE, SIZES)
-    layers = state.cvae.parameters["params"]
-    features = np.maximum(perceptron(layers["encoder"], batch.observation, batch.action), 0)
-    mean, log_std = affine(layers["latent_mean"], features), affine(layers["latent_log_std"], features)
-    reconstruction = np.tanh(perceptron(layers["decoder"], batch.observation, mean + np.exp(log_std) * noise))
-    error = np.square(reconstruction - batch.action).mean()
-    divergence = (-0.5 * (1 + 2 * log_std - mean**2 - np.exp(2 * log_std))).mean()
+    error, divergence, evidence = cvae_losses(state.cvae.parameters, batch, noise)
     _, metrics = compiled(behaviour.update)(state, batch, noise, behaviour.Knobs(1e-3))
-    expected = {"reconstruction_error": error, "kl": divergence, "cvae_loss": error + divergence / 2}
+    expected = {"reconstruction_error": error, "kl": divergence, "cvae_loss": evidence}
     assert metrics.keys() == expected.keys()
     for name, number in expected.items():
         np.testing.assert_allclose(metrics[name], number, rtol=2e-5, err_msg=name)
@@ -216,7 +173,7 @@ def test_the_posteriors_log_std_is_clipped_to_minus_4_and_15(bias, log_std):
 @pytest.mark.parametrize(("bias", "log_std"), [(-100.0, -5.0), (100.0, 2.0), (-4.9, -4.9), (1.9, 1.9)])
 def test_soft_actor_critics_log_std_is_clipped_to_minus_5_and_2(bias, log_std):
     module = GaussianPolicy(SIZES, (8, 8))
-    parameters = filled(lambda: module.init(KEY, jnp.zeros((1, 4))))
+    parameters = filled(jax.eval_shape(lambda: module.init(KEY, jnp.zeros((1, 4)))), 0)
     layer = parameters["params"]["Perceptron_2"]["Linear_0"]
     layer["kernel"], layer["bias"] = jnp.zeros_like(layer["kernel"]), jnp.full_like(layer["bias"], bias)
     np.testing.assert_allclose(module.apply(parameters, jnp.ones((1, 4)))[1], log_std, rtol=1e-6)
@@ -228,7 +185,7 @@ def test_soft_actor_critics_log_std_is_clipped_to_minus_5_and_2(bias, log_std):
 @pytest.mark.parametrize(("decoded", "action"), [(0.5, 0.55), (-0.5, -0.45), (0.98, 1.0), (1.0, 1.0), (-1.0, -0.95)])
 def test_a_saturated_perturbation_moves_by_epsilon_and_stops_at_the_largest_action(decoded, action):
     module = Perturbation(SIZES, (8, 8))
-    parameters = filled(lambda: module.init(KEY, jnp.zeros((1, 4)), jnp.zeros((1, 2)), 1.0))
+    parameters = filled(jax.eval_shape(lambda: module.init(KEY, jnp.zeros((1, 4)), jnp.zeros((1, 2)), 1.0)), 0)
     last = parameters["params"]["Perceptron_0"]["Linear_2"]
     last["bias"] = jnp.full_like(last["bias"], 100.0)
     perturbed = module.apply(parameters, jnp.ones((1, 4)), jnp.full((1, 2), decoded), 0.05)

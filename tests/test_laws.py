@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from small_runs import filled, random_batch
 
 from plas_jax.algorithms import behaviour, plas, sac
 from plas_jax.algorithms.bellman import polyak_average, soft_clipped
@@ -15,7 +16,7 @@ from plas_jax.algorithms.descent import descend, network
 from plas_jax.models.cvae import CVAE
 from plas_jax.models.latent_policy import LatentPolicy
 from plas_jax.models.twin_critics import TwinCritics
-from plas_jax.types import Axis, Sizes, Transition
+from plas_jax.types import Axis, Sizes
 
 SIZES = Sizes.of(4, 2)
 CVAE_ARCHITECTURE = behaviour.Architecture(8, 8)
@@ -41,21 +42,10 @@ sizeable = finite.filter(lambda number: number == 0 or abs(number) > 1e-30)  # X
 values = st.lists(sizeable, min_size=1, max_size=4).map(lambda row: np.array(row, np.float32))
 
 
-def filled(init, seed):
-    """What `init` returns with every floating number drawn anew: drawing by the initial laws takes seconds."""
-    generator = np.random.default_rng(seed)
-
-    def fill(leaf):
-        drawn = generator.uniform(-0.5, 0.5, leaf.shape).astype(leaf.dtype)
-        return jnp.asarray(drawn if leaf.dtype == np.float32 else np.zeros_like(drawn))
-
-    return jax.tree.map(fill, jax.eval_shape(init))
-
-
 @cache
 def cvae_state():
-    parameters = filled(lambda: behaviour.init(KEY, CVAE_ARCHITECTURE, SIZES).cvae.parameters, 0)
-    return behaviour.around(CVAE_ARCHITECTURE, SIZES, parameters)
+    shapes = jax.eval_shape(lambda: behaviour.init(KEY, CVAE_ARCHITECTURE, SIZES).cvae.parameters)
+    return behaviour.around(CVAE_ARCHITECTURE, SIZES, filled(shapes, 0))
 
 
 @cache
@@ -66,7 +56,7 @@ def networks(seed):
         state = plas.init(KEY, ARCHITECTURE, SIZES, None)
         return state.policy.parameters, state.critics.parameters
 
-    return filled(parts, seed)
+    return filled(jax.eval_shape(parts), seed)
 
 
 @cache
@@ -85,20 +75,13 @@ def sac_state(action=2, padded=2):
         state = sac.init(KEY, SAC_ARCHITECTURE, sizes)
         return state.policy.parameters, state.critics.parameters, state.critic_targets, state.log_temperature.parameters
 
-    policy, critics, targets, log_temperature = filled(parts, 3)
+    policy, critics, targets, log_temperature = filled(jax.eval_shape(parts), 3)
     return sac.State(sizes, network(policy), network(critics), targets, network(log_temperature), SAC_ARCHITECTURE)
 
 
 @cache
 def batch():
-    generator = np.random.default_rng(0)
-    return Transition(
-        generator.normal(size=(8, 4)).astype(np.float32),
-        generator.uniform(-1, 1, (8, 2)).astype(np.float32),
-        generator.normal(size=8).astype(np.float32),
-        generator.normal(size=(8, 4)).astype(np.float32),
-        (np.arange(8) > 2).astype(np.float32),
-    )
+    return random_batch(0, SIZES, 8)._replace(bootstrap=np.float32(np.arange(8) > 2))
 
 
 def assert_equal(ours, theirs):
