@@ -10,6 +10,8 @@ import numpy as np
 from fuzzing.hostile_hdf5 import columns, sound
 from fuzzing.target import Target
 
+from plas_jax.results.rows import Row
+
 ROWS = 40
 DEEP = "[" * 100_000
 
@@ -132,6 +134,12 @@ HDF5 = {
     "names": (replaced("rewards", odd_names), "rewards: this key is missing", "…"),
 }
 EXTERNAL_STATES = replaced("infos", external_group)
+
+
+# Rows
+
+HEADER = ",".join(Row._fields) + "\n"
+LINE = "hopper-medium-r1,plas,0,0.0,2.0,1.0,,d4rl,3,0,500,10.0,1.0,\n"
 
 
 # Archives
