@@ -38,7 +38,7 @@ ROOT = Path(__file__).parents[1]
 CORE = ("algorithms", "models", "training", "datasets", "results", "sweeps")
 KILLED, SURVIVED, ENDLESS = "killed", "survived", "no end"
 NEAR = 1  # imports away
-EVERY_CORE = ["--numprocesses=auto", "--maxprocesses=4", "--dist=loadfile"]
+EVERY_CORE = ["--numprocesses=auto", "--maxprocesses=4", "--dist=loadfile", "--no-loadscope-reorder"]
 
 
 class Verdict(NamedTuple):
