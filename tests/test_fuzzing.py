@@ -39,6 +39,7 @@ def pairs():
         yield writer, reader
 
 
+@settings(max_examples=25)  # the command below tries thousands
 @given(seed=st.integers(0, 2**32))
 def test_hostile_hdf5_is_read_or_refused_in_one_line(pairs, tmp_path_factory, seed):
     writer, reader = pairs
@@ -52,7 +53,7 @@ def test_hostile_hdf5_is_read_or_refused_in_one_line(pairs, tmp_path_factory, se
 def test_hostile_results_are_read_or_refused_in_one_line(name, tmp_path_factory):
     target = TARGETS[name]()
 
-    @settings(database=None)
+    @settings(max_examples=25, database=None)
     @given(seed=st.integers(0, 2**32))
     def holds(seed):
         path = tmp_path_factory.mktemp("hostile") / f"fuzz{SUFFIXES.get(name, '.json')}"

@@ -5,7 +5,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import plas_jax
@@ -28,6 +28,7 @@ ROWS = [row(update, episode, seed) for seed in (1, 0) for update in (20, 40) for
 
 
 @given(st.permutations(ROWS), st.lists(st.integers(0, len(ROWS)), max_size=3))
+@settings(max_examples=25)  # each writes through to the disk
 def test_appended_and_merged_rows_are_the_bytes_of_rows_written_at_once(tmp_path_factory, rows, cuts):
     folder = OutputFolder(tmp_path_factory.mktemp("sweep"))
     places = [0, *sorted(cuts), len(rows)]
