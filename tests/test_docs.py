@@ -5,7 +5,7 @@ import re
 import runpy
 
 import pytest
-from by_subprocess import ROOT, call_here
+from by_subprocess import ROOT
 
 from plas_jax.commands.plas_jax import COMMANDS
 
@@ -78,20 +78,6 @@ def test_every_file_and_target_of_make_exists(path):
             assert list(ROOT.glob(name.rstrip("/."))), line
         for target in re.findall(r"^(?:\$ )?make ([a-z-]+)(?:\s|$)", line):
             assert target in TARGETS, line
-
-
-def test_the_documented_table_of_ones_own_is_made_and_resumed(tmp_path):
-    words = [ROOT / "docs" / "own_table" / "clip_weight.py", "--preset=smoke", "--output=out"]
-    words += ["--datasets=hopper-random-r1", "--seeds=1", "--clip_weights=0,1", "--data_dir=."]
-    made = call_here(*words, cwd=tmp_path)
-    assert made.returncode == 0, made.stderr
-    table = (tmp_path / "out" / "clip_weight.md").read_text("utf-8")
-    assert table.startswith("| data set | clip_weight=0.0 | clip_weight=1.0 |\n")
-    assert re.search(r"^\| hopper-random-r1( \| \d+\.\d){2} \|$", table, re.MULTILINE)
-    assert table in made.stdout
-    resumed = call_here(*words, "--resume", cwd=tmp_path)
-    assert resumed.returncode == 0, resumed.stderr
-    assert table in resumed.stdout
 
 
 def test_every_target_of_make_is_run_whatever_files_there_are():
