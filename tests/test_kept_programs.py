@@ -42,7 +42,9 @@ def test_a_second_start_compiles_nothing_again(tmp_path):
         seconds.append(manifest["wall_seconds"]["compile"])
         assert manifest["executables"] == {"behaviour": 1, "policy": 1}
     assert kept[0]
-    assert kept[0] == kept[1]
+    # What takes about as long as is worth a file may be kept by a busy second start alone; no training is among that.
+    assert kept[0].items() <= kept[1].items()
+    assert not [name for name in kept[1].keys() - kept[0].keys() if "run_chunk" in name]
     assert rows[0] == rows[1]
     assert seconds[1] < seconds[0]
 

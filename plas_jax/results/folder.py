@@ -103,13 +103,11 @@ class OutputFolder:
 
     def read_rows(self) -> list[Row]:
         """Return every row, those that are still coming included. Raises `ValueError` as `rows.read_rows` does."""
-        rows = self._written_rows()
-        # A process may die while it moves rows from one file to the other.
-        return distinct(rows) if self.coming.exists() else rows
-
-    def _written_rows(self) -> list[Row]:
         rows = read_rows(self.rows) if self.rows.exists() else []
-        return rows + [row for path in sorted(self.coming.glob("*.csv")) for row in read_coming_rows(path)]
+        if not self.coming.exists():
+            return rows
+        coming = [row for path in sorted(self.coming.glob("*.csv")) for row in read_coming_rows(path)]
+        return distinct([*rows, *coming])  # a process may die while it moves rows from one file to the other
 
     def append_rows(self, group: str, rows: Iterable[Row]) -> None:
         """Write down rows that are still coming."""
@@ -119,7 +117,7 @@ class OutputFolder:
     def merge_rows(self) -> None:
         """Put the rows that came into `results.csv`."""
         if self.coming.exists():
-            self.replace_rows(self._written_rows())
+            self.replace_rows(self.read_rows())
 
     def replace_rows(self, rows: Iterable[Row]) -> None:
         """Make `results.csv` of these rows and of no others."""

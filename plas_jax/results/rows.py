@@ -8,7 +8,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from itertools import groupby, zip_longest
+from itertools import zip_longest
 from operator import index
 from pathlib import Path
 from typing import Any, NamedTuple, TextIO
@@ -43,7 +43,7 @@ class Row(NamedTuple):
 def write_rows(path: Path | str, rows: Iterable[Row]) -> None:
     """Write a CSV whose bytes depend only on the set of rows, whole or not at all."""
     with whole_file(Path(path)) as partial:
-        lines = [line for line, _ in groupby(place[-1] for place in sorted(map(_place, rows)))]
+        lines = [place[-1] for place in sorted(map(_place, rows))]
         partial.write_text(_csv([Row._fields, *lines]), encoding="utf-8", newline="")
 
 
