@@ -103,12 +103,13 @@ def plant(package: Path, fault: Fault) -> None:
     """Make the edits in a copy of the package. Raises `ValueError` where a text does not occur once in all of it."""
     for edit in fault["edits"]:
         before = edit["before"]
-        holders = [path for path in package.rglob("*.py") if before in path.read_text(encoding="utf-8")]
-        count = sum(path.read_text(encoding="utf-8").count(before) for path in holders)
+        sources = {path: path.read_text(encoding="utf-8") for path in package.rglob("*.py")}
+        holders = {path: source for path, source in sources.items() if before in source}
+        count = sum(source.count(before) for source in holders.values())
         if count != 1:
             raise ValueError(f"the package has {count} times {before!r}, not once")
-        source = holders[0].read_text(encoding="utf-8")
-        holders[0].write_text(source.replace(before, edit["after"]), encoding="utf-8")
+        for path, source in holders.items():
+            path.write_text(source.replace(before, edit["after"]), encoding="utf-8")
 
 
 def _try(name: str, fault: Fault) -> Verdict:

@@ -29,7 +29,7 @@ def cvae_width(method):
 
 
 def table_1_groups(names, preset="paper", limits=(0.0, 0.1)):
-    method = plas_over(PRESETS[preset], limits)
+    method = plas_over(PRESETS[preset], "perturbation_limit", limits)
     return groups(method, PRESETS[preset].protocol(method), [find(name) for name in names], (0, 1, 2), "d4rl")
 
 

@@ -238,7 +238,7 @@ import jax, numpy as np
 from plas_jax.training.layout import data_on, on_runs, use_every_core
 devices, folder, first, last, output = int(sys.argv[1]), Path(sys.argv[2]), *map(int, sys.argv[3:5]), sys.argv[5]
 use_every_core(devices)
-from plas_jax.methods.presets import PRESETS, plas_method
+from plas_jax.methods.presets import PRESETS, plas_over
 from plas_jax.datasets.minibatch import Rows
 from plas_jax.training import phases
 from plas_jax.training.checkpoints import Checkpoints
@@ -250,7 +250,7 @@ rows = Rows(
     Transition(draw(200, 11), np.tanh(draw(200, 3)), draw(200), draw(200, 11), np.ones(200, np.float32)),
     np.zeros(1, np.int32), np.full(1, 200, np.int32),
 )
-method = plas_method(PRESETS["smoke"])._replace(grid=(("perturbation_limit", (0.0, 0.05, 0.1)),))
+method = plas_over(PRESETS["smoke"], "perturbation_limit", (0.0, 0.05, 0.1))
 pairs = phases.pairs_of(["hopper-random-r1"], range(5))
 sizes = phases.stacked_sizes([Sizes.of(11, 3)] * 5)
 behaviour, _ = phases.first_batch(phases.part_of(method, phases.FIRST_PHASE, pairs), rows, pairs, (sizes,))

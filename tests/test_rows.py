@@ -61,7 +61,7 @@ def test_rows_that_were_moved_when_the_process_died_count_once(tmp_path):
 
 @pytest.fixture
 def group():
-    method = plas_over(PRESETS["smoke"], (0.0, 0.1))
+    method = plas_over(PRESETS["smoke"], "perturbation_limit", (0.0, 0.1))
     (only,) = groups(method, PRESETS["smoke"].protocol(method), [parse("hopper-medium-r1")], (0, 1), "d4rl")
     return only
 

@@ -17,7 +17,7 @@ NAMES = [f"{robot}-{level}-r1" for robot in ("hopper", "walker2d", "halfcheetah"
 
 
 def group(datasets, seeds, preset="paper"):
-    method = plas_over(PRESETS[preset], (0.0, 0.1))
+    method = plas_over(PRESETS[preset], "perturbation_limit", (0.0, 0.1))
     found = groups(method, PRESETS[preset].protocol(method), [find(name) for name in NAMES[:datasets]], seeds, "d4rl")
     return found[0]
 

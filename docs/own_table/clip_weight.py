@@ -6,13 +6,12 @@ from absl import flags
 
 from plas_jax.commands.invocation import invoke
 from plas_jax.commands.table_flags import table_flags
-from plas_jax.files.whole_files import whole_file
-from plas_jax.methods.presets import PRESETS, TABLE_1_RECIPES, plas_method
+from plas_jax.methods.presets import PRESETS, TABLE_1_RECIPES
 from plas_jax.reports import markdown
 from plas_jax.results.folder import OutputFolder
 from plas_jax.results.manifest import Manifest
 from plas_jax.results.runs import across_seeds, results, run_statistics
-from plas_jax.sweeps.request import Request, TableCommand, limits, request
+from plas_jax.sweeps.request import Request, limits, plas_sweep, request
 from plas_jax.sweeps.sitting import sit
 
 USAGE = """usage: clip_weight.py --preset=smoke|quick|paper|official_code [flags]"""
@@ -26,14 +25,7 @@ def requested() -> Request:
     """Return what the flags ask for: PLAS, with a grid of λ."""
     preset = PRESETS[FLAGS.preset]
     weights = limits("--clip_weights", FLAGS.clip_weights, CLIP_WEIGHTS)
-    command = TableCommand(
-        name="clip_weight",
-        preset=preset,
-        methods=(plas_method(preset)._replace(grid=(("clip_weight", weights),)),),
-        datasets=TABLE_1_RECIPES,
-        arguments={"clip_weights": list(weights)},
-    )
-    return request(FLAGS, command)
+    return request(FLAGS, plas_sweep("clip_weight", preset, "clip_weight", weights, TABLE_1_RECIPES))
 
 
 def report(folder: OutputFolder, manifest: Manifest) -> str:
@@ -45,8 +37,7 @@ def report(folder: OutputFolder, manifest: Manifest) -> str:
         scores = {cell.knobs: spread for cell, spread in cells.items() if cell.dataset == dataset}
         body.append([dataset, *(markdown.mean_interval(scores.get(name), len(manifest.seeds)) for name in columns)])
     table = markdown.table(["data set", *columns], body)
-    with whole_file(folder.path / "clip_weight.md") as partial:
-        partial.write_text(f"{table}\n", encoding="utf-8")
+    folder.write_text("clip_weight.md", f"{table}\n")
     return table
 
 

@@ -4,7 +4,6 @@ from absl import flags
 
 from plas_jax.commands.invocation import invoke
 from plas_jax.commands.table_flags import table_flags
-from plas_jax.files.whole_files import whole_file
 from plas_jax.methods.published import METHODS
 from plas_jax.methods.scales import SCORE_PRESETS
 from plas_jax.results.folder import OutputFolder
@@ -71,8 +70,7 @@ def report(folder: OutputFolder, manifest: Manifest) -> str:
 
     all_scores = scores(folder.read_rows(), manifest)
     tables = score_tables(all_scores, manifest)
-    with whole_file(folder.path / "tables_2_and_3.md") as partial:
-        partial.write_text(tables, encoding="utf-8")
+    folder.write_text("tables_2_and_3.md", tables)
     score_csv(all_scores, manifest, folder.path / "scores.csv")
     score_figure(all_scores, manifest, folder.path / "scores.png")
     return tables

@@ -4,11 +4,10 @@ from absl import flags
 
 from plas_jax.commands.invocation import invoke
 from plas_jax.commands.table_flags import table_flags
-from plas_jax.files.whole_files import whole_file
-from plas_jax.methods.presets import PRESETS, plas_method
+from plas_jax.methods.presets import PRESETS
 from plas_jax.results.folder import OutputFolder
 from plas_jax.results.manifest import Manifest
-from plas_jax.sweeps.request import Request, TableCommand, limits, request
+from plas_jax.sweeps.request import Request, limits, plas_sweep, request
 from plas_jax.sweeps.sitting import sit
 
 USAGE = """usage: sweep_latent_action.py --preset=smoke|quick|paper|official_code [flags]
@@ -30,14 +29,7 @@ def requested() -> Request:
     """Return what the flags ask for: PLAS, with a grid of σ."""
     preset = PRESETS[FLAGS.preset]
     sigmas = limits("--latent_limits", FLAGS.latent_limits, LATENT_LIMITS)
-    command = TableCommand(
-        name="sweep_latent_action",
-        preset=preset,
-        methods=(plas_method(preset)._replace(grid=(("latent_limit", sigmas),)),),
-        datasets=DATASETS,
-        arguments={"latent_limits": list(sigmas)},
-    )
-    return request(FLAGS, command)
+    return request(FLAGS, plas_sweep("sweep_latent_action", preset, "latent_limit", sigmas, DATASETS))
 
 
 def report(folder: OutputFolder, manifest: Manifest) -> str:
@@ -49,8 +41,7 @@ def report(folder: OutputFolder, manifest: Manifest) -> str:
 
     all_results = results(folder.read_rows())
     table = latent_limit_table(all_results, manifest)
-    with whole_file(folder.path / "latent_limit.md") as partial:
-        partial.write_text(table, encoding="utf-8")
+    folder.write_text("latent_limit.md", table)
     latent_limit_panel(all_results, manifest, folder.path / "figure_6.png")
     return table
 

@@ -4,11 +4,10 @@ from absl import flags
 
 from plas_jax.commands.invocation import invoke
 from plas_jax.commands.table_flags import table_flags
-from plas_jax.files.whole_files import whole_file
-from plas_jax.methods.presets import PRESETS, TABLE_1_PERTURBATION_LIMITS, TABLE_1_RECIPES, plas_over
+from plas_jax.methods.presets import PRESETS, TABLE_1_PERTURBATION_LIMITS, TABLE_1_RECIPES
 from plas_jax.results.folder import OutputFolder
 from plas_jax.results.manifest import Manifest
-from plas_jax.sweeps.request import Request, TableCommand, limits, request
+from plas_jax.sweeps.request import Request, limits, plas_sweep, request
 from plas_jax.sweeps.sitting import sit
 
 USAGE = """usage: sweep_perturbation.py --preset=smoke|quick|paper|official_code [flags]
@@ -25,14 +24,7 @@ def requested() -> Request:
     """Return what the flags ask for: PLAS, with a grid of ε."""
     preset = PRESETS[FLAGS.preset]
     epsilons = limits("--perturbation_limits", FLAGS.perturbation_limits, TABLE_1_PERTURBATION_LIMITS)
-    command = TableCommand(
-        name="sweep_perturbation",
-        preset=preset,
-        methods=(plas_over(preset, epsilons),),
-        datasets=TABLE_1_RECIPES,
-        arguments={"perturbation_limits": list(epsilons)},
-    )
-    return request(FLAGS, command)
+    return request(FLAGS, plas_sweep("sweep_perturbation", preset, "perturbation_limit", epsilons, TABLE_1_RECIPES))
 
 
 def report(folder: OutputFolder, manifest: Manifest) -> str:
@@ -44,8 +36,7 @@ def report(folder: OutputFolder, manifest: Manifest) -> str:
 
     all_results = results(folder.read_rows())
     table = table_1(all_results, manifest)
-    with whole_file(folder.path / "table_1.md") as partial:
-        partial.write_text(table, encoding="utf-8")
+    folder.write_text("table_1.md", table)
     score_curves(all_results, manifest, folder.path / "score_curves.png")
     perturbation_panel(all_results, manifest, folder.path / "figure_7.png")
     return table

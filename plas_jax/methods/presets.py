@@ -147,9 +147,9 @@ def plas_method(preset: PlasPreset) -> Method:
     )
 
 
-def plas_over(preset: PlasPreset, perturbation_limits: tuple[float, ...]) -> Method:
-    """Return PLAS at this preset with each of these ε (Table 1)."""
-    return plas_method(preset)._replace(grid=(("perturbation_limit", perturbation_limits),))
+def plas_over(preset: PlasPreset, knob: str, values: tuple[float, ...]) -> Method:
+    """Return PLAS at this preset with each of these values of a knob: of ε for Table 1, of σ for Figure 6."""
+    return plas_method(preset)._replace(grid=((knob, values),))
 
 
 def latent_limit(preset: PlasPreset, dataset: str) -> float:

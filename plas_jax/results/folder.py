@@ -129,6 +129,11 @@ class OutputFolder:
         if self.coming.exists():
             self.coming.rmdir()
 
+    def write_text(self, name: str, text: str) -> None:
+        """Replace a file of text in the folder, whole or not at all."""
+        with whole_file(self.path / name) as partial:
+            partial.write_text(text, encoding="utf-8")
+
     @contextmanager
     def named(self) -> Iterator[None]:
         """Put the folder's name before what reports refuse of its rows and manifest."""

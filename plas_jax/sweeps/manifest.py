@@ -41,17 +41,17 @@ def add_methods(manifest: Manifest, request: Request, groups: Mapping[str, Seque
     """
     names = [dataset.name for dataset in request.datasets]
     for name, groups_of_method in groups.items():
-        record = method_record(groups_of_method, names)
-        before = manifest.methods.setdefault(name, record)
+        if name not in manifest.methods:
+            manifest.methods[name] = method_record(groups_of_method, names)
+        before, method = manifest.methods[name], groups_of_method[0].method
+        grid, constants = grid_of(method), constants_of(method, names)
         for group in groups_of_method:
             if group.name not in before.groups:
                 raise ValueError(f"{request.output} cannot be resumed: its manifest has no group {group.name}")
-        if before.grid != record.grid:
-            raise ValueError(f"{request.output} has {name} with other grid: {before.grid}, not {record.grid}")
-        if before.constants != record.constants:
-            raise ValueError(
-                f"{request.output} has {name} with other constants: {before.constants}, not {record.constants}"
-            )
+        if before.grid != grid:
+            raise ValueError(f"{request.output} has {name} with other grid: {before.grid}, not {grid}")
+        if before.constants != constants:
+            raise ValueError(f"{request.output} has {name} with other constants: {before.constants}, not {constants}")
     order = list(METHODS)
     ordered = sorted(manifest.methods, key=lambda name: order.index(name) if name in order else len(order))
     manifest.methods = {name: manifest.methods[name] for name in ordered}

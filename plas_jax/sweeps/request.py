@@ -10,6 +10,7 @@ from plas_jax.datasets.catalogue import Dataset
 from plas_jax.environments.own_data import find
 from plas_jax.methods.method import EvaluationProtocol, Method
 from plas_jax.methods.own import own_method
+from plas_jax.methods.presets import PlasPreset, plas_over
 from plas_jax.methods.published import METHODS
 from plas_jax.methods.scales import Scale
 from plas_jax.results.folder import output_folder
@@ -100,6 +101,13 @@ class TableCommand(NamedTuple):
     chooses: bool = False
 
 
+def plas_sweep(
+    name: str, preset: PlasPreset, knob: str, values: tuple[float, ...], datasets: tuple[str, ...]
+) -> TableCommand:
+    """Return the command of this name that trains PLAS with each of these values of a knob, given by a flag --KNOBs."""
+    return TableCommand(name, preset, (plas_over(preset, knob, values),), datasets, {f"{knob}s": list(values)})
+
+
 def request(flags: Flags, command: TableCommand) -> Request:
     """Return the request of these flags. Raises `ValueError` or `OSError`, one line that says which flag is wrong."""
     seeds = seeds_of_flags(flags.seeds, flags.first_seed)
@@ -134,21 +142,21 @@ def seeds_of_flags(seeds: int, first_seed: int) -> tuple[int, ...]:
 def datasets_of_flag(text: str, default: Sequence[str]) -> tuple[Dataset, ...]:
     """Return the data sets of --datasets. Raises `ValueError` or `OSError`, one line, for one that is none."""
     datasets = tuple(find(name) for name in words("--datasets", text, ",".join(default)))
-    names = [dataset.name for dataset in datasets]
-    for name in names:
-        if names.count(name) > 1:
-            raise ValueError(f"--datasets has two of the name {name}: rename one of the files")
+    if twice := _first_repeated([dataset.name for dataset in datasets]):
+        raise ValueError(f"--datasets has two of the name {twice}: rename one of the files")
     return datasets
 
 
 def methods_of_flag(text: str, default: Sequence[str]) -> tuple[Method, ...]:
     """Return the published methods of --algorithms. Raises `ValueError` or `OSError`, one line, for what is none."""
     methods = tuple(published(word) for word in words("--algorithms", text, ",".join(default)))
-    names = [method.name for method in methods]
-    for name in names:
-        if names.count(name) > 1:
-            raise ValueError(f"--algorithms has two methods of the name {name}")
+    if twice := _first_repeated([method.name for method in methods]):
+        raise ValueError(f"--algorithms has two methods of the name {twice}")
     return methods
+
+
+def _first_repeated(names: Sequence[str]) -> str | None:
+    return next((name for name in names if names.count(name) > 1), None)
 
 
 def published(word: str) -> Method:

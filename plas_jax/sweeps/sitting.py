@@ -91,7 +91,6 @@ class _Sitting:
         except Interrupted as stop:
             table, status = "", stop.status
             watch.say(f"stopped; the same command with --output={folder.path} --resume goes on")
-            agreed(folder.merge_rows)
         if is_first():
             print(table or _reported(self.report, folder, manifest))
         watch.say(f"{folder.path} after {clock(time.monotonic() - started)}")

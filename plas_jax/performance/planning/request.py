@@ -28,7 +28,8 @@ class PlanRequest(NamedTuple):
         """
         preset = PRESETS[self.preset]
         epsilons = limits("--perturbation_limits", self.perturbation_limits, TABLE_1_PERTURBATION_LIMITS)
-        method, datasets = plas_over(preset, epsilons), datasets_of_flag(self.datasets, TABLE_1_RECIPES)
+        method = plas_over(preset, "perturbation_limit", epsilons)
+        datasets = datasets_of_flag(self.datasets, TABLE_1_RECIPES)
         seeds = seeds_of_flags(self.seeds, 0)
         return [
             (group, tuple(_rows(dataset, preset.rows) for dataset in group.datasets))

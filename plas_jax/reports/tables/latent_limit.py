@@ -15,11 +15,11 @@ PAPER = (
 def latent_limit_table(results: Results, manifest: Manifest) -> str:
     """Return a line for each data set and a column for each σ: mean score over seeds with its interval."""
     spreads = across_seeds(run_statistics(results, manifest.evaluations_in_mean))
-    limits = sorted({limit for name in datasets(results, manifest) for limit in latent_limit_cells(results, name)})
+    cells_of = {name: latent_limit_cells(results, name) for name in datasets(results, manifest)}
+    limits = sorted({limit for cells in cells_of.values() for limit in cells})
     seeds = max((spread.seeds for spread in spreads.values()), default=0)
     body = []
-    for name in datasets(results, manifest):
-        cells = latent_limit_cells(results, name)
+    for name, cells in cells_of.items():
         prior = markdown.mean_interval(spreads.get(Cell(name, PRIOR, 0.0)), seeds)
         scores = [
             markdown.mean_interval(spreads.get(cells[limit]) if limit in cells else None, seeds) for limit in limits
