@@ -49,9 +49,13 @@ setup(
         # They follow jax's own version.
         "cuda-plan": [f"jax-cuda13-plugin{JAX}"],
         "tpu-plan": [f"jax[tpu]{JAX}"],
+        "export": ["flatbuffers>=24"],  # what jax.export writes
+        "video": ["imageio[ffmpeg]>=2.37,<3"],  # films of episodes
         "minari": ["minari[hdf5]>=0.5.4,<0.6"],  # data sets in Minari's format
         "test": [
             "minari[hdf5]>=0.5.4,<0.6",
+            "flatbuffers>=24",
+            "imageio[ffmpeg]>=2.37,<3",
             "build>=1.3,<2",  # the sdist and the wheel from it: pip makes wheels alone
             "pytest>=9.0,<10",
             "pytest-xdist>=3.8,<4",  # both cores: half the time

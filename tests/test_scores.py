@@ -60,7 +60,15 @@ def test_methods_are_added_to_a_folder_one_after_another(table):
     assert all(np.isfinite(row.score) and 1 <= row.episode_length <= 100 for row in rows)
     assert "smoke: too short to mean anything" in done.stderr
     names = {path.name for path in folder.iterdir()}
-    assert names == {"results.csv", "manifest.json", "tables_2_and_3.md", "scores.csv", "scores.png", "checkpoints"}
+    assert names == {
+        "results.csv",
+        "manifest.json",
+        "tables_2_and_3.md",
+        "scores.csv",
+        "scores.png",
+        "checkpoints",
+        "policies",
+    }
 
 
 def test_the_columns_of_limits_are_filled_where_a_method_has_them(table):

@@ -4,6 +4,8 @@ usage: plas-jax COMMAND [ARGUMENTS]      plas-jax COMMAND --help
 
   sweep_perturbation   Table 1 and Figure 7: train, evaluate, report
   sweep_latent_action  Figure 6: the same over the latent limit σ
+  evaluate             play saved policies: returns, scores, a film
+  export               a saved policy as StableHLO, which any XLA runs
   plan                 what a sweep would need and take on an accelerator that is not here
   d4rl_scores          Tables 2 and 3: any methods on any data sets
   score_regression     the gate for CI: compare scores with accepted ones

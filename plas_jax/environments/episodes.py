@@ -15,13 +15,22 @@ class Episodes:
     What an episode does does not depend on the others, as long as the environment's class shares nothing.
     """
 
-    def __init__(self, environment: Environment, episodes: int):
+    def __init__(self, environment: Environment, episodes: int, render_mode: str | None = None):
         self.action_size = environment.action_size
         specification = EnvSpec.from_json(environment.specification)
+        if render_mode is not None:
+            specification.kwargs["render_mode"] = render_mode
         self._copies = [gymnasium.make(specification, disable_env_checker=True) for _ in range(episodes)]
         self._bounds = None
         if environment.action_low is not None and environment.action_high is not None:
             self._bounds = np.array(environment.action_low), np.array(environment.action_high)
+
+    def picture(self) -> np.ndarray:
+        """Return what the first copy draws, uint8 `[height, width, 3]`. Raises `ValueError` where it draws nothing."""
+        drawn = self._copies[0].render()
+        if not isinstance(drawn, np.ndarray):
+            raise ValueError(f"{self._copies[0]} draws no picture: it has no render mode rgb_array")
+        return drawn
 
     def close(self) -> None:
         """Close every copy."""

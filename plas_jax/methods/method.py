@@ -1,11 +1,24 @@
 """What a method is beyond its functions: the trainings it consists of, its constants, and what it asks of the data."""
 
+import hashlib
 from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple, TypeVar
 
 from plas_jax.types import Algorithm, Parameters, Sizes, State, Statistics
 
 Record = TypeVar("Record", bound=NamedTuple)  # a method's architecture or its knobs
+
+
+class Source(NamedTuple):
+    """The Python file that a method of one's own comes from, as it was when it was read."""
+
+    path: str
+    text: str
+
+    @property
+    def sha256(self) -> str:
+        """Return the hash of its text in UTF-8, in hexadecimal."""
+        return hashlib.sha256(self.text.encode()).hexdigest()
 
 
 class Phase(NamedTuple):
@@ -44,6 +57,7 @@ class Method(NamedTuple):
     uses_statistics: bool = False
     uses_next_actions: bool = False
     grid: tuple[tuple[str, tuple[float, ...]], ...] = ()  # knobs with several values, all of which are trained
+    source: Source | None = None  # None for the project's own
 
     def changed(self, change: Callable[[Phase], Phase]) -> "Method":
         """Return the method with both of its phases changed."""
@@ -72,6 +86,11 @@ class Method(NamedTuple):
 def with_fields(record: Record, values: Mapping[str, object]) -> Record:
     """Return a NamedTuple with those of the values that it has a field for."""
     return record._replace(**{name: value for name, value in values.items() if name in record._fields})
+
+
+def plain(constants: NamedTuple) -> dict[str, object]:
+    """Return a NamedTuple as JSON gives it back: lists for tuples."""
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in constants._asdict().items()}
 
 
 class EvaluationProtocol(NamedTuple):

@@ -5,7 +5,7 @@ import re
 import sys
 from pathlib import Path
 
-from plas_jax.methods.method import Method
+from plas_jax.methods.method import Method, Source
 
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_+.-]{0,99}")
 
@@ -22,6 +22,7 @@ def own_method(path: Path) -> Method:
     if specification is None or specification.loader is None:
         raise ValueError(f"--algorithms: {path} cannot be imported")
     module = importlib.util.module_from_spec(specification)
+    written = path.read_bytes()
     # Flax and dataclasses look a class's module up by its name.
     sys.modules[name] = module
     try:
@@ -36,4 +37,4 @@ def own_method(path: Path) -> Method:
             f"--algorithms: {path} names its METHOD {method.name[:60]!r}, and a folder of checkpoints is named for it: "
             "use letters, digits and _+-."
         )
-    return method
+    return method._replace(source=Source(str(path), importlib.util.decode_source(written)))

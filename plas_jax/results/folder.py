@@ -45,6 +45,7 @@ class OutputFolder:
         self.manifest = folder / "manifest.json"
         self.checkpoints = folder / "checkpoints"
         self.coming = folder / "rows"
+        self.policies = folder / "policies"
 
     def claim(self, request: Request) -> Manifest | None:
         """Make the folder ours, or refuse in one line; return the manifest of the sweep to resume, if there is one.

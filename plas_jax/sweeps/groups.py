@@ -6,12 +6,12 @@ from functools import cache
 from typing import NamedTuple
 
 import jax
-import jax.numpy as jnp
 
 from plas_jax.datasets.catalogue import Dataset
 from plas_jax.methods.method import EvaluationProtocol, Method
+from plas_jax.methods.shapes import state_shapes
 from plas_jax.training.layout import run_mesh
-from plas_jax.types import Sizes, Statistics
+from plas_jax.types import Sizes
 
 FLOAT = 4  # bytes
 
@@ -121,16 +121,8 @@ def memory(group: Group, rows: int) -> Memory:
 @cache  # all waves of a group ask for the same
 def _state_bytes(method: Method, sizes: Sizes) -> tuple[int, int]:
     """Return the bytes of one run's state in the first phase, 0 where there is none, and in the last."""
-    key, first_bytes, state = jax.random.key(0), 0, None
-    if method.first is not None:
-        first = method.first
-        state = jax.eval_shape(lambda: first.algorithm.init(key, first.architecture, sizes))
-        first_bytes = _bytes(state)
-    of_observations = jax.ShapeDtypeStruct((sizes.observation.padded,), jnp.float32)
-    known = Statistics(of_observations, of_observations, jax.ShapeDtypeStruct((), jnp.float32))
-    phase, (_, *inputs) = method.phase, method.inputs(sizes, state, known)
-    last = jax.eval_shape(lambda *given: phase.algorithm.init(key, phase.architecture, sizes, *given), *inputs)
-    return first_bytes, _bytes(last)
+    first, last = state_shapes(method, sizes)
+    return 0 if first is None else _bytes(first), _bytes(last)
 
 
 def _bytes(tree: object) -> int:

@@ -2,9 +2,8 @@
 
 import sys
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
 
-from plas_jax.methods.method import Method
+from plas_jax.methods.method import Method, plain
 from plas_jax.methods.published import METHODS
 from plas_jax.results.circumstances import circumstances
 from plas_jax.results.manifest import DatasetRecord, GroupRecord, Manifest, MethodRecord
@@ -88,10 +87,10 @@ def constants_of(method: Method, datasets: Sequence[str]) -> dict[str, object]:
     """Return what a method is trained with, as a manifest has it."""
     first = method.first
     return {
-        "architecture": _plain(method.phase.architecture),
-        "knobs": _plain(method.phase.knobs),
-        "first_architecture": {} if first is None else _plain(first.architecture),
-        "first_knobs": {} if first is None else _plain(first.knobs),
+        "architecture": plain(method.phase.architecture),
+        "knobs": plain(method.phase.knobs),
+        "first_architecture": {} if first is None else plain(first.architecture),
+        "first_knobs": {} if first is None else plain(first.knobs),
         "knobs_by_dataset": {name: dict(method.knobs_of(name)) for name in datasets},
     }
 
@@ -121,8 +120,3 @@ def _group_record(group: Group) -> GroupRecord:
         whole=group.whole,
         cut=list(group.cut),
     )
-
-
-def _plain(constants: NamedTuple) -> dict[str, object]:
-    """Return a NamedTuple as JSON gives it back: lists for tuples."""
-    return {name: list(value) if isinstance(value, tuple) else value for name, value in constants._asdict().items()}

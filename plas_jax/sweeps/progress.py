@@ -1,10 +1,13 @@
 """What a user watches: one line for each phase with its speed, the score so far and the time left."""
 
 import time
+from collections.abc import Sequence
 from types import TracebackType
 
+from rich import box
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
 
 LINE_SECONDS = 10.0  # between two lines where the output is no terminal
 PLAIN_WIDTH = 320  # columns of a table that goes into a file or a pipe
@@ -85,6 +88,16 @@ def screen() -> Console:
     """Return a console on stdout; where that is no terminal, tables are as wide as they need."""
     console = Console()
     return console if console.is_terminal else Console(width=PLAIN_WIDTH)
+
+
+def print_table(header: Sequence[str], lines: Sequence[Sequence[str]]) -> None:
+    """Print a table on stdout, the first column to the left and folded where it must be, the others to the right."""
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for place, heading in enumerate(header):
+        table.add_column(heading, justify="right" if place else "left", overflow="fold", no_wrap=place > 0)
+    for line in lines:
+        table.add_row(*line)
+    screen().print(table)
 
 
 def clock(seconds: float) -> str:

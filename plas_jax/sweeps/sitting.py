@@ -16,6 +16,7 @@ from plas_jax.sweeps.groups import Group, groups
 from plas_jax.sweeps.interruption import Interrupted, Interruption
 from plas_jax.sweeps.journal import Journal
 from plas_jax.sweeps.manifest import add_methods, first_manifest, has_finished, refuse_other_data
+from plas_jax.sweeps.policies import PolicyWriter
 from plas_jax.sweeps.progress import Watch, clock
 from plas_jax.sweeps.request import Request
 from plas_jax.sweeps.sweep import Sweep
@@ -121,7 +122,8 @@ class _Sitting:
             if not record.groups[group.name].complete:
                 title = partial(_titled, groups_of, name, group.name)
                 journal = Journal(record, save, self.watch, title, Interruption())
-                Sweep(group, shelf.take(group.datasets), folder, journal).run()
+                keep = PolicyWriter(folder.policies, group, manifest.datasets, record)
+                Sweep(group, shelf.take(group.datasets), folder, journal, keep).run()
         record.complete = True
         save()
         return agreed(lambda: _reported(self.report, folder, manifest))

@@ -1,0 +1,93 @@
+"""The returns of one policy, as a sweep's evaluation of it would have them."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from plas_jax.datasets.catalogue import ENVIRONMENTS, Environment, normalised_score
+from plas_jax.environments import own
+from plas_jax.environments.filming import film
+from plas_jax.evaluation.policy import About, Policy
+from plas_jax.evaluation.returns import Stage, episode_seeds
+from plas_jax.files.videos import write_video
+
+
+class Evaluation(NamedTuple):
+    """The episodes of one policy, float64, int64 and float64 `[episodes]`."""
+
+    episode_return: np.ndarray
+    episode_length: np.ndarray
+    score: np.ndarray  # D4RL's, NaN where nobody has defined one
+
+    def __repr__(self) -> str:
+        episodes = len(self.episode_return)
+        return (
+            f"Evaluation(mean return {self.episode_return.mean():.1f}, mean score {self.score.mean():.1f}, {episodes=})"
+        )
+
+
+def environment_of(about: About, identifier: str = "") -> Environment:
+    """Return the environment of this name or Gymnasium id, or else the one that a policy was trained for.
+
+    Raises `ValueError`, one line, for an id that is none and for a policy whose file names code to be called that
+    nobody on this machine has asked for.
+    """
+    if identifier:
+        return ENVIRONMENTS.get(identifier) or own.environment(identifier)
+    if about.environment.is_own:
+        own.trusted(about.environment.specification, about.dataset)
+    return about.environment
+
+
+def nothing(step: int) -> None:
+    """Show nothing."""
+
+
+def play(
+    policy: Policy, environment: Environment, episodes: int, seed: int, show: Callable[[int], None] = nothing
+) -> Evaluation:
+    """Return what a policy gets in an environment in so many episodes, whose start states are those of `seed`.
+
+    With the seed that it was trained with, in its own environment, they are the episodes of its sweep's last
+    evaluation. `show` is called at every control step. Raises `ValueError` where it does not fit the environment.
+    """
+    about = policy.about
+    for name, needed in (("observation", environment.observation_size), ("action", environment.action_size)):
+        if about.sizes[name][0] != needed:
+            raise ValueError(f"{about.name} has {name}s of {about.sizes[name][0]} numbers, {environment.name} {needed}")
+    if episodes < 1:
+        raise ValueError(f"a policy is evaluated in at least 1 episode, not {episodes}")
+    horizon = about.horizon if environment == about.environment else None
+    stage = Stage([environment], episodes, horizon, about.dynamics)
+
+    def act(observation: np.ndarray, step: int) -> np.ndarray:
+        show(step)
+        return policy.act(observation, step)
+
+    try:
+        seeds = [episode_seeds(seed, about.update, episodes)]
+        played = stage.play(act, seeds, np.ones(1, bool), about.sizes["observation"][1])
+    finally:
+        stage.close()
+    returns = played.episode_return[0]
+    return Evaluation(returns, played.episode_length[0], normalised_score(environment, returns))
+
+
+def film_episode(policy: Policy, environment: Environment, seed: int, path: Path) -> int:
+    """Film the first of `play`'s episodes to a file; return how many pictures it has.
+
+    Raises `ValueError`, one line, where nothing can be drawn or written.
+    """
+    about, width = policy.about, policy.about.sizes["observation"][1]
+
+    def act(observation: np.ndarray, step: int) -> np.ndarray:
+        states = np.zeros((1, 1, width), np.float32)
+        states[0, 0, : len(observation)] = observation
+        return policy.act(states, step)[0, 0, : environment.action_size]
+
+    horizon = min(about.horizon, environment.horizon)
+    (start,) = episode_seeds(seed, about.update, 1)
+    rate, pictures = film(environment, about.dynamics, horizon, act, start)
+    return write_video(path, pictures, rate)
