@@ -51,6 +51,7 @@ setup(
         "tpu-plan": [f"jax[tpu]{JAX}"],
         "export": ["flatbuffers>=24"],  # what jax.export writes
         "video": ["imageio[ffmpeg]>=2.37,<3"],  # films of episodes
+        "robotics": ["gymnasium-robotics>=1.4.2,<2"],  # model files of Adroit's hand and of the kitchen, nothing else
         "minari": ["minari[hdf5]>=0.5.4,<0.6"],  # data sets in Minari's format
         "test": [
             "minari[hdf5]>=0.5.4,<0.6",
@@ -63,6 +64,7 @@ setup(
             "ruff>=0.17,<0.18",
             "mypy>=2.4,<3",
             "types-requests>=2.32,<3",
+            "gymnasium-robotics>=1.4.2,<2",
             "gymnasium[mujoco]>=1.4,<2",  # the environments that ours must equal
         ],
     },

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from absl import flags
 
 from plas_jax.commands.invocation import invoke
-from plas_jax.datasets.catalogue import D4RL_MEAN_RETURN, ENVIRONMENTS
+from plas_jax.datasets.catalogue import D4RL_MEAN_RETURN, LOCOMOTION
 from plas_jax.files.json_files import NUMBER, check
 from plas_jax.recipes.behaviour_policy import BehaviourPolicy, load_policies, save_policies, shipped
 from plas_jax.recipes.levels import EPISODES, FIRST_EPISODES, choose, ladder, level
@@ -67,7 +67,7 @@ def _read(folder: Path) -> Snapshots:
     loaded = [load_policies(path) for path in paths]
     for path, (_, record) in zip(paths, loaded, strict=True):
         check(record, RECORD, f"{path}: provenance")
-        if record["environment"] not in ENVIRONMENTS:
+        if record["environment"] not in LOCOMOTION:
             raise ValueError(f"{path}: provenance: no environment is called {record['environment'][:60]!r}")
     last, steps = loaded[-1][1], [record["step"] for _, record in loaded]
     run = (last["environment"], last["seed"], last["learning_rate"], last["seams"])

@@ -15,7 +15,17 @@ from hypothesis import strategies as st
 
 import plas_jax
 from plas_jax.datasets import d4rl_files, folders
-from plas_jax.datasets.catalogue import ENVIRONMENTS, names, normalised_score, parse, parts, robot, task, url
+from plas_jax.datasets.catalogue import (
+    ENVIRONMENTS,
+    LOCOMOTION,
+    names,
+    normalised_score,
+    parse,
+    parts,
+    robot,
+    task,
+    url,
+)
 from plas_jax.datasets.d4rl_files import BadDatasetError, Recording
 from plas_jax.datasets.loading import count_rows, fingerprint, load
 from plas_jax.datasets.transitions import describe, qlearning_transitions
@@ -38,7 +48,7 @@ def test_a_name_has_three_parts():
 @pytest.mark.filterwarnings("ignore::UserWarning")
 @pytest.mark.parametrize("version", ["v0", "v1", "v2", "r1"])
 def test_every_level_of_the_paper_exists(version):
-    for environment in ENVIRONMENTS:
+    for environment in LOCOMOTION:
         for level in ("random", "medium", "medium-replay", "medium-expert", "expert"):
             dataset = parse(f"{environment}-{level}-{version}")
             assert dataset[:4] == (f"{environment}-{level}-{version}", ENVIRONMENTS[environment], level, version)
@@ -110,9 +120,10 @@ def test_a_task_is_robot_and_level_in_every_version(version):
     for name in names():
         dataset = parse(name)
         level = dataset.level.removesuffix("-trained")
-        assert task(f"{dataset.environment.name}-{dataset.level}-{version}") == f"{dataset.environment.name}-{level}"
+        of_robot = dataset.environment.name.partition("-")[0]
+        assert task(f"{of_robot}-{dataset.level}-{version}") == f"{of_robot}-{level}"
         assert task(f"{name}@{dataset.environment.name}") == task(name)
-        assert robot(name) == dataset.environment.name
+        assert robot(name) == robot(f"mine@{dataset.environment.name}") == of_robot
 
 
 @pytest.mark.parametrize(
@@ -152,8 +163,8 @@ def test_robot_and_task_in_every_spelling(name, of_robot, of_task):
 
 
 def test_robots_share_one_family_and_halfcheetah_alone_cannot_fall():
-    assert {environment.family for environment in ENVIRONMENTS.values()} == {"locomotion"}
-    assert [environment.terminates for environment in ENVIRONMENTS.values()] == [True, True, False]
+    assert {ENVIRONMENTS[name].family for name in LOCOMOTION} == {"locomotion"}
+    assert [ENVIRONMENTS[name].terminates for name in LOCOMOTION] == [True, True, False]
     assert not any(environment.is_own for environment in ENVIRONMENTS.values())
 
 

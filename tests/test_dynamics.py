@@ -31,6 +31,7 @@ ROOT = Path(__file__).parents[1]
 RECORDED = ROOT / "tests" / "golden" / "dynamics_v2.npz"
 IDS = {"hopper": "Hopper-v4", "walker2d": "Walker2d-v4", "halfcheetah": "HalfCheetah-v4"}
 NAMES = sorted(IDS)
+RECORDED_ROBOTS = ("Hopper", "Walker2d", "HalfCheetah")
 
 
 @pytest.fixture
@@ -59,19 +60,19 @@ def model_bytes(model):
 # D4RL's dynamics
 
 
-@pytest.mark.parametrize("environment", simulator.ENVIRONMENTS)
+@pytest.mark.parametrize("environment", RECORDED_ROBOTS)
 def test_recorded_transitions_come_back(environment):
     with Lockstep(environment.lower(), 16) as lockstep:
-        errors = simulator.replay_steps(simulator.load(RECORDED)[environment], lockstep)
+        errors = simulator.replay_steps(simulator.load(RECORDED)[environment], lockstep, environment.lower())
     assert len(errors["state"]) == 100
     assert not errors["terminated"].any()
     assert max(errors[name].max() for name in ("state", "observation", "reward")) < 1e-11
 
 
-@pytest.mark.parametrize("environment", simulator.ENVIRONMENTS)
+@pytest.mark.parametrize("environment", RECORDED_ROBOTS)
 def test_recorded_transitions_tell_the_dynamics_apart(environment):
     errors = simulator.replay_steps(
-        simulator.load(RECORDED)[environment], Lockstep(environment.lower(), 16, "gymnasium")
+        simulator.load(RECORDED)[environment], Lockstep(environment.lower(), 16, "gymnasium"), environment.lower()
     )
     # Hopper's contact margin differs only where margins are summed; before, its inertia alone tells.
     assert errors["state"].max() > (0.1 if mujoco_version() >= MARGINS_ARE_SUMMED_SINCE else 0.02)
@@ -80,7 +81,7 @@ def test_recorded_transitions_tell_the_dynamics_apart(environment):
 
 def test_recording_has_both_outcomes():
     recordings = simulator.load(RECORDED)
-    assert set(recordings) == set(simulator.ENVIRONMENTS)
+    assert set(recordings) == set(RECORDED_ROBOTS)
     for environment in ("Hopper", "Walker2d"):
         assert 0.1 < recordings[environment]["terminated"].mean() < 0.9
 
@@ -226,7 +227,9 @@ def test_nothing_is_printed_and_no_log_is_left(tmp_path):
 import sys, plas_jax
 assert "mujoco" not in sys.modules and "gymnasium" not in sys.modules
 import numpy as np
-from plas_jax.environments.lockstep import DYNAMICS, LOCOMOTION, Lockstep
+from plas_jax.environments.d4rl_dynamics import DYNAMICS
+from plas_jax.environments.lockstep import Lockstep
+from plas_jax.environments.locomotion import LOCOMOTION
 for dynamics in DYNAMICS:
     for name, robot in LOCOMOTION.items():
         lockstep = Lockstep(name, 4, dynamics, threads=2)
@@ -246,8 +249,8 @@ def test_fidelity_command_on_the_recording(tmp_path):
     done = python(ROOT / "benchmarks" / "fidelity.py", RECORDED, folder=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
     assert f"dynamics d4rl, mujoco {mujoco.__version__}" in done.stdout
-    rows = [line.split() for line in done.stdout.splitlines() if line.startswith(simulator.ENVIRONMENTS)]
-    assert [row[0] for row in rows] == list(simulator.ENVIRONMENTS)
+    rows = [line.split() for line in done.stdout.splitlines() if line.startswith(RECORDED_ROBOTS)]
+    assert [row[0] for row in rows] == list(RECORDED_ROBOTS)
     assert all(row[1] == "100" and float(row[3]) < 1e-11 and row[-1] == "0" for row in rows)
     other = python(ROOT / "benchmarks" / "fidelity.py", "--dynamics=gymnasium", RECORDED, folder=tmp_path)
     assert other.returncode == 1
@@ -300,7 +303,7 @@ def test_fidelity_fails_on_one_wrong_termination_or_reward(tmp_path):
     np.savez(tmp_path / "reward.npz", **_spoiled(Hopper__reward=reward))
     for name in ("terminated", "reward"):
         recording = simulator.load(tmp_path / f"{name}.npz")["Hopper"]
-        assert not simulator.row("Hopper", simulator.replay_steps(recording, Lockstep("hopper", 32)))[1]
+        assert not simulator.row("Hopper", simulator.replay_steps(recording, Lockstep("hopper", 32), "hopper"))[1]
 
 
 @pytest.mark.parametrize("arguments", [[], ["nothing.npz"], [ROOT / "setup.py"], ["--dynamics=v5", RECORDED]])

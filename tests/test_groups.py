@@ -5,7 +5,7 @@ import pytest
 
 from plas_jax.algorithms import behaviour, plas
 from plas_jax.datasets import d4rl_files
-from plas_jax.datasets.catalogue import ENVIRONMENTS, names, parse
+from plas_jax.datasets.catalogue import LOCOMOTION, names, parse
 from plas_jax.environments.own_data import find
 from plas_jax.methods.presets import PRESETS, TABLE_1_PERTURBATION_LIMITS, latent_limit, plas_method, plas_over
 from plas_jax.methods.published import METHODS
@@ -17,7 +17,7 @@ from plas_jax.sweeps.groups import groups, lines, memory, widest
 THIRTEEN = [
     *(
         f"{robot}-{level}-r1"
-        for robot in ENVIRONMENTS
+        for robot in LOCOMOTION
         for level in ("random", "medium", "medium-replay", "medium-expert")
     ),
     "hopper-medium-expert-a-r1",
@@ -38,7 +38,7 @@ def test_the_papers_thirteen_data_sets_are_two_groups():
     wide, narrow = table_1_groups(THIRTEEN)
     assert (cvae_width(wide.method), cvae_width(narrow.method)) == (750, 128)
     assert narrow.method.first.architecture.cvae_width == 128
-    assert [dataset.name for dataset in narrow.datasets] == [f"{robot}-medium-replay-r1" for robot in ENVIRONMENTS]
+    assert [dataset.name for dataset in narrow.datasets] == [f"{robot}-medium-replay-r1" for robot in LOCOMOTION]
     assert len(wide.datasets) == 10
     assert narrow.method.phase.architecture == PRESETS["paper"].policy._replace(cvae_width=128)
     assert len(table_1_groups(THIRTEEN, "official_code")) == len(table_1_groups(THIRTEEN, "quick")) == 1

@@ -36,7 +36,7 @@ OWNERS = {
     "h5py": ("datasets/d4rl_files.py", "datasets/hdf5_files.py"),
     "minari": ("datasets/minari_files.py",),
     "matplotlib": ("reports/figures/",),
-    "requests": ("datasets/download.py",),
+    "requests": ("datasets/download.py", "datasets/offers.py"),
     "orbax": ("training/checkpoints.py",),
     "torch": (PEER,),
     "d3rlpy": (PEER,),

@@ -22,7 +22,7 @@ import plas_jax
 from plas_jax.commands import data_returns
 from plas_jax.commands import datasets as command
 from plas_jax.datasets import d4rl_files
-from plas_jax.datasets.catalogue import ENVIRONMENTS, normalised_score, parse, parts
+from plas_jax.datasets.catalogue import ENVIRONMENTS, LOCOMOTION, normalised_score, parse, parts
 from plas_jax.datasets.transitions import describe
 from plas_jax.environments.lockstep import Lockstep
 from plas_jax.recipes import behaviours, collect, manifests, rollout, stretches
@@ -116,7 +116,7 @@ def short(environment, rows, slots, behaviour, horizon=40):
     return rollout.roll_out(rollout.Series(environment, horizon, behaviour, (0, 1)), rows, collect.ignore, slots)
 
 
-@pytest.mark.parametrize("environment", sorted(ENVIRONMENTS))
+@pytest.mark.parametrize("environment", sorted(LOCOMOTION))
 @pytest.mark.parametrize("level", ["random", "medium"])
 def test_slots_change_nothing_but_the_speed(tmp_path, environment, level):
     policy = load_policies(ladder(tmp_path / "a.npz", environment))[0][-1]
@@ -160,7 +160,7 @@ def test_each_row_follows_from_its_state_and_action(tmp_path, weights, name):
     errors = []
     for i in range(0, 1300, 5):
         lockstep.set_state(0, rows["infos/qpos"][i], rows["infos/qvel"][i])
-        observed = lockstep.locomotion.observation(lockstep.position[0], lockstep.velocity[0])
+        observed = lockstep.robot.observation(lockstep.position[0], lockstep.velocity[0])
         assert observed.astype(np.float32).tolist() == rows["observations"][i].tolist()
         following, reward, terminated = lockstep.step(rows["actions"][i : i + 1], np.zeros(1, int))
         errors.append(

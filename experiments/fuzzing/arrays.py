@@ -16,12 +16,13 @@ GOLDEN = ROOT / "tests" / "golden"
 def npz() -> Target:
     """Make the target of golden files, replayed where sound enough, recorded transitions, networks and policies."""
     from plas_jax.environments.lockstep import Lockstep  # noqa: PLC0415
+    from plas_jax.environments.robots import ROBOTS  # noqa: PLC0415
     from plas_jax.recipes.behaviour_policy import load_policies  # noqa: PLC0415
     from plas_jax.recipes.networks import restart  # noqa: PLC0415
     from plas_jax.verification.parity import golden, simulator, updates  # noqa: PLC0415
 
     jax.config.update("jax_disable_most_optimizations", True)
-    locksteps = {name: Lockstep(name.lower(), 4, "d4rl") for name in simulator.ENVIRONMENTS}
+    locksteps = {name: Lockstep(name, 4, "d4rl") for name in ROBOTS}
     turns = count()
 
     def read(path: Path) -> None:
@@ -34,7 +35,7 @@ def npz() -> Target:
 
     def _check_recordings(path: Path) -> None:
         for name, recording in simulator.load(str(path)).items():
-            simulator.check(recording, locksteps[name], f"{path}: {name}")
+            simulator.check(recording, locksteps[simulator.environment_of(name) or ""], f"{path}: {name}")
 
     return Target(_npz_writer(), read)
 

@@ -12,6 +12,7 @@ print the file's path and sha256 last. `validate` checks a data set: 0 when noth
 are looked for in $D4RL_DATASET_DIR, then in ~/.d4rl/datasets, and written to the first of these.
 """
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from plas_jax.commands.invocation import invoke
 from plas_jax.datasets import download
 from plas_jax.datasets.catalogue import D4RL_SERVER, Dataset, parse, parts, url
 from plas_jax.datasets.folders import locate, writable_folder
+from plas_jax.datasets.offers import offered_size
 from plas_jax.environments.own_data import find
 from plas_jax.recipes import manifests
 from plas_jax.recipes.collect import data_files, make, parse_recipe
@@ -93,10 +95,14 @@ def _fetch(dataset: Dataset) -> None:
 
 
 def _download(part: Dataset, folder: Path, watch: Watch) -> Path:
-    size, published = part.bytes or 0, url(part)
+    published = url(part)
+    address = published.replace(D4RL_SERVER, FLAGS.server.rstrip("/"))
+    size = part.bytes or offered_size(address)
+    if not part.sha256:
+        warnings.warn(f"{part.name}: no hash of its file was published: nothing but its size is checked", stacklevel=2)
     phase = watch.phase(f"fetch {part.name}", size)
     return download.download(
-        download.Published(published.replace(D4RL_SERVER, FLAGS.server.rstrip("/")), size, part.sha256),
+        download.Published(address, size, part.sha256),
         folder / published.rpartition("/")[2],
         lambda done: phase.show(done, f"{done / 1e6:,.0f} of {size / 1e6:,.0f} MB"),
     )

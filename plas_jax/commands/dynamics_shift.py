@@ -12,7 +12,7 @@ import mujoco
 from absl import flags
 
 from plas_jax.commands.invocation import invoke
-from plas_jax.datasets.catalogue import D4RL_MEAN_RETURN, ENVIRONMENTS, normalised_score
+from plas_jax.datasets.catalogue import D4RL_MEAN_RETURN, ENVIRONMENTS, LOCOMOTION, normalised_score
 from plas_jax.recipes.behaviour_policy import load_policies, shipped
 from plas_jax.recipes.levels import level
 from plas_jax.reports import markdown
@@ -25,7 +25,7 @@ HEADER = ("policy", "wanted return", "d4rl: return", "score", "gymnasium: return
 
 def run() -> int:
     """Print the table; return 0."""
-    body = [_line(name, shown) for shown in ("medium", "expert") for name in ENVIRONMENTS]
+    body = [_line(name, shown) for shown in ("medium", "expert") for name in LOCOMOTION]
     print(markdown.table(HEADER, body))
     print(f"\n{FLAGS.episodes} episodes each, sampled actions, mujoco {mujoco.__version__}; ± is the standard error.")
     return 0

@@ -12,7 +12,7 @@ import numpy as np
 from absl import flags
 
 from plas_jax.commands.invocation import invoke
-from plas_jax.environments.lockstep import DYNAMICS
+from plas_jax.environments.d4rl_dynamics import DYNAMICS
 from plas_jax.environments.locomotion import LOCOMOTION
 from plas_jax.performance.throughput.environments import ROUNDS, WIDTHS, compare
 

@@ -11,8 +11,19 @@ import mujoco
 from absl import flags
 
 from plas_jax.commands.invocation import invoke
-from plas_jax.environments.lockstep import DYNAMICS, Lockstep
-from plas_jax.verification.parity.simulator import BLOCK, HEADING, TOLERANCE, check, load, replay_steps, row
+from plas_jax.environments.d4rl_dynamics import DYNAMICS
+from plas_jax.environments.lockstep import Lockstep
+from plas_jax.verification.parity.simulator import (
+    BLOCK,
+    HEADING,
+    TOLERANCE,
+    check,
+    environment_of,
+    explanations,
+    load,
+    replay_steps,
+    row,
+)
 
 FLAGS = flags.FlagValues()
 flags.DEFINE_enum("dynamics", "d4rl", sorted(DYNAMICS), "Whose dynamics to replay with.", flag_values=FLAGS)
@@ -24,7 +35,8 @@ def run(words: list[str]) -> int:
         raise ValueError("no file given; usage: fidelity.py FILE.npz … [--dynamics=d4rl|gymnasium]")
     files = {path: load(path) for path in words}
     environments = {name for recordings in files.values() for name in recordings}
-    locksteps = {name: Lockstep(name.lower(), BLOCK, FLAGS.dynamics) for name in environments}
+    names = {recorded: environment_of(recorded) or "" for recorded in environments}
+    locksteps = {recorded: Lockstep(name, BLOCK, FLAGS.dynamics) for recorded, name in names.items()}
     for path, recordings in files.items():
         for environment, recorded in recordings.items():
             check(recorded, locksteps[environment], f"{path}: {environment}")
@@ -34,8 +46,9 @@ def run(words: list[str]) -> int:
     for path, recordings in files.items():
         print(f"\n{path}\n{HEADING}")
         for environment, recorded in recordings.items():
-            line, is_faithful = row(environment, replay_steps(recorded, locksteps[environment]))
-            print(line)
+            errors = replay_steps(recorded, locksteps[environment], names[environment])
+            line, is_faithful = row(environment, errors)
+            print("\n".join([line, *explanations(environment, errors)]))
             all_faithful &= is_faithful
     print("\nfaithful" if all_faithful else f"\nNOT faithful: an error above {TOLERANCE:g} or a termination")
     return 0 if all_faithful else 1

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from absl import flags
 
-from plas_jax.environments.lockstep import DYNAMICS
+from plas_jax.environments.d4rl_dynamics import DYNAMICS
 
 
 def table_flags(presets: Iterable[str], default: str, datasets: str, resume: str) -> flags.FlagValues:

@@ -1,7 +1,8 @@
 """The data sets by name: `catalogue.csv` has a line for each, this module reads it and finds names in it.
 
-Facts are D4RL's `d4rl/infos.py`, bytes and hashes TensorFlow Datasets' `checksums.tsv`; the score references are the
-same for D4RL's versions v0, v1 and v2.
+Facts are D4RL's `d4rl/infos.py` and its registrations, bytes and hashes TensorFlow Datasets' `checksums.tsv`, which has
+not all of them; the score references are the same for D4RL's versions v0, v1 and v2, but for Maze2D's v0, which is not
+here.
 """
 
 import csv
@@ -38,11 +39,28 @@ class Environment(NamedTuple):
         return bool(self.specification)
 
 
-ENVIRONMENTS: dict[str, Environment] = {
-    "hopper": Environment("hopper", "locomotion", 11, 3, 1000, True, -20.272305, 3234.3),
-    "walker2d": Environment("walker2d", "locomotion", 17, 6, 1000, True, 1.629008, 4592.3),
-    "halfcheetah": Environment("halfcheetah", "locomotion", 17, 6, 1000, False, -280.178953, 12135.0),
-}
+_EVERY = (
+    Environment("hopper", "locomotion", 11, 3, 1000, True, -20.272305, 3234.3),
+    Environment("walker2d", "locomotion", 17, 6, 1000, True, 1.629008, 4592.3),
+    Environment("halfcheetah", "locomotion", 17, 6, 1000, False, -280.178953, 12135.0),
+    # Of v1; a score is the return over references that its data controller, which seeks random targets, and an expert
+    # had, so that 100 is no ceiling.
+    Environment("maze2d-umaze", "maze2d", 4, 2, 300, False, 23.85, 161.86),
+    Environment("maze2d-medium", "maze2d", 4, 2, 600, False, 13.13, 277.39),
+    Environment("maze2d-large", "maze2d", 4, 2, 800, False, 6.7, 273.99),
+    Environment("antmaze-umaze", "antmaze", 29, 8, 700, True, 0.0, 1.0),
+    Environment("antmaze-medium", "antmaze", 29, 8, 1000, True, 0.0, 1.0),
+    Environment("antmaze-large", "antmaze", 29, 8, 1000, True, 0.0, 1.0),
+    Environment("pen", "adroit", 45, 24, 100, True, 96.262799, 3076.8331017826877),
+    Environment("hammer", "adroit", 46, 26, 200, False, -274.856578, 12794.134825156867),
+    Environment("door", "adroit", 39, 28, 200, False, -56.512833, 2880.5693087298737),
+    Environment("relocate", "adroit", 39, 30, 200, False, -6.425911, 4233.877797728884),
+    # The four elements of kitchen-complete and -partial, and those of -mixed.
+    Environment("kitchen-complete", "kitchen", 60, 9, 280, True, 0.0, 4.0),
+    Environment("kitchen-mixed", "kitchen", 60, 9, 280, True, 0.0, 4.0),
+)
+ENVIRONMENTS = {environment.name: environment for environment in _EVERY}
+LOCOMOTION = tuple(environment.name for environment in _EVERY if environment.family == "locomotion")
 # Undiscounted, of whole episodes of D4RL's v2 files; a recipe is made to match them.
 D4RL_MEAN_RETURN = {
     "hopper": {"random": 18.4, "medium": 1422.0, "expert": 3511.0},
@@ -53,16 +71,17 @@ D4RL_SERVER = "http://rail.eecs.berkeley.edu/datasets/offline_rl"
 # The levels of each robot's tasks, for which constants are published: D4RL's, and this project's form (a) of hopper's.
 LEVELS = {
     **dict.fromkeys(
-        ENVIRONMENTS, ("random", "medium", "expert", "medium-replay", "medium-expert", "medium-expert-a", "full-replay")
+        LOCOMOTION, ("random", "medium", "expert", "medium-replay", "medium-expert", "medium-expert-a", "full-replay")
     ),
     **dict.fromkeys(("pen", "door", "hammer", "relocate"), ("human", "cloned", "expert")),
     "antmaze": ("umaze", "umaze-diverse", "medium-play", "medium-diverse", "large-play", "large-diverse"),
     "maze2d": ("umaze", "medium", "large"),
+    "kitchen": ("complete", "partial", "mixed"),
 }
 VERSION = re.compile(r"(-trained)?-[rv]\d+$")  # and the mark of a buffer that was trained here
 V1_FAULTS = (
-    "D4RL's v1 files have known faults: hopper-medium and hopper-expert were swapped for a while (D4RL#76), and the "
-    "replay sets were questioned (D4RL#86); v2 replaces them"
+    "D4RL's v1 files of locomotion have known faults: hopper-medium and hopper-expert were swapped for a while "
+    "(D4RL#76), and the replay sets were questioned (D4RL#86); v2 replaces them"
 )
 
 
@@ -110,8 +129,12 @@ def _dataset(line: dict[str, str]) -> Dataset:
 
 
 def names() -> list[str]:
-    """List every name worth offering: all recipes, then D4RL's v0 and v2. `parse` also takes v1, with a warning."""
-    return [name for name, dataset in _table().items() if dataset.version != "v1"]
+    """List every name worth offering: all recipes, then D4RL's. `parse` also takes locomotion's v1, with a warning."""
+    return [name for name, dataset in _table().items() if not _is_faulty(dataset)]
+
+
+def _is_faulty(dataset: Dataset) -> bool:
+    return dataset.version == "v1" and dataset.environment.name in LOCOMOTION
 
 
 def parse(name: str) -> Dataset:
@@ -124,29 +147,33 @@ def parse(name: str) -> Dataset:
         close = difflib.get_close_matches(name.lower(), names(), n=3, cutoff=0.75)
         advice = f"did you mean {' or '.join(close)}?" if close else f"the names are {', '.join(names())}"
         raise ValueError(f"unknown data set {name!r}: {_fault(name)}; {advice}")
-    if dataset.version == "v1":
+    if _is_faulty(dataset):
         warnings.warn(f"{name}: {V1_FAULTS}", stacklevel=2)
     return dataset
 
 
 def _fault(name: str) -> str:
     """Say what is wrong with a name that the table does not have."""
-    environment, _, rest = name.partition("-")
+    written, _, rest = name.partition("-")
     level, _, version = rest.rpartition("-")
-    if environment not in ENVIRONMENTS:
-        return f"no environment {environment!r} (there are {', '.join(ENVIRONMENTS)})"
-    versions = sorted({dataset.version for dataset in _table().values()})
+    if written not in LEVELS:
+        return f"no environment {written!r} (there are {', '.join(LEVELS)})"
+    same = [dataset for dataset in _table().values() if robot(dataset.name) == written]
+    versions = sorted({dataset.version for dataset in same})
     if version not in versions:
         ending = f", not in {version!r}" if version else ""
         return f"it must end in a version ({', '.join(versions)}){ending}"
-    levels = [d.level for d in _table().values() if (d.environment.name, d.version) == (environment, version)]
-    return f"{version} of {environment} has no level {level!r} (it has {', '.join(levels)})"
+    levels = [dataset.level for dataset in same if dataset.version == version]
+    return f"{version} of {written} has no level {level!r} (it has {', '.join(levels)})"
 
 
 def robot(name: str) -> str:
     """Return the robot that a data set is of, as D4RL calls it, or "" where its name does not tell: see `task`."""
     identifier = name.rpartition("@")[2]
-    named = _robot_and_level(name)[0] if identifier == name else VERSION.sub("", identifier).lower()
+    if identifier == name:
+        named = _robot_and_level(name)[0]
+    else:
+        named = identifier.partition("-")[0] if identifier in ENVIRONMENTS else VERSION.sub("", identifier).lower()
     return named if named in LEVELS else ""
 
 

@@ -27,7 +27,7 @@ class _Interrupted(Exception):  # noqa: N818 (no error yet: another try may get 
 
 
 class Published(NamedTuple):
-    """A file as its publisher has it: where, how many bytes, with which hash in hexadecimal."""
+    """A file as its publisher has it: where, how many bytes, with which hash in hexadecimal, "" if none is known."""
 
     url: str
     size: int
@@ -72,9 +72,13 @@ class _Wanted(NamedTuple):
         if not os.path.lexists(self.path):
             return False
         is_file = self.path.is_file() and self.path.stat().st_size == self.size
-        if is_file and whole_files.sha256(self.path) == self.sha256:
+        if is_file and self.is_sound(self.path):
             return True
         raise self.fault(f"{self.path} is another file, which is left as it is: move it away first")
+
+    def is_sound(self, path: Path) -> bool:
+        """Tell whether a file of the right size has the published hash, as far as one is known."""
+        return not self.sha256 or whole_files.sha256(path) == self.sha256
 
 
 PATIENCE = Patience()
@@ -137,7 +141,7 @@ def _complete(wanted: _Wanted, file: BinaryIO) -> None:
     for last in (False, True):
         whole = _fetch(wanted, file)
         os.fsync(file.fileno())
-        if whole_files.sha256(wanted.partial) == wanted.sha256:
+        if wanted.is_sound(wanted.partial):
             wanted.is_there()  # refuses a file that was put there in the meantime
             wanted.partial.replace(wanted.path)
             return

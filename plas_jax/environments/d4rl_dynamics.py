@@ -7,6 +7,8 @@ geoms' margins (before, the larger one). `d4rl_model` undoes both; `gymnasium_mo
 """
 
 import importlib.util
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import mujoco
@@ -29,6 +31,22 @@ def asset(xml: str) -> Path:
     return path
 
 
+def robotics_asset(xml: str) -> Path:
+    """Return the path of a model file that gymnasium-robotics ships, found without importing it.
+
+    Raises `ValueError`, one line, when it is not installed, `FileNotFoundError` when it has no such file.
+    """
+    spec = importlib.util.find_spec("gymnasium_robotics")
+    if spec is None or spec.origin is None:
+        raise ValueError(
+            "gymnasium-robotics is not installed, whose model files are needed: pip install 'plas_jax[robotics]'"
+        )
+    path = Path(spec.origin).parent / "envs" / "assets" / xml
+    if not path.is_file():
+        raise FileNotFoundError(f"gymnasium-robotics ships no model file {xml!r} ({path})")
+    return path
+
+
 def gymnasium_model(xml: str) -> mujoco.MjModel:
     """Return the model of Gymnasium's `-v4` environments as shipped: every byte as `MjModel.from_xml_path` gives it."""
     return _compiled(mujoco.MjSpec.from_file(str(asset(xml))))
@@ -36,15 +54,33 @@ def gymnasium_model(xml: str) -> mujoco.MjModel:
 
 def d4rl_model(xml: str) -> mujoco.MjModel:
     """Return the model of gym's `-v2` environments on MuJoCo 2.1.0, which recorded D4RL's locomotion data."""
-    model = gymnasium_model(xml)
-    old = _cylinders_for_capsules(xml, model)
+    return with_old_inertias(partial(mujoco.MjSpec.from_file, str(asset(xml))))
+
+
+def with_old_inertias(specification: Callable[[], mujoco.MjSpec]) -> mujoco.MjModel:
+    """Return the model with capsules' masses and margins as they were; `specification` makes a new one each time."""
+    model = _compiled(specification())
+    old = _cylinders_for_capsules(specification(), model)
     for name in ("body_mass", "body_inertia", "body_ipos", "body_iquat"):
         getattr(model, name)[:] = getattr(old, name)
-    if mujoco_version() >= MARGINS_ARE_SUMMED_SINCE:
-        # Every geom of these models has the same margin, so half of it in a sum is the old maximum.
-        model.geom_margin *= 0.5
+    halve_margins(model)
     _derive_constants(model)
     return model
+
+
+DYNAMICS = {"d4rl": d4rl_model, "gymnasium": gymnasium_model}
+
+
+def refuse_other_dynamics(name: str, dynamics: str) -> None:
+    """Raise `ValueError`, one line, unless `dynamics` are D4RL's; `KeyError` where they are nobody's."""
+    if DYNAMICS[dynamics] is not d4rl_model:
+        raise ValueError(f"--dynamics={dynamics} does not apply to {name}: only D4RL's dynamics are simulated here")
+
+
+def halve_margins(model: mujoco.MjModel) -> None:
+    """Undo the summing of margins in a model whose geoms all have the same: half of it in a sum is the old maximum."""
+    if mujoco_version() >= MARGINS_ARE_SUMMED_SINCE:
+        model.geom_margin *= 0.5
 
 
 def mujoco_version() -> tuple[int, ...]:
@@ -52,9 +88,8 @@ def mujoco_version() -> tuple[int, ...]:
     return tuple(int(part) for part in mujoco.__version__.split(".")[:2])
 
 
-def _cylinders_for_capsules(xml: str, model: mujoco.MjModel) -> mujoco.MjModel:
+def _cylinders_for_capsules(spec: mujoco.MjSpec, model: mujoco.MjModel) -> mujoco.MjModel:
     """Return the model with a cylinder of half-length h + r/2 for each capsule: MuJoCo's inertia before 2.1.1."""
-    spec = mujoco.MjSpec.from_file(str(asset(xml)))
     unset = [float("nan")] * 6
     for index, geom in enumerate(spec.geoms):
         if model.geom_type[index] == mujoco.mjtGeom.mjGEOM_CAPSULE:

@@ -13,7 +13,7 @@ from plas_jax.files.messages import one_line
 
 HEIGHT, WIDTH = 352, 480  # pixels, in the blocks of 16 that films are made of
 FRAMES_PER_SECOND = 30  # at most
-CAMERA = "track"  # the robots' models have it
+CAMERA = "track"  # locomotion and the Ant have it; others are seen from where MuJoCo would look first
 Act = Callable[[np.ndarray, int], np.ndarray]
 Picture = Callable[[], np.ndarray]
 
@@ -55,14 +55,15 @@ def _filmed(environment: Environment, dynamics: str) -> tuple[Simulation, Pictur
     except Exception as error:  # whatever the graphics libraries of a machine may raise
         raise ValueError(undrawable(error)) from error
     data = mujoco.MjData(simulation.model)
+    camera = mujoco.mj_name2id(simulation.model, mujoco.mjtObj.mjOBJ_CAMERA, CAMERA)  # -1 where there is none
 
     def picture() -> np.ndarray:
         data.qpos[:], data.qvel[:] = simulation.position[0], simulation.velocity[0]
         mujoco.mj_forward(simulation.model, data)
-        renderer.update_scene(data, CAMERA)
+        renderer.update_scene(data, camera)
         return renderer.render()
 
-    return simulation, picture, simulation.locomotion.timestep * simulation.locomotion.frame_skip
+    return simulation, picture, simulation.model.opt.timestep * simulation.robot.frame_skip
 
 
 def undrawable(error: Exception) -> str:

@@ -7,6 +7,7 @@ warm start included, and takes it out again. `mujoco.rollout` is not used: in a 
 between calls and drifts from Gymnasium.
 """
 
+import copy
 import os
 from collections import deque
 from collections.abc import Sequence
@@ -16,10 +17,9 @@ from typing import Self
 import mujoco
 import numpy as np
 
-from plas_jax.environments.d4rl_dynamics import d4rl_model, gymnasium_model
-from plas_jax.environments.locomotion import LOCOMOTION
+from plas_jax.environments.robot import Moment
+from plas_jax.environments.robots import ROBOTS
 
-DYNAMICS = {"d4rl": d4rl_model, "gymnasium": gymnasium_model}
 # What a step of these models depends on, in the order in which MuJoCo lays it out: time, qpos, qvel, warm start, ctrl.
 STATE = int(
     mujoco.mjtState.mjSTATE_TIME
@@ -33,15 +33,17 @@ STATE = int(
 class Lockstep:
     """`episodes` copies of the environment `name`, each with its own state.
 
-    `dynamics` is "d4rl" (gym's `-v2` on MuJoCo 2.1.0) or "gymnasium" (`-v4` as shipped). Raises `KeyError` for
-    any other and for an unknown `name`. `position` and `velocity` are float64 arrays `[episodes, nq]` and
-    `[episodes, nv]`, not to be written to. What an episode does depends neither on `threads` (default: one per core)
-    nor on the others. Threads end with `close()`, at the end of a `with` block, or when the object is collected.
+    `dynamics` is "d4rl" (D4RL's environments on MuJoCo 2.1.0) or, of locomotion, "gymnasium" (`-v4` as shipped). Raises
+    `KeyError` for any other and for an unknown `name`, `ValueError`, one line, for dynamics that do not apply and for
+    model files that are not installed. `position`, `velocity` and `memory` are float64 arrays `[episodes, nq]`,
+    `[episodes, nv]` and `[episodes, memory_size]`, not to be written to. What an episode does depends neither on
+    `threads` (default: one per core) nor on the others. Threads end with `close()`, at the end of a `with` block, or
+    when the object is collected.
     """
 
     def __init__(self, name: str, episodes: int, dynamics: str = "d4rl", threads: int | None = None):
-        self.locomotion = LOCOMOTION[name]
-        self.model = DYNAMICS[dynamics](self.locomotion.xml)
+        self.robot = ROBOTS[name]
+        self.model = self.robot.model(dynamics)
         # A robot alone is one constraint island: looking for islands costs 5 to 9 % and changes no bit.
         self.model.opt.disableflags |= mujoco.mjtDisableBit.mjDSBL_ISLAND
         self.episodes = episodes
@@ -49,12 +51,20 @@ class Lockstep:
         positions, velocities = self.model.nq, self.model.nv
         self.position = self._states[:, 1 : 1 + positions]
         self.velocity = self._states[:, 1 + positions : 1 + positions + velocities]
+        self.memory = np.zeros((episodes, self.robot.memory_size))
+        self._readings = np.zeros((episodes, self.robot.readings_size))
         self._control = self._states[:, -self.model.nu :]
-        self._rows = list(self._states)  # an index into an array makes a view each time
+        # An index into an array makes a view each time.
+        self._rows = list(zip(self._states, self.memory, self._readings, strict=True))
         self._threads = min(threads or cores(), max(1, episodes // 2))
-        self._idle = [mujoco.MjData(self.model) for _ in range(self._threads)]
+        self._idle = [self._workplace(thread) for thread in range(self._threads)]
         # The calling thread steps episodes too.
         self._pool = ThreadPoolExecutor(self._threads - 1, "lockstep") if self._threads > 1 else None
+
+    def _workplace(self, thread: int) -> tuple[mujoco.MjModel, mujoco.MjData]:
+        """Return a thread's model and data; the model is its own where an episode's memory changes it."""
+        model = copy.copy(self.model) if self.robot.places and thread else self.model
+        return model, mujoco.MjData(model)
 
     def __enter__(self) -> Self:
         return self
@@ -65,7 +75,7 @@ class Lockstep:
     @property
     def action_size(self) -> int:
         """Return how many numbers an action has."""
-        return self.locomotion.action_size
+        return self.robot.action_size
 
     def close(self) -> None:
         """End the threads; afterwards `step` works on in the calling thread alone."""
@@ -82,36 +92,53 @@ class Lockstep:
         index = np.arange(self.episodes) if episodes is None else np.asarray(episodes, int)
         for episode, seed in zip(index.tolist(), seeds, strict=True):
             generator = np.random.default_rng(seed)
-            self.set_state(episode, *self.locomotion.reset(generator, self.model.qpos0, self.model.nv))
-        return self.locomotion.observation(self.position[index], self.velocity[index])
+            self.set_state(episode, *self.robot.start(generator, self.model))
+        return self.observed(index)
 
-    def set_state(self, episode: int, position: np.ndarray, velocity: np.ndarray) -> None:
-        """Put one episode into the state `qpos [nq]`, `qvel [nv]`, with the solver's warm start cleared."""
-        data = self._idle[0]  # no thread is at work between two calls
-        mujoco.mj_resetData(self.model, data)
+    def observed(self, episodes: np.ndarray) -> np.ndarray:
+        """Return the observations of the episodes with these indices, float64 `[len(episodes), observation_size]`."""
+        return self.robot.observed(self.moment(episodes))
+
+    def moment(self, episodes: np.ndarray) -> Moment:
+        """Return a copy of what the episodes with these indices are."""
+        return Moment(self.position[episodes], self.velocity[episodes], self.memory[episodes], self._readings[episodes])
+
+    def set_state(
+        self, episode: int, position: np.ndarray, velocity: np.ndarray, memory: np.ndarray | None = None
+    ) -> None:
+        """Put one episode into the state `qpos [nq]`, `qvel [nv]`, with the solver's warm start cleared.
+
+        `memory` is the robot's `[memory_size]`; None leaves it as it is.
+        """
+        model, data = self._idle[0]  # no thread is at work between two calls
+        state, remembered, readings = self._rows[episode]
+        if memory is not None:
+            remembered[:] = memory
+        self.robot.place(model, remembered)
+        mujoco.mj_resetData(model, data)
         data.qpos[:], data.qvel[:] = position, velocity
-        mujoco.mj_forward(self.model, data)
-        mujoco.mj_getState(self.model, data, self._rows[episode], STATE)
+        mujoco.mj_forward(model, data)
+        mujoco.mj_getState(model, data, state, STATE)
+        self.robot.read(data, readings)
 
     def step(self, action: np.ndarray, episodes: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Take one control step of the episodes with these indices; `action` is `[len(episodes), action_size]`.
 
         Returns the observation `[len(episodes), observation_size]` and the reward `[len(episodes)]`, float64, and
-        `[len(episodes)]` booleans: has it terminated? Actions are clipped to ±1 by the simulator, not in the cost of
-        control. Raises `ValueError` for another shape of `action` and for an index given twice.
+        `[len(episodes)]` booleans: has it terminated? Actions are clipped to ±1, of locomotion by the simulator and not
+        in the cost of control. Raises `ValueError` for another shape of `action` and for an index given twice.
         """
         indices = np.asarray(episodes, int).tolist()
-        if np.shape(action) != (len(indices), self.model.nu):
-            raise ValueError(f"action has shape {np.shape(action)}, expected {(len(indices), self.model.nu)}")
+        if np.shape(action) != (len(indices), self.action_size):
+            raise ValueError(f"action has shape {np.shape(action)}, expected {(len(indices), self.action_size)}")
         if len(set(indices)) != len(indices):  # two threads would write into one row
             raise ValueError("an episode can take only one step at a time: an index is given twice")
-        x_before = self.position[episodes, 0]
-        self._control[episodes] = action
+        before = self.moment(episodes)
+        self._control[episodes] = self.robot.control(action, before)
         self._advance_all(deque(indices))
-        position, velocity = self.position[episodes], self.velocity[episodes]
-        reward = self.locomotion.reward(x_before, position[:, 0], action)
-        terminated = ~self.locomotion.healthy(position, velocity)
-        return self.locomotion.observation(position, velocity), reward, terminated
+        observation, reward, terminated, memory = self.robot.outcome(before, self.moment(episodes), action)
+        self.memory[episodes] = memory
+        return observation, reward, terminated
 
     def _advance_all(self, queue: deque[int]) -> None:
         """Empty the queue. Threads take one episode at a time, so that one slow core does not hold up the rest."""
@@ -126,19 +153,24 @@ class Lockstep:
                 future.result()
 
     def _advance(self, queue: deque[int]) -> None:
-        model, frames, rows, take = self.model, self.locomotion.frame_skip, self._rows, queue.popleft
-        put, step, get = mujoco.mj_setState, mujoco.mj_step, mujoco.mj_getState
-        data = self._idle.pop()
+        rows, robot, take = self._rows, self.robot, queue.popleft
+        put, step, get = mujoco.mj_setState, robot.advance, mujoco.mj_getState
+        places, reads = robot.places, robot.readings_size > 0
+        model, data = workplace = self._idle.pop()
         try:
             while queue:
-                row = rows[take()]
-                put(model, data, row, STATE)
-                step(model, data, frames)
-                get(model, data, row, STATE)
+                state, memory, readings = rows[take()]
+                if places:
+                    robot.place(model, memory)
+                put(model, data, state, STATE)
+                step(model, data)
+                get(model, data, state, STATE)
+                if reads:
+                    robot.read(data, readings)
         except IndexError:  # another thread took the last one
             pass
         finally:
-            self._idle.append(data)
+            self._idle.append(workplace)
 
 
 def cores() -> int:

@@ -7,7 +7,11 @@ Gymnasium's `-v4` environments have the same ones (`gymnasium/envs/mujoco/{hoppe
 from collections.abc import Callable
 from typing import NamedTuple
 
+import mujoco
 import numpy as np
+
+from plas_jax.environments.d4rl_dynamics import DYNAMICS
+from plas_jax.environments.robot import Moment, Outcome, Start
 
 HORIZON = 1000
 
@@ -40,6 +44,53 @@ class Locomotion(NamedTuple):
         """
         speed = (x_after - x_before) / (self.timestep * self.frame_skip)
         return speed + self.alive_bonus - self.control_cost * np.sum(np.square(action), axis=-1)
+
+    @property
+    def memory_size(self) -> int:
+        """Return 0: an episode is the simulator's state."""
+        return 0
+
+    @property
+    def readings_size(self) -> int:
+        """Return 0: observations and rewards are of that state alone."""
+        return 0
+
+    @property
+    def places(self) -> bool:
+        """Return False: every episode has the same model."""
+        return False
+
+    def model(self, dynamics: str) -> mujoco.MjModel:
+        """Return the model. Raises `KeyError` for dynamics of no such name."""
+        return DYNAMICS[dynamics](self.xml)
+
+    def start(self, generator: np.random.Generator, model: mujoco.MjModel) -> Start:
+        """Draw a start state as `reset` does."""
+        return Start(*self.reset(generator, model.qpos0, model.nv), np.zeros(0))
+
+    def place(self, model: mujoco.MjModel, memory: np.ndarray) -> None:
+        """Leave the model as it is."""
+
+    def control(self, action: np.ndarray, before: Moment) -> np.ndarray:
+        """Return the actions; the simulator clips them."""
+        return action
+
+    def advance(self, model: mujoco.MjModel, data: mujoco.MjData) -> None:
+        """Take one control step of one episode."""
+        mujoco.mj_step(model, data, self.frame_skip)
+
+    def read(self, data: mujoco.MjData, readings: np.ndarray) -> None:
+        """Read nothing."""
+
+    def observed(self, moment: Moment) -> np.ndarray:
+        """Return the observations, float64 `[episodes, observation_size]`."""
+        return self.observation(moment.position, moment.velocity)
+
+    def outcome(self, before: Moment, after: Moment, action: np.ndarray) -> Outcome:
+        """Return observations, rewards and terminations of a step."""
+        reward = self.reward(before.position[:, 0], after.position[:, 0], action)
+        terminated = ~self.healthy(after.position, after.velocity)
+        return Outcome(self.observed(after), reward, terminated, after.memory)
 
     def reset(self, generator: np.random.Generator, rest: np.ndarray, degrees: int) -> tuple[np.ndarray, np.ndarray]:
         """Draw a start state `(qpos, qvel)` round `rest`, in the order in which Gymnasium draws it."""

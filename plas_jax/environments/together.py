@@ -1,6 +1,6 @@
 """Many episodes of one environment, stepped together, whoever simulates it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -8,6 +8,7 @@ import numpy as np
 from plas_jax.datasets.catalogue import Environment
 from plas_jax.environments.episodes import Episodes
 from plas_jax.environments.lockstep import Lockstep
+from plas_jax.environments.robots import ROBOTS
 
 
 class Simulation(Protocol):
@@ -32,6 +33,13 @@ class Simulation(Protocol):
 
     def close(self) -> None:
         """Let go of threads and environments."""
+
+
+def refuse_impossible(environments: Iterable[Environment], dynamics: str) -> None:
+    """Raise `ValueError`, one line, where one of these cannot be simulated in these dynamics, or for lack of files."""
+    for environment in dict.fromkeys(environments):
+        if not environment.is_own:
+            ROBOTS[environment.name].model(dynamics)
 
 
 def together(environment: Environment, episodes: int, dynamics: str) -> Simulation:

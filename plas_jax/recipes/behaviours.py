@@ -107,7 +107,7 @@ class _Actor:
         # Drawn from the step alone, so that a resumed run needs no saved generator.
         generator = np.random.default_rng([self.seed, step])
         rows, returns = [], []
-        shape = (1, self.lockstep.locomotion.action_size)
+        shape = (1, self.lockstep.robot.action_size)
         for _ in range(CHUNK):
             if self.length >= HORIZON:
                 self.observation = self.lockstep.reset([int(generator.integers(2**32))])[0]

@@ -57,7 +57,7 @@ class _Slots:
 
     def __init__(self, series: Series, slots: int):
         self.lockstep, self.series = Lockstep(series.environment, slots, dynamics="d4rl"), series
-        robot, model, horizon = self.lockstep.locomotion, self.lockstep.model, series.horizon
+        robot, model, horizon = self.lockstep.robot, self.lockstep.model, series.horizon
         observation, action = robot.observation_size, robot.action_size
         tails = ((observation,), (action,), (), (), (), (observation,), (model.nq,), (model.nv,))
         self.columns: Columns = {

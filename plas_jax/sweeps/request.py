@@ -8,6 +8,7 @@ from typing import NamedTuple, Protocol
 
 from plas_jax.datasets.catalogue import Dataset
 from plas_jax.environments.own_data import find
+from plas_jax.environments.together import refuse_impossible
 from plas_jax.methods.method import EvaluationProtocol, Method
 from plas_jax.methods.own import own_method
 from plas_jax.methods.presets import PlasPreset, plas_over
@@ -112,6 +113,7 @@ def request(flags: Flags, command: TableCommand) -> Request:
     """Return the request of these flags. Raises `ValueError` or `OSError`, one line that says which flag is wrong."""
     seeds = seeds_of_flags(flags.seeds, flags.first_seed)
     datasets = datasets_of_flag(flags.datasets, command.datasets)
+    refuse_impossible((dataset.environment for dataset in datasets), flags.dynamics)
     return Request(
         preset=command.preset,
         methods=command.methods,

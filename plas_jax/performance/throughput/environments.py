@@ -11,7 +11,8 @@ import gymnasium
 import mujoco
 import numpy as np
 
-from plas_jax.environments.lockstep import DYNAMICS, Lockstep
+from plas_jax.environments.d4rl_dynamics import DYNAMICS
+from plas_jax.environments.lockstep import Lockstep
 from plas_jax.environments.locomotion import LOCOMOTION
 
 GYMNASIUM = {"hopper": "Hopper-v4", "walker2d": "Walker2d-v4", "halfcheetah": "HalfCheetah-v4"}

@@ -17,6 +17,7 @@ import numpy as np
 
 from plas_jax.datasets.catalogue import ENVIRONMENTS
 from plas_jax.environments.lockstep import Lockstep, cores
+from plas_jax.environments.locomotion import LOCOMOTION
 from plas_jax.evaluation.returns import Stage, episode_seeds
 from plas_jax.performance.throughput.cases import OBSERVATION, Case, acting_batch
 from plas_jax.performance.throughput.processes import figures_by_round, starting_cold
@@ -73,7 +74,7 @@ class BarePhysics:
         lockstep.reset([seed for seeds in episodes.seeds for seed in seeds])
         lockstep.close()
         self.threads = cores()
-        self._model, self._frames = lockstep.model, lockstep.locomotion.frame_skip
+        self._model, self._frames = lockstep.model, LOCOMOTION[episodes.robot].frame_skip
         self._starts = list(zip(lockstep.position.copy(), lockstep.velocity.copy(), strict=True))
         self.data = [mujoco.MjData(self._model) for _ in self._starts]
         every = np.stack(episodes.actions).astype(np.float64).reshape(len(episodes.actions), episodes.lengths.size, -1)
@@ -133,7 +134,7 @@ def rows(request: ThroughputRequest) -> Iterator[Row]:
     """Measure evaluating every batch, a row for each robot. Raises `OSError` when a measuring process dies."""
     for case in request.batches():
         horizon = max(1, round(request.seconds * STEPS_PER_SECOND / (case.runs * EPISODES)))
-        for robot in ENVIRONMENTS:
+        for robot in LOCOMOTION:
             with starting_cold(partial(evaluation_rates, case, robot, horizon), case.devices) as connection:
                 rates = [rate for rate, _ in figures_by_round(connection, case, request.rounds)]
             ours, physics = zip(*rates, strict=True)

@@ -5,7 +5,9 @@ from typing import NamedTuple
 import numpy as np
 
 from plas_jax.datasets.recordings import Recording
-from plas_jax.environments.lockstep import DYNAMICS, Lockstep
+from plas_jax.environments.d4rl_dynamics import DYNAMICS
+from plas_jax.environments.lockstep import Lockstep
+from plas_jax.environments.locomotion import LOCOMOTION
 from plas_jax.verification.data.episode_checks import Episodes
 from plas_jax.verification.data.stored_states import STATE, Extras, holds_single, observed, relative, rewarded
 from plas_jax.verification.data.validation import Finding
@@ -124,7 +126,7 @@ def _stepped(
                 lockstep.set_state(slot, position[row], velocity[row])
             observation, reward, terminated = lockstep.step(recording.actions[block], index)
             after = lockstep.position[index], lockstep.velocity[index]
-            moved = [~lockstep.locomotion.healthy(*(part + by for part in after)) for by in (-tolerance, tolerance)]
+            moved = [~LOCOMOTION[name].healthy(*(part + by for part in after)) for by in (-tolerance, tolerance)]
             unsure = (moved[0] != terminated) | (moved[1] != terminated)
             blocks.append((np.column_stack([after[0][:, 0], observation]), reward, terminated, unsure))
     return tuple(np.concatenate(columns) for columns in zip(*blocks, strict=True))
