@@ -24,6 +24,7 @@ setup(
         "plas_jax.datasets": ["catalogue.csv"],
         "plas_jax.recipes": ["weights/*.npz"],
         "plas_jax.reports": ["published_scores.csv"],
+        "plas_jax.reports.page": ["assets/*"],
     },
     install_requires=[
         f"jax{JAX}",  # the batched computation
@@ -61,6 +62,8 @@ setup(
             "pytest>=9.0,<10",
             "pytest-xdist>=3.8,<4",  # both cores: half the time
             "hypothesis>=6.150,<7",
+            "playwright>=1.60,<2",  # drives the browser that the page is opened in, where there is one
+            "axe-playwright-python>=0.1.7,<0.2",  # axe-core, which finds what some readers could not use
             "ruff>=0.17,<0.18",
             "mypy>=2.4,<3",
             "types-requests>=2.32,<3",

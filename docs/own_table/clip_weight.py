@@ -8,6 +8,7 @@ from plas_jax.commands.invocation import invoke
 from plas_jax.commands.table_flags import table_flags
 from plas_jax.methods.presets import PRESETS, TABLE_1_RECIPES
 from plas_jax.reports import markdown
+from plas_jax.reports.page.document import write_folder_page
 from plas_jax.results.folder import OutputFolder
 from plas_jax.results.manifest import Manifest
 from plas_jax.results.runs import across_seeds, results, run_statistics
@@ -29,8 +30,9 @@ def requested() -> Request:
 
 
 def report(folder: OutputFolder, manifest: Manifest) -> str:
-    """Write the table of the rows so far and return it: a line for each data set, a column for each λ."""
-    cells = across_seeds(run_statistics(results(folder.read_rows()), manifest.evaluations_in_mean))
+    """Write table and page of the rows so far; return the table: a line for each data set, a column for each λ."""
+    rows = folder.read_rows()
+    cells = across_seeds(run_statistics(results(rows), manifest.evaluations_in_mean))
     columns = sorted({cell.knobs for cell in cells if cell.knobs})  # as "clip_weight=0.5"
     body = []
     for dataset in sorted({cell.dataset for cell in cells}):
@@ -38,6 +40,7 @@ def report(folder: OutputFolder, manifest: Manifest) -> str:
         body.append([dataset, *(markdown.mean_interval(scores.get(name), len(manifest.seeds)) for name in columns)])
     table = markdown.table(["data set", *columns], body)
     folder.write_text("clip_weight.md", f"{table}\n")
+    write_folder_page(folder, manifest, rows)
     return table
 
 

@@ -8,6 +8,7 @@ usage: plas-jax COMMAND [ARGUMENTS]      plas-jax COMMAND --help
   export               a saved policy as StableHLO, which any XLA runs
   plan                 what a sweep would need and take on an accelerator that is not here
   d4rl_scores          Tables 2 and 3: any methods on any data sets
+  report               one page to look at, of one folder of results or of several
   score_regression     the gate for CI: compare scores with accepted ones
   datasets             list, make, fetch and validate data sets
   data_returns         histograms of the returns in data sets

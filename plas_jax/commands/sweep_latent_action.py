@@ -33,16 +33,19 @@ def requested() -> Request:
 
 
 def report(folder: OutputFolder, manifest: Manifest) -> str:
-    """Write the table and the figure of the rows so far; return the table."""
+    """Write table, figure and page of the rows so far; return the table."""
     # Not at the top: matplotlib takes a second to load and writes a cache, which a refused request should not.
     from plas_jax.reports.figures.latent_limit import latent_limit_panel  # noqa: PLC0415
+    from plas_jax.reports.page.document import write_folder_page  # noqa: PLC0415
     from plas_jax.reports.tables.latent_limit import latent_limit_table  # noqa: PLC0415
     from plas_jax.results.runs import results  # noqa: PLC0415
 
-    all_results = results(folder.read_rows())
+    rows = folder.read_rows()
+    all_results = results(rows)
     table = latent_limit_table(all_results, manifest)
     folder.write_text("latent_limit.md", table)
     latent_limit_panel(all_results, manifest, folder.path / "figure_6.png")
+    write_folder_page(folder, manifest, rows)
     return table
 
 

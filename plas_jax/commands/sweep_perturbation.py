@@ -28,17 +28,20 @@ def requested() -> Request:
 
 
 def report(folder: OutputFolder, manifest: Manifest) -> str:
-    """Write the table and both figures of the rows so far; return the table."""
+    """Write table, both figures and page of the rows so far; return the table."""
     # Not at the top: matplotlib takes a second to load and writes a cache, which a refused request should not.
     from plas_jax.reports.figures.perturbation import perturbation_panel, score_curves  # noqa: PLC0415
+    from plas_jax.reports.page.document import write_folder_page  # noqa: PLC0415
     from plas_jax.reports.tables.perturbation import table_1  # noqa: PLC0415
     from plas_jax.results.runs import results  # noqa: PLC0415
 
-    all_results = results(folder.read_rows())
+    rows = folder.read_rows()
+    all_results = results(rows)
     table = table_1(all_results, manifest)
     folder.write_text("table_1.md", table)
     score_curves(all_results, manifest, folder.path / "score_curves.png")
     perturbation_panel(all_results, manifest, folder.path / "figure_7.png")
+    write_folder_page(folder, manifest, rows)
     return table
 
 
