@@ -45,6 +45,7 @@ def test_balancing_changes_no_bit(runs, ends):
             np.testing.assert_array_equal(ours, theirs)
 
 
+@pytest.mark.slow
 def test_both_cores_do_as_many_updates(monkeypatch):
     done, passed = [], []
 
@@ -77,6 +78,7 @@ def compiled(runs):
     return batch, program.lower(CASES[NAME].algorithm, mesh, batch, of_runs, data, Span(ends, ends)).compile()
 
 
+@pytest.mark.slow
 def test_more_runs_take_no_more_temporary_memory():
     """A chunk trains each run where its state lies: at the paper's widths ninety states are 1.2 GB."""
     batch, few = compiled(4)

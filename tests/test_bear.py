@@ -284,6 +284,7 @@ def test_where_more_is_better_it_goes_as_far_as_the_constraint_lets_it():
     np.testing.assert_allclose(mean_action(state), np.tanh(20 * 0.2**2), atol=0.12)
 
 
+@pytest.mark.slow
 def test_it_finds_the_best_action_within_the_constraint():
     state, divergence = trained_on(0.0, 0.2, BANDIT_KNOBS)
     assert divergence.mean() < 0.19

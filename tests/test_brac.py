@@ -260,6 +260,7 @@ def test_brac_finds_the_known_best_trade_between_reward_and_divergence(weight):
     assert np.tanh(-0.3) + 0.02 < expected < 0.12  # the trade is no end of the scale
 
 
+@pytest.mark.slow
 def test_without_the_divergence_the_policy_leaves_the_data_and_with_it_it_does_not():
     # Rewards rise towards -0.1 and the data, -0.5 ± 0.04, end long before: beyond them the critics only guess.
     arguments = (float(np.arctanh(-0.5)), -3.0, -0.1)

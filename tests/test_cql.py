@@ -330,6 +330,7 @@ def test_a_bandit_whose_best_action_is_in_the_data_is_solved():
     assert abs(action - 0.5) < 0.15
 
 
+@pytest.mark.slow
 def test_only_the_conservative_term_keeps_the_policy_in_the_data():
     data = bandit(-0.6, -0.2, lambda a: 3 * a)  # the further right the better, and the data end at -0.2
     outside, inside = [0.3, 0.6, 0.9], [-0.55, -0.4, -0.25]

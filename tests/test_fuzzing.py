@@ -23,6 +23,7 @@ def test_damage_is_that_of_its_seed():
     assert changed > 180
 
 
+@pytest.mark.slow
 def test_what_goes_wrong_in_a_child_is_seen(tmp_path):
     with WatchedReader("hostile_files:wrong_readers", seconds=8.0) as reader:
         for word, kind in [("fine", "fine"), ("crash", "crash"), ("memory", "memory"), ("recursion", "RecursionError"),

@@ -146,6 +146,7 @@ def test_figures_need_something_to_draw(tmp_path):
         discrepancy_panels([], ["title"], Frame("x", "least", [], ""), tmp_path / "figure.png")
 
 
+@pytest.mark.slow
 def test_the_study_is_a_command(tmp_path):
     words = [sys.executable, SCRIPT, "--repeats=40", "--samples=5,4", f"--output={tmp_path / 'new' / 'folder'}"]
     done = subprocess.run(words, capture_output=True, text=True, check=False)

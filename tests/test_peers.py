@@ -248,6 +248,7 @@ def test_what_has_a_counterpart():
 # The command
 
 
+@pytest.mark.slow
 def test_the_command_prints_both_and_their_ratio(tmp_path):
     fake_peer(tmp_path, ANSWERING)
     flags = ("--algorithms=plas", "--widths=8", "--runs=3", "--seconds=0.05", "--rounds=2")

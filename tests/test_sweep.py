@@ -338,6 +338,7 @@ def test_a_bad_file_is_one_line_and_leaves_no_folder(tmp_path, columns, says):
     assert not output.exists()
 
 
+@pytest.mark.slow
 def test_smoke_is_quick(data, tmp_path):
     before = os.times()
     done = call("--preset=smoke", f"--data_dir={data}", f"--output={tmp_path / 'out'}")

@@ -121,6 +121,7 @@ def test_it_solves_a_bandit_whose_actions_are_all_in_the_data():
     assert estimate == pytest.approx(truth, abs=0.2)
 
 
+@pytest.mark.slow
 def test_beyond_the_data_it_overestimates_and_fails():
     state = trainer(OFFLINE_TD3, init_task)(bandit(treacherous, 0.3), TASK_KNOBS)
     critics = TwinCritics(Sizes.of(1, 1), TASK.critic_widths)

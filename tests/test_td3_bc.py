@@ -146,6 +146,7 @@ def test_with_a_large_alpha_it_solves_a_bandit_and_with_none_it_clones():
     assert np.abs(action).mean() < 0.1  # the mean of the data's
 
 
+@pytest.mark.slow
 def test_beyond_the_data_it_does_not_go_where_td3_fails():
     estimate, truth, action = outcome(bandit(treacherous, 0.3), treacherous, 2.5)
     assert np.abs(action).max() < 0.35

@@ -92,7 +92,7 @@ def test_waves_write_the_rows_of_one_sweep(tmp_path, monkeypatch):
         monkeypatch.setenv(VARIABLE, amount)
         called = ["sweep_perturbation.py", *words, f"--output={tmp_path / name}"]
         if name == "waves":  # and go on with more memory than it was cut for
-            interrupt_at("plas-16-wave-1-of-2: train policies", *command(*called))
+            interrupt_at("plas-16-wave-1-of-2: train CVAEs", *command(*called))
             monkeypatch.setenv(VARIABLE, "4GB")
             called.append("--resume")
         done = call_here(*called)

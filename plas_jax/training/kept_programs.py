@@ -9,7 +9,8 @@ import jax
 
 from plas_jax.training.processor import instruction_set
 
-SECONDS = 0.5  # what takes less to compile is not worth a file
+SHORTEST = "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"  # JAX's own name
+SECONDS = 0.5  # what takes less to compile is not worth a file, unless that variable says otherwise
 COMPILED = "/jax/core/compile/backend_compile_duration"  # the event that tells of a compilation
 
 
@@ -39,20 +40,19 @@ def keep_programs() -> None:
     except OSError:
         return
     jax.config.update("jax_compilation_cache_dir", str(kept))
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", SECONDS)
+    jax.config.update(SHORTEST.lower(), float(os.environ.get(SHORTEST, SECONDS)))
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", 0)
 
 
 @contextmanager
 def keeping_everything() -> Iterator[None]:
     """Keep also what compiles quickly: for what every start of every command needs."""
-    name = "jax_persistent_cache_min_compile_time_secs"
-    seconds = getattr(jax.config, name)
-    jax.config.update(name, 0.0)
+    seconds = getattr(jax.config, SHORTEST.lower())
+    jax.config.update(SHORTEST.lower(), 0.0)
     try:
         yield
     finally:
-        jax.config.update(name, seconds)
+        jax.config.update(SHORTEST.lower(), seconds)
 
 
 class Executables:
