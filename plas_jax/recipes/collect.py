@@ -20,6 +20,7 @@ from plas_jax.datasets.transitions import describe
 from plas_jax.files.whole_files import appears_whole, sha256
 from plas_jax.recipes.behaviour_policy import WEIGHTS, load_policies
 from plas_jax.recipes.manifests import beside, reusable
+from plas_jax.recipes.maze2d import steered
 from plas_jax.recipes.replay_buffer import constants, replay_buffer
 from plas_jax.recipes.rollout import Columns
 from plas_jax.recipes.stretches import SHARES, roll_out_all, stretches, weights_of
@@ -115,6 +116,8 @@ def _recipe(dataset: Dataset, rows: int, seed: int, folder: Path) -> dict[str, o
 
 def _columns(dataset: Dataset, rows: int, seed: int, weights: Path, progress: Callable[[int], None]) -> Columns:
     """Make the rows of a recipe."""
+    if dataset.environment.family == "maze2d":
+        return steered(dataset.environment.name, rows, seed, progress)
     if dataset.level == TRAINED:
         return replay_buffer(dataset.environment.name, rows, seed, progress)
     return roll_out_all(dataset, stretches(dataset, weights), rows, seed, progress)
