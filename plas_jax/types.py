@@ -141,10 +141,18 @@ class ActingNoise(Protocol[MethodArchitecture, MethodDraws]):
         """Return the random arrays that `act` needs for so many states."""
 
 
+class Value(Protocol[MethodState, MethodKnobs]):
+    """What a method believes that its policy earns."""
+
+    def __call__(self, state: MethodState, observation: Array, action: Array, knobs: MethodKnobs, /) -> Array:
+        """Return the online critic's first value of these actions `[states, action]`, `[states]`, in raw rewards."""
+
+
 class Algorithm(NamedTuple, Generic[MethodArchitecture, MethodState, MethodNoise, MethodKnobs, MethodDraws]):
     """A method, as pure functions. The state knows its sizes and its architecture; noise is always an argument.
 
-    A deterministic method draws nothing when it acts: its `acting_noise` is None, and `act` ignores the argument.
+    A deterministic method draws nothing when it acts: its `acting_noise` is None, and `act` ignores the argument. One
+    without a critic has no `value`.
     """
 
     init: Init[MethodArchitecture, MethodState]
@@ -152,3 +160,4 @@ class Algorithm(NamedTuple, Generic[MethodArchitecture, MethodState, MethodNoise
     update: Update[MethodState, MethodNoise, MethodKnobs]
     act: Act[MethodState, MethodDraws, MethodKnobs]
     acting_noise: ActingNoise[MethodArchitecture, MethodDraws] | None = None
+    value: Value[MethodState, MethodKnobs] | None = None

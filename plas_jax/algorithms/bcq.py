@@ -182,4 +182,9 @@ def act(state: State, observation: Array, noise: Array, knobs: Knobs) -> Array:
     return jax.vmap(best_action)(action, values)
 
 
-BCQ = Algorithm(init, noise, update, act, acting_noise)
+def value(state: State, observation: Array, action: Array, knobs: Knobs) -> Array:
+    """Return Q1, `[states]`."""
+    return _critics(state).apply(state.critics.parameters, observation, action)[..., 0]
+
+
+BCQ = Algorithm(init, noise, update, act, acting_noise, value)

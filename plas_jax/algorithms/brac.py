@@ -186,4 +186,9 @@ def act(state: State, observation: Array, noise: None, knobs: Knobs) -> Array:
     return jnp.tanh(gaussian(state, state.policy.parameters, observation)[0])
 
 
-BRAC = Algorithm(init, noise, update, act)
+def value(state: State, observation: Array, action: Array, knobs: Knobs) -> Array:
+    """Return Q1, `[states]`. BRAC-v's is of rewards less the divergence, so it lies below the policy's returns."""
+    return _critics(state).apply(state.critics.parameters, observation, action)[..., 0]
+
+
+BRAC = Algorithm(init, noise, update, act, None, value)

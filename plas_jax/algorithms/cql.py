@@ -212,4 +212,10 @@ def act(state: State, observation: Array, noise: None, knobs: Knobs) -> Array:
     )
 
 
-CQL = Algorithm(init, noise, update, act)
+def value(state: State, observation: Array, action: Array, knobs: Knobs) -> Array:
+    """Return Q1 at raw observations, `[states]`."""
+    observation = normalised(observation, state.observation_mean, state.observation_std)
+    return _critics(state.sizes, state.architecture).apply(state.critics.parameters, observation, action)[..., 0]
+
+
+CQL = Algorithm(init, noise, update, act, None, value)

@@ -171,4 +171,10 @@ def act(state: State, observation: Array, noise: None, knobs: Knobs) -> Array:
     ]
 
 
-IQL = Algorithm(init, noise, update, act)
+def value(state: State, observation: Array, action: Array, knobs: Knobs) -> Array:
+    """Return Q1, `[states]`, of raw rewards: it was trained on scaled ones."""
+    scaled = _critics(state).apply(state.critics.parameters, observation, action)[..., 0]
+    return scaled / state.reward_scale
+
+
+IQL = Algorithm(init, noise, update, act, None, value)

@@ -144,4 +144,9 @@ def act(state: State, observation: Array, noise: None, knobs: Knobs) -> Array:
     return policy_action(state, state.policy.parameters, observation)
 
 
-OFFLINE_TD3 = Algorithm(init, noise, update, act)
+def value(state: State, observation: Array, action: Array, knobs: Knobs) -> Array:
+    """Return Q1, `[states]`."""
+    return _critics(state).apply(state.critics.parameters, observation, action)[..., 0]
+
+
+OFFLINE_TD3 = Algorithm(init, noise, update, act, None, value)

@@ -181,4 +181,9 @@ def act(state: State, observation: Array, noise: None, knobs: Knobs) -> Array:
     return policy_action(state, state.policy.parameters, observation)
 
 
-REBRAC = Algorithm(init, noise, update, act)
+def value(state: State, observation: Array, action: Array, knobs: Knobs) -> Array:
+    """Return Q1, `[states]`."""
+    return _critics(state).apply(state.critics.parameters, observation, action)[..., 0]
+
+
+REBRAC = Algorithm(init, noise, update, act, None, value)

@@ -149,4 +149,9 @@ def act(state: State, observation: Array, noise: None, knobs: Knobs) -> Array:
     return jnp.tanh(module.apply(state.policy.parameters, observation)[0])
 
 
-SAC = Algorithm(init, noise, update, act)
+def value(state: State, observation: Array, action: Array, knobs: Knobs) -> Array:
+    """Return Q1, `[states]`."""
+    return _critics(state.sizes, state.architecture).apply(state.critics.parameters, observation, action)[..., 0]
+
+
+SAC = Algorithm(init, noise, update, act, None, value)

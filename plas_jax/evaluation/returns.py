@@ -53,12 +53,20 @@ class Stage:
         for scene in self._scenes:
             scene.simulation.close()
 
-    def play(self, act: Act, seeds: Sequence[Sequence[int]], active: np.ndarray, width: int) -> Returns:
+    def play(
+        self,
+        act: Act,
+        seeds: Sequence[Sequence[int]],
+        active: np.ndarray,
+        width: int,
+        rewards: np.ndarray | None = None,
+    ) -> Returns:
         """Play every episode of the active runs to its end or to its horizon.
 
         `act(observation, step)` maps float32 `[runs, episodes, width]` to actions `[runs, episodes, action]`; narrower
         observations are padded with zeros, and of each action an environment takes as many columns as it has motors.
-        `seeds` is `[runs][episodes]`, `active` bool `[runs]`.
+        `seeds` is `[runs][episodes]`, `active` bool `[runs]`. Where `rewards` is given, `[runs, episodes, horizon]`,
+        the reward of every step that is taken is written into it.
         """
         observation = np.zeros((*self.shape, width), np.float32)
         alive = np.repeat(active[:, None], self.shape[1], axis=1)
@@ -79,6 +87,8 @@ class Stage:
                 following, reward, ended = scene.simulation.step(action[where][:, :motors], index)
                 observation[(*where, slice(following.shape[1]))] = following
                 returns[where] += reward
+                if rewards is not None:
+                    rewards[(*where, step)] = reward
                 lengths[where] += 1
                 alive[where] = ~ended & (step + 1 < scene.horizon)
         return Returns(returns, lengths)

@@ -62,6 +62,7 @@ class Flags(Protocol):
     data_dir: str | None
     output: str
     resume: bool
+    q_errors: bool
 
 
 class Request(NamedTuple):
@@ -78,6 +79,7 @@ class Request(NamedTuple):
     # What decides the results of every method: methods may be added to a folder, these may not change.
     arguments: dict[str, object]
     chooses: bool  # whether the value of a swept knob is chosen on further seeds
+    q_errors: bool = False  # whether critics are measured beside policies
 
     @property
     def selection_seeds(self) -> tuple[int, ...]:
@@ -131,6 +133,7 @@ def request(flags: Flags, command: TableCommand) -> Request:
             "dynamics": flags.dynamics,
         },
         chooses=command.chooses,
+        q_errors=flags.q_errors,
     )
 
 

@@ -11,6 +11,7 @@ from functools import partial
 from plas_jax.methods.method import Method
 from plas_jax.results.folder import OutputFolder
 from plas_jax.results.manifest import Manifest
+from plas_jax.results.q_rows import NAME, tidy_q_rows
 from plas_jax.sweeps import data
 from plas_jax.sweeps.groups import Group, groups
 from plas_jax.sweeps.interruption import Interrupted, Interruption
@@ -18,8 +19,9 @@ from plas_jax.sweeps.journal import Journal
 from plas_jax.sweeps.manifest import add_methods, first_manifest, has_finished, refuse_other_data
 from plas_jax.sweeps.policies import PolicyWriter
 from plas_jax.sweeps.progress import Watch, clock
+from plas_jax.sweeps.q_errors import QErrors
 from plas_jax.sweeps.request import Request
-from plas_jax.sweeps.sweep import Sweep
+from plas_jax.sweeps.sweep import Sweep, nothing_more
 from plas_jax.sweeps.waves import planned
 from plas_jax.training.hosts import agreed, connect, is_first
 from plas_jax.training.kept_programs import keep_programs
@@ -59,6 +61,7 @@ def sit(requested: Callable[[], Request], report: Report) -> int:
 
 def _reported(report: Report, folder: OutputFolder, manifest: Manifest) -> str:
     folder.merge_rows()
+    tidy_q_rows(folder.path / NAME)
     with folder.named():
         return report(folder, manifest) if folder.rows.exists() else ""
 
@@ -123,7 +126,8 @@ class _Sitting:
                 title = partial(_titled, groups_of, name, group.name)
                 journal = Journal(record, save, self.watch, title, Interruption())
                 keep = PolicyWriter(folder.policies, group, manifest.datasets, record)
-                Sweep(group, shelf.take(group.datasets), folder, journal, keep).run()
+                measure = QErrors(folder.path / NAME, group, journal) if self.request.q_errors else nothing_more
+                Sweep(group, shelf.take(group.datasets), folder, journal, keep, measure).run()
         record.complete = True
         save()
         return agreed(lambda: _reported(self.report, folder, manifest))

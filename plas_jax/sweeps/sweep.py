@@ -18,6 +18,12 @@ from plas_jax.training.hosts import on_host
 
 Finished = Callable[[phases.Part, Batch, Runs], None]  # what to do with a phase's runs once they are trained
 
+Measure = Callable[[phases.Part, Batch, Runs, int], None]  # what else to measure of policies at an update
+
+
+def nothing_more(part: phases.Part, batch: Batch, runs: Runs, update: int) -> None:
+    """Measure nothing but scores."""
+
 
 def nothing(part: phases.Part, batch: Batch, runs: Runs) -> None:
     """Do nothing more: what most sweeps do with trained runs beside evaluating them."""
@@ -26,14 +32,21 @@ def nothing(part: phases.Part, batch: Batch, runs: Runs) -> None:
 class Sweep:
     """One method on one shape group. `run` trains, evaluates and writes rows until it is done or interrupted.
 
-    `finished` is called after the last evaluation of each phase.
+    `finished` is called after the last evaluation of each phase, `measure` before each evaluation of the last one.
     """
 
     def __init__(
-        self, group: Group, data: SweepData, folder: OutputFolder, journal: Journal, finished: Finished = nothing
+        self,
+        group: Group,
+        data: SweepData,
+        folder: OutputFolder,
+        journal: Journal,
+        finished: Finished = nothing,
+        measure: Measure = nothing_more,
     ):
         self.group, self.method = group, group.method
         self.data, self.folder, self.journal, self.finished = data, folder, journal, finished
+        self.measure = measure
         self.pairs = phases.pairs_of([dataset.name for dataset in group.datasets], group.seeds)
         self.sizes = phases.stacked_sizes([data.sizes[pair.dataset] for pair in self.pairs])
         self.last = phases.part_of(group.method, phases.LAST_PHASE, self.pairs)
@@ -83,6 +96,7 @@ class Sweep:
         with Evaluator(self.group, part, self.pairs, self.journal) as evaluator:
             for update, trained in training.run(start, runs, self.data.rows, ends, self._shown(part, ends)):
                 if self._lacks(update):
+                    self.measure(part, trained, runs, update)
                     self._evaluate(evaluator, part, (trained, runs), update, f"evaluate at {update:,}")
         self.finished(part, trained, runs)
 

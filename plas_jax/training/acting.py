@@ -58,6 +58,41 @@ def act_runs(algorithm: Algorithm, mesh: Mesh, state: State, observation: np.nda
     return np.asarray(program_of(algorithm, mesh, state, observation, acting))[:runs]
 
 
+@cache
+def _values(options: Options) -> jax.stages.Wrapped:
+    @partial(jax.jit, static_argnames=("algorithm", "mesh"), compiler_options=dict(options) or None)
+    def value_runs(
+        algorithm: Algorithm, mesh: Mesh, state: State, pairs: tuple[Array, Array], knobs: NamedTuple
+    ) -> Array:
+        def one_run(state: State, pairs: tuple[Array, Array], knobs: NamedTuple) -> Array:
+            assert algorithm.value is not None
+            return algorithm.value(state, *pairs, knobs)
+
+        all_runs = jax.vmap(one_run)
+        return jax.shard_map(all_runs, mesh=mesh, in_specs=ON_RUNS, out_specs=ON_RUNS, check_vma=False)(
+            state, pairs, knobs
+        )
+
+    return value_runs
+
+
+def values_of(part: Part, batch: Batch, runs: Runs) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
+    """Return what tells the first critic's values of a batch as it stands, for methods that have one.
+
+    It maps float32 `[runs, episodes, observation]` and `[runs, episodes, action]` to `[runs, episodes]`.
+    """
+    program = _values(many_rows_options(is_cpu(part.mesh)))
+    slots = len(runs.start)
+
+    def values(observation: np.ndarray, action: np.ndarray) -> np.ndarray:
+        missing = ((0, slots - len(observation)), (0, 0), (0, 0))  # padding runs are given zeros
+        pairs = np.pad(observation, missing), np.pad(action, missing)
+        told = program(part.phase.algorithm, part.mesh, batch.state, pairs, runs.knobs)
+        return np.asarray(told)[: len(observation)]
+
+    return values
+
+
 def policy_of(
     part: Part, batch: Batch, runs: Runs, keys: Array, first_moment: int
 ) -> Callable[[np.ndarray, int], np.ndarray]:

@@ -55,9 +55,9 @@ def _curve(folder: Loaded, cell: Cell, place: int, dataset: str) -> Curve | None
     )
 
 
-def thinned(updates: Sequence[int]) -> tuple[list[int], int]:
-    """Return at most `MOST` of the updates, evenly spaced and with the last, and how many one stands for."""
-    each = -(-len(updates) // MOST)
+def thinned(updates: Sequence[int], most: int = MOST) -> tuple[list[int], int]:
+    """Return at most `most` of the updates, evenly spaced and with the last, and how many one stands for."""
+    each = -(-len(updates) // most)
     return list(updates[::-1][::each])[::-1], each
 
 

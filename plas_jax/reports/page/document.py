@@ -15,6 +15,7 @@ from plas_jax.reports.page.html import Html, cut, data_script, element, folded, 
 from plas_jax.reports.page.loaded import Loaded, Series, all_datasets, all_series, loaded
 from plas_jax.reports.page.movement import moves
 from plas_jax.reports.page.over_datasets import aggregates_figure, improvements_figure, profiles_figure
+from plas_jax.reports.page.q_errors import q_curves, q_errors_figure
 from plas_jax.reports.page.summaries import comparison, scores_of
 from plas_jax.results.folder import OutputFolder
 from plas_jax.results.manifest import Manifest
@@ -74,6 +75,8 @@ def _figures(folders: Sequence[Loaded], series: Sequence[Series], datasets: Sequ
         scores_figure(scores_of(series), series, datasets),
         curves_figure(curves(series), series, datasets),
     ]
+    if measured := q_curves(series):
+        drawn.append(q_errors_figure(measured, series, datasets))
     if compared := comparison(series):
         drawn += [aggregates_figure(compared, series), profiles_figure(compared, series)]
         drawn += [improvements_figure(compared, series)] if len(compared.scores) > 1 else []

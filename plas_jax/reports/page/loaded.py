@@ -8,6 +8,7 @@ from plas_jax.reports.lines import Line, Scores, scores
 from plas_jax.reports.page.html import cut
 from plas_jax.results.folder import OutputFolder
 from plas_jax.results.manifest import Manifest
+from plas_jax.results.q_rows import NAME, QRow, read_q_rows
 from plas_jax.results.rows import Row
 
 
@@ -18,6 +19,7 @@ class Loaded(NamedTuple):
     path: Path
     manifest: Manifest
     scores: Scores
+    q_rows: tuple[QRow, ...] = ()
 
     def columns(self) -> dict[str, dict[str, Line]]:
         """Return by label the line of each data set, the CVAE's own policy first."""
@@ -40,7 +42,9 @@ class Series(NamedTuple):
 def loaded(folder: OutputFolder, manifest: Manifest, rows: Iterable[Row], name: str = "") -> Loaded:
     """Return a folder with its rows. Raises `ValueError`, one line that names it, for rows that are no table."""
     with folder.named():
-        return Loaded(name or folder.path.resolve().name, folder.path, manifest, scores(rows, manifest))
+        q_rows = read_q_rows(folder.path / NAME) if (folder.path / NAME).exists() else []
+        name = name or folder.path.resolve().name
+        return Loaded(name, folder.path, manifest, scores(rows, manifest), tuple(q_rows))
 
 
 def read_folders(paths: Sequence[Path]) -> list[Loaded]:

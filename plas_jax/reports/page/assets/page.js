@@ -117,6 +117,19 @@
         })));
       };
     },
+    q_errors(panels, controls) {
+      const {measures, lines: all} = figures.q_errors;
+      const names = datasets.filter((_, d) => all.some((line) => line.d === d));
+      const [label, select] = choice("Data set", names, () => redraw("q_errors"));
+      controls.append(label);
+      return () => {
+        const d = datasets.indexOf(names[select.selectedIndex]);
+        const columns = fitting(panels, measures.length);
+        return measures.map((text, k) => titled(text, lines(all.filter((line) => line.d === d && line.k === k && shown(line)).map((line) => ({s: line.s, points: line.m.map((value, place) => ({
+          x: line.u[place], y: value ?? NaN, title: `${series[line.s]}\nupdate ${whole(line.u[place])}\n${text} ${value === null ? "—" : d3.format(",.4~g")(value)}`}))})), {
+          width: width(panels, columns), x: "policy updates", y: text, tickFormat: "~s", label: `${text} on ${datasets[d]}`, description: "The table below has the numbers."})));
+      };
+    },
     scores(panels) {
       return () => {
         const names = datasets.filter((_, d) => figures.scores.some((item) => item.d === d));
