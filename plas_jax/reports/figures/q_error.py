@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import EngFormatter, MaxNLocator
 
 from plas_jax.reports.figures.style import GRID, INK, colours, restrained, save_with_legend, titled
+from plas_jax.reports.lines import in_symbols, setting
 from plas_jax.results.q_rows import QRow
 
 PANELS = {
@@ -36,7 +37,8 @@ def q_error_panels(rows: Sequence[QRow], title: Sequence[str], path: Path) -> No
             axes.grid(axis="y", color=GRID, linewidth=0.6)
             axes.xaxis.set_major_formatter(EngFormatter(sep=""))
             axes.xaxis.set_major_locator(MaxNLocator(4))
-            axes.yaxis.set_major_formatter(EngFormatter(sep=""))
+            if measure == "mean_squared_error":
+                axes.yaxis.set_major_formatter(EngFormatter(sep=""))
             for label, colour in colour_of.items():
                 ours = [row for row in rows if row.cell.dataset == dataset and _label(row) == label]
                 _curve(axes, ours, measure, label, colour)
@@ -46,8 +48,7 @@ def q_error_panels(rows: Sequence[QRow], title: Sequence[str], path: Path) -> No
 
 
 def _label(row: QRow) -> str:
-    limit = f" ε = {row.cell.perturbation_limit:g}" if row.cell.perturbation_limit else ""
-    return f"{row.cell.algorithm}{limit} {row.cell.knobs}".strip()
+    return f"{row.cell.algorithm} {in_symbols(setting(row.cell), row.cell.algorithm)}".strip()
 
 
 def _curve(axes: Axes, rows: Sequence[QRow], measure: str, label: str, colour: tuple) -> None:

@@ -1,0 +1,71 @@
+"""Figure 4 as PNG: scores of several methods while they are trained."""
+
+from collections.abc import Sequence
+from math import isfinite
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.ticker import EngFormatter, MaxNLocator
+
+from plas_jax.reports.figures.panels import cross
+from plas_jax.reports.figures.scores import grid_of
+from plas_jax.reports.figures.style import DATA, GRID, INK, colours, restrained, save_with_legend, titled
+from plas_jax.reports.heading import dynamics, score_marks
+from plas_jax.reports.lines import Line, Scores
+from plas_jax.reports.provenance import here
+from plas_jax.results.manifest import Manifest
+from plas_jax.results.runs import mean, standard_deviation
+
+
+def training_curves(
+    scores: Scores, manifest: Manifest, datasets: Sequence[str], algorithms: Sequence[str], path: Path
+) -> None:
+    """Draw a panel for each data set: score over updates, mean over seeds and one standard deviation (n − 1) around it.
+
+    Of a method with several settings the one that is reported is drawn, or all. Raises `ValueError` where the scores
+    have none of these data sets and methods.
+    """
+    columns = {label: column for label, column in scores.columns().items() if _is_named(column, algorithms)}
+    names = [name for name in datasets if any(name in column for column in columns.values())]
+    if not names:
+        raise ValueError(f"there is nothing to draw: no run of {', '.join(algorithms)} on {', '.join(datasets)}")
+    grid = grid_of(names)
+    title = "Normalised score while training: mean ± standard deviation over seeds"
+    where = f"{here(scores.results, manifest)}; dynamics {dynamics(scores, manifest)}"
+    figure = titled(3.1 * max(len(grid[0]), 2), 2.3 * len(grid) + 1.3, [title, where, *score_marks(scores, manifest)])
+    for row, line in enumerate(grid):
+        for place in filter(line.__getitem__, range(len(line))):
+            axes = figure.add_subplot(len(grid), len(line), row * len(line) + place + 1)
+            restrained(axes, line[place])
+            axes.grid(axis="y", color=GRID, linewidth=0.6)
+            axes.xaxis.set_major_formatter(EngFormatter(sep=""))
+            axes.xaxis.set_major_locator(MaxNLocator(4))
+            for (label, column), colour in zip(columns.items(), colours(len(columns)), strict=True):
+                if line[place] in column:
+                    _curve(axes, scores, column[line[place]], label, colour)
+            data = manifest.dataset(line[place]).score
+            if data is not None:
+                axes.axhline(data, color=DATA, linestyle="--", linewidth=1.1, label="data, mean", zorder=1)
+            axes.set_xlabel("policy updates" if row + 1 == len(grid) else "", fontsize=8.5, color=INK)
+            axes.set_ylabel("normalised score" if place == 0 else "", fontsize=8.5, color=INK)
+    save_with_legend(figure, path)
+
+
+def _is_named(column: dict[str, Line], algorithms: Sequence[str]) -> bool:
+    return any(line.cell.algorithm in algorithms for line in column.values())
+
+
+def _curve(axes: Axes, scores: Scores, line: Line, label: str, colour: tuple) -> None:
+    runs = [run for run in scores.reported if run.cell == line.cell]
+    seeds = [{e.update: e.score for e in scores.results.evaluations[run]} for run in runs]
+    # only where every seed was evaluated: a mean over those that have not diverged would flatter the method
+    updates = sorted(set.intersection(*map(set, seeds))) if seeds else []
+    at = [[seed[update] for seed in seeds] for update in updates]
+    means, widths = np.array([mean(each) for each in at]), np.array([standard_deviation(each) for each in at])
+    axes.plot(updates, means, color=colour, linewidth=1.5, label=label, zorder=3)
+    axes.fill_between(updates, means - widths, means + widths, color=colour, alpha=0.15, linewidth=0)
+    diverged = [scores.results.diverged[run] for run in runs if run in scores.results.diverged]
+    healthy = [(u, m) for u, m in zip(updates, means, strict=True) if isfinite(m) and u <= min(diverged, default=0)]
+    for update, score in healthy[-1:]:
+        cross(axes, update, score)
