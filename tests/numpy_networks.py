@@ -84,11 +84,14 @@ def assert_is_gradient(gradient, loss, parameters, tolerance=2e-4, step=1e-6):
             assert difference <= limit, f"{jax.tree_util.keystr(path)}: {difference} > {limit}"
 
 
-def assert_first_step(before, after, loss, learning_rate):
+KERAS = 1e-7 / np.sqrt(0.001)  # the ε of its Adam's first step, as if it were added where torch adds it
+
+
+def assert_first_step(before, after, loss, learning_rate, epsilon=1e-8):
     """Adam's first step: its first moment is a tenth of the loss's gradient, its step the gradient over its size."""
     gradient = first_gradient(after)
     assert_is_gradient(gradient, loss, before)
-    expected = jax.tree.map(lambda p, g: p - learning_rate * g / (np.abs(g) + 1e-8), in_float64(before), gradient)
+    expected = jax.tree.map(lambda p, g: p - learning_rate * g / (np.abs(g) + epsilon), in_float64(before), gradient)
     assert_trees_close(after.parameters, expected, rtol=1e-4, atol=1e-5)
 
 

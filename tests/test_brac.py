@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from numpy_networks import assert_first_step, brac_gaussian, critic_values, log_density
+from numpy_networks import KERAS, assert_first_step, brac_gaussian, critic_values, log_density
 from small_runs import filled, filled_gaussian, in_float64, quickly_compiled, random_batch, trained_on
 
 from plas_jax.algorithms import brac
@@ -151,7 +151,7 @@ def test_one_update_is_targets_then_critics_then_the_policy_on_the_critics_just_
     loss = critic_loss_by_hand(critics.parameters, batch, goals)
     assert metrics["critic_loss"] == pytest.approx(loss, rel=1e-4)
     assert_first_step(
-        critics.parameters, after.critics, lambda parameters: critic_loss_by_hand(parameters, batch, goals), 0.02
+        critics.parameters, after.critics, lambda parameters: critic_loss_by_hand(parameters, batch, goals), 0.02, KERAS
     )
 
     updated = in_float64(after.critics.parameters)
@@ -163,6 +163,7 @@ def test_one_update_is_targets_then_critics_then_the_policy_on_the_critics_just_
         after.policy,
         lambda parameters: policy_loss_by_hand(parameters, behaviour, updated, batch, noise, knobs, with_q)[0],
         0.01,
+        KERAS,
     )
     chex.assert_trees_all_equal(after.behaviour, state.behaviour)
     assert after.updates == updates + 1

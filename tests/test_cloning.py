@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from numpy_networks import (
+    KERAS,
     assert_first_step,
     assert_is_gradient,
     brac_gaussian,
@@ -74,6 +75,7 @@ def test_one_update_is_a_step_of_the_policy_and_then_of_the_entropy_weight_again
         after.policy,
         lambda policy: cloning_loss_by_hand(policy, batch, noise.action, 0.7)[0],
         0.01,
+        KERAS,
     )
     _, _, density = cloning_loss_by_hand(after.policy.parameters, batch, noise.action_after, 0.7)
     assert first_gradient(after.entropy_weight) == pytest.approx(-density + 2, rel=1e-4)  # target entropy -2

@@ -9,7 +9,7 @@ from small_runs import filled, random_batch
 
 from plas_jax.algorithms import behaviour, plas, sac
 from plas_jax.algorithms.bellman import bellman_target, polyak_average, soft_clipped, squared_error
-from plas_jax.algorithms.descent import descend, network
+from plas_jax.algorithms.descent import descend, keras_adam, network
 from plas_jax.algorithms.divergences import temperature_loss
 from plas_jax.algorithms.draws import padded_normal
 from plas_jax.models.cvae import CVAE, Posterior, evidence_loss, kl_from_standard_normal, reconstruction_error
@@ -258,6 +258,21 @@ def test_ten_steps_of_adam_are_those_of_numpy(compiled):
         parameters = parameters - 0.05 * (first / (1 - 0.9**count)) / (np.sqrt(second / (1 - 0.999**count)) + 1e-8)
         state, _, _ = step(state)
     np.testing.assert_allclose(state.parameters, parameters, rtol=1e-4)
+
+
+@either
+def test_the_adam_of_keras_has_its_epsilon_before_the_correction_of_bias(compiled):
+    slope = np.array([3.0, -1e-3, 1e-6, 0.0])
+    loss = lambda p: ((jnp.float32(slope) * p).sum(), None)  # noqa: E731
+    step = compiled(lambda state: descend(state, loss, 0.1, keras_adam))
+    state, parameters = network(jnp.zeros(4)), np.zeros(4)
+    for count in range(1, 4):
+        first, second = (1 - 0.9**count) * slope, (1 - 0.999**count) * slope**2  # of a gradient that stays the same
+        correction = np.sqrt(1 - 0.999**count) / (1 - 0.9**count)
+        parameters = parameters - 0.1 * correction * first / (np.sqrt(second) + 1e-7)
+        state, _, _ = step(state)
+    np.testing.assert_allclose(state.parameters, parameters, rtol=2e-6)
+    assert -0.1 < parameters[2] < -0.05  # torch's would have moved it by 0.3
 
 
 # Initial laws

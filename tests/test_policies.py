@@ -10,6 +10,7 @@ from numpy_networks import perceptron
 
 from plas_jax.models.deterministic_policy import DeterministicPolicy
 from plas_jax.models.gaussian_policy import (
+    bounded_log_slope,
     brac_policy,
     keras_dense,
     squashed_log_density,
@@ -170,6 +171,15 @@ def test_the_density_of_an_action_is_the_one_it_was_sampled_with(compiled):
     np.testing.assert_allclose(again[inside], log_density[inside], atol=5e-3)
     wide = inside & (log_std.min(axis=1) > -2) & (np.abs(action).max(axis=1) < 0.95)
     np.testing.assert_allclose(again[wide], log_density[wide], atol=2e-5)
+
+
+@either
+def test_the_density_of_sac_ends_where_actions_are_at_their_bounds(compiled):
+    before = np.linspace(-20, 20, 81)
+    exact = np.log(1 / np.cosh(before) ** 2 + 1e-6)
+    np.testing.assert_allclose(compiled(bounded_log_slope)(jnp.float32(before)), exact, rtol=2e-5, atol=2e-6)
+    slopes = compiled(jax.vmap(jax.grad(bounded_log_slope)))(jnp.float32([-20.0, 20.0]))
+    np.testing.assert_allclose(slopes, 0, atol=1e-9)  # without the offset they would be 2 and -2
 
 
 @either

@@ -2,7 +2,9 @@
 
 Source: D4RL's version (d4rl_evaluations, bear/rlkit/torch/sac/bear.py), whose order is CVAE, critics, policy,
 multiplier, targets. Deviations: critic targets start as copies, where rlkit draws them anew; and the policy ascends
-the critics just updated, as torch's in-place steps had it.
+the critics just updated. The source computes its loss on the critics before their step and differentiates it after:
+torch before 1.5 then multiplies new weights with old activations, an accident that later versions refuse to run. That
+moves the policy by up to 2e-4 of a tensor's largest weight within twenty updates.
 """
 
 from dataclasses import replace

@@ -2,7 +2,8 @@
 
 Source: the BC agent of BRAC (`bc_agent.py:69-96`, as vendored in d4rl_evaluations), which is the BC column of the
 paper's tables and trains the behaviour policy that BRAC regularises towards. The order of the steps is its own:
-policy, then the weight α_e against the new policy. Keras' Adam has ε = 1e-7, ours torch's 1e-8, as everywhere here.
+policy, then the weight α_e against the new policy; steps are of Keras' Adam, whose ε comes before the correction of
+bias, as BRAC's.
 """
 
 from dataclasses import replace
@@ -12,7 +13,7 @@ import jax
 import jax.numpy as jnp
 from flax import struct
 
-from plas_jax.algorithms.descent import Network, descend, network
+from plas_jax.algorithms.descent import Network, descend, keras_adam, network
 from plas_jax.algorithms.draws import padded_normal
 from plas_jax.models.gaussian_policy import brac_policy, squashed_log_density, squashed_sample, within_density
 from plas_jax.types import Algorithm, Array, Metrics, Parameters, Sizes, Transition
@@ -92,6 +93,7 @@ def update(state: State, batch: Transition, noise: Noise, knobs: Knobs) -> tuple
         state.policy,
         lambda parameters: policy_loss(parameters, state, batch, noise.action, entropy_weight),
         knobs.learning_rate,
+        keras_adam,
     )
     module = brac_policy(state.sizes, state.architecture.policy_widths)
     mean, log_std = module.apply(policy.parameters, batch.observation)
@@ -100,6 +102,7 @@ def update(state: State, batch: Transition, noise: Noise, knobs: Knobs) -> tuple
         state.entropy_weight,
         lambda value: entropy_weight_loss(value, log_density, state.sizes.action.true),
         knobs.learning_rate,
+        keras_adam,
     )
     metrics |= {"policy_loss": loss, "entropy_weight": entropy_weight}
     return replace(state, policy=policy, entropy_weight=variable), metrics

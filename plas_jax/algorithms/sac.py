@@ -3,6 +3,10 @@
 Source: rlkit as vendored in d4rl_evaluations (bear/rlkit/torch/sac/sac.py): log α starts at 0, target entropy
 -dim(A), the backup includes -α log π, twin critics with a minimum. It is what D4RL's behaviour policies were
 trained with, and on a fixed buffer it is the paper's SAC baseline.
+
+The policy ascends the critics just updated. The source computes its loss on the critics before their step and
+differentiates it after: torch before 1.5 then multiplies new weights with old activations, an accident that later
+versions refuse to run. That moves the policy by up to 4e-3 of a tensor's largest weight within twenty updates.
 """
 
 from dataclasses import replace
@@ -16,7 +20,7 @@ from plas_jax.algorithms.bellman import bellman_targets, critic_loss, polyak_ave
 from plas_jax.algorithms.descent import Network, descend, network
 from plas_jax.algorithms.divergences import temperature_loss
 from plas_jax.algorithms.draws import padded_normal
-from plas_jax.models.gaussian_policy import GaussianPolicy, squashed_sample
+from plas_jax.models.gaussian_policy import GaussianPolicy, bounded_log_slope, squashed_sample
 from plas_jax.models.perceptron import rlkit_hidden, uniform_within
 from plas_jax.models.twin_critics import TwinCritics
 from plas_jax.types import Algorithm, Array, Metrics, Parameters, Sizes, Transition
@@ -91,7 +95,7 @@ def noise(key: Array, architecture: Architecture, sizes: Sizes) -> Noise:
 def sample(state: State, policy: Parameters, observation: Array, draw: Array) -> tuple[Array, Array]:
     """Return an action of the policy and its log density, `[batch, action]` and `[batch]`."""
     mean, log_std = GaussianPolicy(state.sizes, state.architecture.policy_widths).apply(policy, observation)
-    return squashed_sample(mean, log_std, draw, state.sizes.action)
+    return squashed_sample(mean, log_std, draw, state.sizes.action, bounded_log_slope)
 
 
 def target(state: State, batch: Transition, draw: Array, temperature: Array, discount: Array | float) -> Array:

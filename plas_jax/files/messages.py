@@ -1,5 +1,8 @@
 """What is said of an error: one line, whatever another package or another program has to say."""
 
+import difflib
+from collections.abc import Iterable
+
 LONGEST = 2000  # characters of a line; the names of all data sets are 1,500
 
 
@@ -10,3 +13,9 @@ def one_line(error: object, longest: int = LONGEST) -> str:
     line = " ".join(str(error).split()) or type(error).__name__
     shown = "".join(char if char.isprintable() else ascii(char)[1:-1] for char in line[:longest])
     return shown if len(line) <= longest else f"{shown}…"
+
+
+def nearest(name: str, names: Iterable[str]) -> str:
+    """Return "; the nearest is 'x'" for the name that is most like it, and nothing where none is like it at all."""
+    close = difflib.get_close_matches(name, names, n=1)
+    return f"; the nearest is {close[0]!r}" if close else ""

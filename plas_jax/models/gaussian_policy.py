@@ -15,6 +15,7 @@ BRAC_LOG_STD_RANGE = (-5.0, 0.0)  # networks.py:27-28 of BRAC
 # The density of a squashed Gaussian has no limit at ±1, where data have many actions (bc_agent.py and divergences.py
 # of BRAC, CLIP_EPS).
 DENSITY_LIMIT = MAX_ACTION - 1e-3
+DENSITY_OFFSET = 1e-6  # rlkit adds it to 1 − tanh²u
 
 
 def keras_dense(fan_in: Array, fan_out: Array | int) -> tuple[Array, float, float]:
@@ -67,16 +68,31 @@ def brac_policy(sizes: Sizes, widths: tuple[int, ...]) -> GaussianPolicy:
     )
 
 
-def squashed_sample(mean: Array, log_std: Array, noise: Array, axis: Axis) -> tuple[Array, Array]:
+def log_slope(before: Array) -> Array:
+    """Return log(1 − tanh²u) as 2(log 2 − u − softplus(−2u)), which neither overflows nor loses digits."""
+    return 2 * (np.log(2) - before - nn.softplus(-2 * before))
+
+
+def bounded_log_slope(before: Array) -> Array:
+    """Return log(1 − tanh²u + 1e-6), rlkit's, at least −13.8: of actions at their bounds it lets the density end.
+
+    Source: `distributions.py` (TanhNormal) as vendored in d4rl_evaluations' bear. The sum is taken of logarithms, since
+    float32 has no digits of 1 − tanh²u left where the offset matters.
+    """
+    return jnp.logaddexp(log_slope(before), np.log(DENSITY_OFFSET))
+
+
+def squashed_sample(
+    mean: Array, log_std: Array, noise: Array, axis: Axis, log_slope: Callable[[Array], Array] = log_slope
+) -> tuple[Array, Array]:
     """Return tanh(mean + exp(log_std)·noise) and its log density, `[batch, action]` and `[batch]`.
 
-    log π(a) = Σ log N(u; mean, std) − log(1 − tanh²u), the last term written as 2(log 2 − u − softplus(−2u)),
-    which neither overflows nor loses digits. Padded dimensions count for nothing; `noise` must be zero there.
+    log π(a) = Σ log N(u; mean, std) − log(1 − tanh²u), the last term as `log_slope` has it. Padded dimensions count for
+    nothing; `noise` must be zero there.
     """
     before = mean + jnp.exp(log_std) * noise
     density = -0.5 * jnp.square(noise) - log_std - 0.5 * np.log(2 * np.pi)
-    volume = 2 * (np.log(2) - before - nn.softplus(-2 * before))
-    return jnp.tanh(before), jnp.sum((density - volume) * axis.mask(), axis=-1)
+    return jnp.tanh(before), jnp.sum((density - log_slope(before)) * axis.mask(), axis=-1)
 
 
 def within_density(action: Array) -> Array:

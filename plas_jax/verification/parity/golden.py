@@ -1,35 +1,26 @@
-"""Golden files: short runs of a reference implementation, opened as arrays, batches and parameters.
+"""Golden files: short runs of a reference implementation, opened as arrays, settings and batches.
 
-The layout of a file is described in `tests/golden/README.md`; its layers are torch's, named as in the authors' code.
-What is particular to one method's files is in `plas.py` and `bcq.py`.
+The layout of a file is described in `tests/golden/README.md`. Where its tensors stand in the states that train here is
+in `layers.py`, and what is particular to one method's files in a table of its family's.
 """
 
 import itertools
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from numpy.typing import ArrayLike
 
-from plas_jax.files.json_files import NUMBER, check, parsed
+from plas_jax.files.json_files import NUMBER, check, parsed, shown
+from plas_jax.files.messages import nearest
 from plas_jax.files.npz_files import read_arrays
-from plas_jax.types import Parameters, Sizes, Transition
+from plas_jax.types import Sizes, Transition
 
-ALGORITHMS = ("Latent", "LatentPerturbation", "BCQ")  # the authors' names: PLAS, PLAS+P, BCQ
-
-MOMENT = re.compile(r"after_[0-9]{1,9}/")
+MOMENT = re.compile(r"after_([0-9]{1,9})/")
 WIDEST = 10_000  # dimensions of an observation, an action or a latent action
-# What there is in a configuration; each method needs some of it.
-CONFIG = {
-    "algorithm": str,
-    **dict.fromkeys(("observation_dim?", "action_dim?", "latent_dim?", "sampled_actions?"), int),
-    **dict.fromkeys(("lmbda?", "max_perturbation?", "max_latent_action?", "latent_clip?", "discount?", "tau?"), NUMBER),
-    **dict.fromkeys(("actor_lr?", "critic_lr?", "vae_lr?"), NUMBER),
-}
 
 # Of every tensor that a file has after some updates, by its name: what ours became, and what it says.
 Tensors = dict[str, tuple[ArrayLike, np.ndarray]]
@@ -43,27 +34,48 @@ class Golden(NamedTuple):
     """An open golden file: its path, its configuration and its arrays."""
 
     path: Path
-    config: Mapping[str, str | float]
+    config: Mapping[str, object]
     arrays: dict[str, np.ndarray]
 
     def array(self, name: str) -> np.ndarray:
         """Return one array. Raises `BadGoldenFileError` where it is missing or not finite."""
         if name not in self.arrays:
-            raise BadGoldenFileError(f"{self.path}: has no array {name!r}")
+            raise BadGoldenFileError(f"{self.path}: has no array {name!r}{nearest(name, self.arrays)}")
         if not np.isfinite(self.arrays[name]).all():
             raise BadGoldenFileError(f"{self.path}: {name!r} holds values that are not finite")
         return self.arrays[name]
 
     def setting(self, name: str) -> float:
-        """Return one number of the configuration. Raises `BadGoldenFileError` where it is missing."""
-        value = self.config.get(name)
-        if not isinstance(value, int | float):
-            raise BadGoldenFileError(f"{self.path}: its config has no {name!r}")
-        return value
+        """Return one number of the configuration. Raises `BadGoldenFileError` where there is none."""
+        return self._configured(name, NUMBER)
 
     def whole(self, name: str) -> int:
         """Return one whole number of the configuration. Raises as `setting` does."""
-        return int(self.setting(name))
+        return self._configured(name, int)
+
+    def flag(self, name: str) -> bool:
+        """Return one truth of the configuration. Raises as `setting` does."""
+        return self._configured(name, bool)
+
+    def text(self, name: str) -> str:
+        """Return one text of the configuration. Raises as `setting` does."""
+        return self._configured(name, str)
+
+    def _configured(self, name: str, kind: object) -> Any:
+        if name not in self.config:
+            raise BadGoldenFileError(f"{self.path}: its config has no {name!r}{nearest(name, self.config)}")
+        try:
+            check(self.config[name], kind, f"config: {name}")
+        except ValueError as error:
+            raise BadGoldenFileError(f"{self.path}: {error}") from None
+        return self.config[name]
+
+    def require(self, settings: Mapping[str, object]) -> None:
+        """Raise `BadGoldenFileError` where the run had another value of what is no knob of the method here."""
+        for name, ours in settings.items():
+            if name in self.config and self.config[name] != ours:
+                theirs = shown(self.config[name])
+                raise BadGoldenFileError(f"{self.path}: its run had {name} = {theirs}, the method here has {ours!r}")
 
     @property
     def updates(self) -> int:
@@ -86,60 +98,41 @@ class Golden(NamedTuple):
 
     def moments(self) -> list[int]:
         """Return after how many updates the file holds parameters. Raises `BadGoldenFileError` if it has none."""
-        counts = {int(name.split("/")[0][len("after_") :]) for name in self.arrays if MOMENT.match(name)}
+        counts = {int(match[1]) for match in map(MOMENT.match, self.arrays) if match}
         if not counts or max(counts) > self.updates:
             raise BadGoldenFileError(f"{self.path}: has no parameters after one of its {self.updates} updates")
         return sorted(counts)
 
-    def batches(self) -> Iterator[Transition]:
-        """Return the batch of each update, `[batch, …]`, in order."""
-        keys = ("observations", "actions", "rewards", "next_observations", "not_dones")
-        columns = (map(jnp.asarray, self.array(f"batch/{key}")) for key in keys)
-        return itertools.starmap(Transition, zip(*columns, strict=True))
+    def shaped(self, name: str, shape: tuple[int, ...]) -> np.ndarray:
+        """Return one array. Raises as `array` does, and where it has another shape, which might be broadcast."""
+        array = self.array(name)
+        if array.shape != shape:
+            message = f"{name!r} has shape {list(array.shape)}, expected {list(shape)}"
+            raise BadGoldenFileError(f"{self.path}: its arrays do not fit each other ({message})")
+        return array
+
+    def batches(self, states: str = "batch") -> Iterator[Transition]:
+        """Return the batch of each update, in order; `states` is "raw" for states that are not yet normalised."""
+        rows, sizes = (self.updates, self.batch_size), self.sizes()
+        observation, action = (*rows, int(sizes.observation.true)), (*rows, int(sizes.action.true))
+        columns = [
+            self.shaped(f"{states}/observations", observation),
+            self.shaped("batch/actions", action),
+            self.shaped("batch/rewards", rows),
+            self.shaped(f"{states}/next_observations", observation),
+            self.shaped("batch/not_dones", rows),
+        ]
+        if "batch/next_actions" in self.arrays:
+            columns.append(self.shaped("batch/next_actions", action))
+        return itertools.starmap(Transition, zip(*(map(jnp.float32, column) for column in columns), strict=True))
 
     def sizes(self) -> Sizes:
-        """Return the run's dimensions. Raises `BadGoldenFileError` for impossible ones."""
-        sizes = [self.whole(name) for name in ("observation_dim", "action_dim", "latent_dim")]
+        """Return the run's dimensions; one without a CVAE has none of a latent. Raises for impossible ones."""
+        names = ("observation_dim", "action_dim", *(["latent_dim"] if "latent_dim" in self.config else []))
+        sizes = [self.whole(name) for name in names]
         if not all(0 < size <= WIDEST for size in sizes):
             raise BadGoldenFileError(f"{self.path}: its config has dimensions {sizes}, not from 1 to {WIDEST}")
         return Sizes.of(*sizes)
-
-    def cvae(self, moment: str) -> Parameters:
-        """Return the CVAE's parameters at `init` or `after_K`."""
-        return {
-            "params": {
-                "encoder": self.perceptron(f"{moment}/vae", ["e1", "e2"]),
-                "latent_mean": self.layer(f"{moment}/vae/mean"),
-                "latent_log_std": self.layer(f"{moment}/vae/log_std"),
-                "decoder": self.perceptron(f"{moment}/vae", ["d1", "d2", "d3"]),
-            }
-        }
-
-    def critics(self, moment: str, net: str = "critic") -> Parameters:
-        """Return the parameters of `critic` or `critic_target`."""
-        parts = {"first_critic": ["l1", "l2", "l3"], "second_critic": ["l4", "l5", "l6"]}
-        return {"params": {part: self.perceptron(f"{moment}/{net}", layers) for part, layers in parts.items()}}
-
-    def widths(self, net: str, layers: Sequence[str]) -> tuple[int, ...]:
-        """Return how many units these layers of a network have."""
-        return tuple(len(self.array(f"init/{net}/{layer}.bias")) for layer in layers)
-
-    def layer(self, name: str) -> dict[str, np.ndarray]:
-        """Return the parameters of one layer."""
-        return {"kernel": self.array(f"{name}.weight").T, "bias": self.array(f"{name}.bias")}
-
-    def perceptron(self, net: str, layers: Sequence[str]) -> Parameters:
-        """Return the parameters of these layers, as a perceptron's."""
-        return {f"Linear_{place}": self.layer(f"{net}/{layer}") for place, layer in enumerate(layers)}
-
-
-def paired(prefix: str, ours: object, theirs: Parameters) -> Tensors:
-    """Pair every tensor of theirs with ours, which may hold more: the perturbation layer that a run at ε = 0 lacks."""
-    mine = dict(jax.tree.leaves_with_path(ours))
-    return {
-        f"{prefix}/{jax.tree_util.keystr(path, simple=True, separator='/')}": (mine[path], tensor)
-        for path, tensor in jax.tree.leaves_with_path(theirs)
-    }
 
 
 def read(path: Path) -> Golden:
@@ -149,10 +142,7 @@ def read(path: Path) -> Golden:
         if "config" not in arrays:
             raise ValueError("it has no array 'config'")
         config = parsed(arrays["config"].tobytes(), "config")
-        check(config, CONFIG, "config")
-        algorithm = config["algorithm"]
+        check(config, {"algorithm": str}, "config")
     except ValueError as error:
         raise BadGoldenFileError(f"{path}: not a golden file ({error})") from error
-    if algorithm not in ALGORITHMS:
-        raise BadGoldenFileError(f"{path}: algorithm {algorithm!r} cannot be replayed, {', '.join(ALGORITHMS)} can")
     return Golden(path, config, arrays)

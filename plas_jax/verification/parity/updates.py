@@ -3,17 +3,60 @@
 Nothing is drawn: parameters, batches and noise are in the golden file, and so is what they must become.
 """
 
+from collections.abc import Callable, Mapping
+
 import numpy as np
 from flax.errors import FlaxError
 from numpy.typing import ArrayLike
 
-from plas_jax.files.messages import one_line
-from plas_jax.verification.parity.bcq import replay_bcq
+from plas_jax.files.messages import nearest, one_line
+from plas_jax.verification.parity.brac import behaviour_cloning, behaviour_regularized
+from plas_jax.verification.parity.deterministic import decoupled_penalties, implicit, td3, td3_with_cloning
+from plas_jax.verification.parity.gaussian import conservative, soft_actor_critic, support_constrained
 from plas_jax.verification.parity.golden import BadGoldenFileError, Golden
-from plas_jax.verification.parity.plas import replay_plas
+from plas_jax.verification.parity.latent import batch_constrained, cvae_of_plas, policy_of_plas
+from plas_jax.verification.parity.training import Training, replayed
 
 TOLERANCE = 1e-4  # a faithful port stays near 3e-6 after twenty updates: float32 rounding, summed in another order
-REPLAYS = {"Latent": replay_plas, "LatentPerturbation": replay_plas, "BCQ": replay_bcq}
+
+# By the authors' name of the method, which the file's configuration has: how its training is read.
+TRAININGS: Mapping[str, Callable[[Golden], tuple[Training, ...]]] = {
+    "Latent": lambda golden: (cvae_of_plas(golden), policy_of_plas(golden, ("latent_policy",))),
+    "LatentPerturbation": lambda golden: (
+        cvae_of_plas(golden),
+        policy_of_plas(golden, ("latent_policy", "perturbation")),
+    ),
+    "BCQ": lambda golden: (batch_constrained(golden),),
+    "TD3": lambda golden: (td3(golden),),
+    "TD3_BC": lambda golden: (td3_with_cloning(golden),),
+    "ReBRAC": lambda golden: (decoupled_penalties(golden),),
+    "IQL": lambda golden: (implicit(golden),),
+    "CQL": lambda golden: (conservative(golden),),
+    "SAC": lambda golden: (soft_actor_critic(golden),),
+    "BEAR": lambda golden: (support_constrained(golden),),
+    "BRAC": lambda golden: (behaviour_regularized(golden),),
+    "BRAC-BC": lambda golden: (behaviour_cloning(golden),),
+}
+
+
+# Whose policy's gradient files of these methods may have taken on other critics than those just updated.
+RLKIT = ("SAC", "BEAR")
+GRADIENTS = {
+    "new critics": None,
+    "old critics": "on the critics before their step",
+    "published": "half on the old critics, half on the new, an accident of torch before 1.5",
+}
+
+
+def other_gradient(golden: Golden) -> str | None:
+    """Say how the run's gradient of the policy differs from ours by intention, None where it does not."""
+    variant = golden.config.get("variant", "published")
+    return GRADIENTS.get(str(variant), f"of the variant {variant!r}") if golden.text("algorithm") in RLKIT else None
+
+
+def is_beyond(name: str) -> bool:
+    """Tell whether no gradient of the policy has reached a tensor: of the first update, and not the policy's own."""
+    return name.startswith("after_1/") and not name.startswith("after_1/actor/")
 
 
 def relative_error(ours: ArrayLike, theirs: ArrayLike) -> float:
@@ -30,10 +73,14 @@ def relative_error(ours: ArrayLike, theirs: ArrayLike) -> float:
 def replay_updates(golden: Golden) -> dict[str, float]:
     """Return the relative error of every tensor of the file after replaying its updates, by the tensor's name.
 
-    Raises `BadGoldenFileError` where the arrays of the file do not fit each other.
+    Raises `BadGoldenFileError` where the method is unknown or the arrays of the file do not fit each other.
     """
+    algorithm = golden.text("algorithm")
+    if algorithm not in TRAININGS:
+        known = f"{', '.join(TRAININGS)} can{nearest(algorithm, TRAININGS)}"
+        raise BadGoldenFileError(f"{golden.path}: algorithm {algorithm!r} cannot be replayed, {known}")
     try:
-        tensors = REPLAYS[str(golden.config["algorithm"])](golden)
+        tensors = replayed(golden, TRAININGS[algorithm](golden))
     except (ArithmeticError, LookupError, StopIteration, TypeError, ValueError, FlaxError) as error:
         if isinstance(error, BadGoldenFileError):
             raise
