@@ -3,11 +3,11 @@
 from absl import flags
 
 from plas_jax.commands.invocation import invoke
-from plas_jax.commands.table_flags import table_flags
+from plas_jax.commands.table_flags import clip_weights_flag, table_flags
 from plas_jax.methods.presets import PRESETS
 from plas_jax.results.folder import OutputFolder
 from plas_jax.results.manifest import Manifest
-from plas_jax.sweeps.request import Request, limits, plas_sweep, request
+from plas_jax.sweeps.request import Request, also_over, clip_weights, limits, plas_sweep, request
 from plas_jax.sweeps.sitting import sit
 
 USAGE = """usage: sweep_latent_action.py --preset=smoke|quick|paper|official_code [flags]
@@ -23,30 +23,35 @@ DATASETS = tuple(
 )
 FLAGS = table_flags(PRESETS, "quick", "recipes of four levels", "Go on with the sweep in --output.")
 flags.DEFINE_string("latent_limits", "", "Values of σ; default: Figure 6's four.", flag_values=FLAGS)
+clip_weights_flag(FLAGS)
 
 
 def requested() -> Request:
-    """Return what the flags ask for: PLAS, with a grid of σ."""
+    """Return what the flags ask for: PLAS, with a grid of σ, and of λ on request."""
     preset = PRESETS[FLAGS.preset]
     sigmas = limits("--latent_limits", FLAGS.latent_limits, LATENT_LIMITS)
-    return request(FLAGS, plas_sweep("sweep_latent_action", preset, "latent_limit", sigmas, DATASETS))
+    command = plas_sweep("sweep_latent_action", preset, "latent_limit", sigmas, DATASETS)
+    return request(FLAGS, also_over(command, "clip_weight", clip_weights(FLAGS.clip_weights)))
 
 
 def report(folder: OutputFolder, manifest: Manifest) -> str:
-    """Write table, figure and page of the rows so far; return the table."""
+    """Write table, figure and page of the rows so far; return the table. Each λ has a table and a figure of its own."""
     # Not at the top: matplotlib takes a second to load and writes a cache, which a refused request should not.
     from plas_jax.reports.figures.latent_limit import latent_limit_panel  # noqa: PLC0415
     from plas_jax.reports.page.document import write_folder_page  # noqa: PLC0415
     from plas_jax.reports.tables.latent_limit import latent_limit_table  # noqa: PLC0415
+    from plas_jax.results.axes import by_knob  # noqa: PLC0415
     from plas_jax.results.runs import results  # noqa: PLC0415
 
     rows = folder.read_rows()
-    all_results = results(rows)
-    table = latent_limit_table(all_results, manifest)
-    folder.write_text("latent_limit.md", table)
-    latent_limit_panel(all_results, manifest, folder.path / "figure_6.png")
+    tables = []
+    for weight, part in by_knob(rows, "clip_weight").items():
+        all_results, of_weight = results(part), f"_clip_weight_{weight}" if weight else ""
+        tables.append(latent_limit_table(all_results, manifest))
+        folder.write_text(f"latent_limit{of_weight}.md", tables[-1])
+        latent_limit_panel(all_results, manifest, folder.path / f"figure_6{of_weight}.png")
     write_folder_page(folder, manifest, rows)
-    return table
+    return "\n".join(tables)
 
 
 def main() -> int:

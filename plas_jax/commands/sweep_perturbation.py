@@ -3,11 +3,11 @@
 from absl import flags
 
 from plas_jax.commands.invocation import invoke
-from plas_jax.commands.table_flags import table_flags
+from plas_jax.commands.table_flags import clip_weights_flag, table_flags
 from plas_jax.methods.presets import PRESETS, TABLE_1_PERTURBATION_LIMITS, TABLE_1_RECIPES
 from plas_jax.results.folder import OutputFolder
 from plas_jax.results.manifest import Manifest
-from plas_jax.sweeps.request import Request, limits, plas_sweep, request
+from plas_jax.sweeps.request import Request, also_over, clip_weights, limits, plas_sweep, request
 from plas_jax.sweeps.sitting import sit
 
 USAGE = """usage: sweep_perturbation.py --preset=smoke|quick|paper|official_code [flags]
@@ -18,31 +18,36 @@ writes rows, Table 1 and Figure 7 to a folder. Ctrl-C and SIGTERM stop it at a s
 
 FLAGS = table_flags(PRESETS, "quick", "Table 1's recipes", "Go on with the sweep in --output.")
 flags.DEFINE_string("perturbation_limits", "", "Values of ε; default: Table 1's five.", flag_values=FLAGS)
+clip_weights_flag(FLAGS)
 
 
 def requested() -> Request:
-    """Return what the flags ask for: PLAS, with a grid of ε."""
+    """Return what the flags ask for: PLAS, with a grid of ε, and of λ on request."""
     preset = PRESETS[FLAGS.preset]
     epsilons = limits("--perturbation_limits", FLAGS.perturbation_limits, TABLE_1_PERTURBATION_LIMITS)
-    return request(FLAGS, plas_sweep("sweep_perturbation", preset, "perturbation_limit", epsilons, TABLE_1_RECIPES))
+    command = plas_sweep("sweep_perturbation", preset, "perturbation_limit", epsilons, TABLE_1_RECIPES)
+    return request(FLAGS, also_over(command, "clip_weight", clip_weights(FLAGS.clip_weights)))
 
 
 def report(folder: OutputFolder, manifest: Manifest) -> str:
-    """Write table, both figures and page of the rows so far; return the table."""
+    """Write table, both figures and page of the rows so far; return the table. Each λ has its own but for the page."""
     # Not at the top: matplotlib takes a second to load and writes a cache, which a refused request should not.
     from plas_jax.reports.figures.perturbation import perturbation_panel, score_curves  # noqa: PLC0415
     from plas_jax.reports.page.document import write_folder_page  # noqa: PLC0415
     from plas_jax.reports.tables.perturbation import table_1  # noqa: PLC0415
+    from plas_jax.results.axes import by_knob  # noqa: PLC0415
     from plas_jax.results.runs import results  # noqa: PLC0415
 
     rows = folder.read_rows()
-    all_results = results(rows)
-    table = table_1(all_results, manifest)
-    folder.write_text("table_1.md", table)
-    score_curves(all_results, manifest, folder.path / "score_curves.png")
-    perturbation_panel(all_results, manifest, folder.path / "figure_7.png")
+    tables = []
+    for weight, part in by_knob(rows, "clip_weight").items():
+        all_results, of_weight = results(part), f"_clip_weight_{weight}" if weight else ""
+        tables.append(table_1(all_results, manifest))
+        folder.write_text(f"table_1{of_weight}.md", tables[-1])
+        score_curves(all_results, manifest, folder.path / f"score_curves{of_weight}.png")
+        perturbation_panel(all_results, manifest, folder.path / f"figure_7{of_weight}.png")
     write_folder_page(folder, manifest, rows)
-    return table
+    return "\n".join(tables)
 
 
 def main() -> int:

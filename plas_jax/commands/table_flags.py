@@ -7,6 +7,11 @@ from absl import flags
 from plas_jax.environments.d4rl_dynamics import DYNAMICS
 
 
+def clip_weights_flag(values: flags.FlagValues) -> None:
+    """Define the flag that sweeps λ beside another knob of PLAS."""
+    flags.DEFINE_string("clip_weights", "", "Values of λ, as one more axis; default: the preset's.", flag_values=values)
+
+
 def table_flags(presets: Iterable[str], default: str, datasets: str, resume: str) -> flags.FlagValues:
     """Return a table command's own flags; `datasets` and `resume` say what these two do there."""
     values = flags.FlagValues()

@@ -111,6 +111,22 @@ def plas_sweep(
     return TableCommand(name, preset, (plas_over(preset, knob, values),), datasets, {f"{knob}s": list(values)})
 
 
+def also_over(command: TableCommand, knob: str, values: tuple[float, ...]) -> TableCommand:
+    """Return the command with one more axis, each of these values of a knob; as it was where there is none."""
+    if not values:
+        return command
+    methods = tuple(method._replace(grid=(*method.grid, (knob, values))) for method in command.methods)
+    return command._replace(methods=methods, arguments={**command.arguments, f"{knob}s": list(values)})
+
+
+def clip_weights(text: str) -> tuple[float, ...]:
+    """Return the values of --clip_weights, none where it is empty. Raises `ValueError` for what is no such weight."""
+    weights = limits("--clip_weights", text, ()) if text else ()
+    if above := [weight for weight in weights if weight > 1]:
+        raise ValueError(f"--clip_weights takes numbers from 0 to 1, not {above[0]:g}")
+    return weights
+
+
 def request(flags: Flags, command: TableCommand) -> Request:
     """Return the request of these flags. Raises `ValueError` or `OSError`, one line that says which flag is wrong."""
     seeds = seeds_of_flags(flags.seeds, flags.first_seed)
