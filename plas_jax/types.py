@@ -148,11 +148,18 @@ class Value(Protocol[MethodState, MethodKnobs]):
         """Return the online critic's first value of these actions `[states, action]`, `[states]`, in raw rewards."""
 
 
+class Diagnose(Protocol[MethodState, MethodKnobs]):
+    """What shows whether a method can work on its data."""
+
+    def __call__(self, state: MethodState, rows: Transition, knobs: MethodKnobs, /) -> Metrics:
+        """Return measures of a trained run on rows of its data, a scalar each."""
+
+
 class Algorithm(NamedTuple, Generic[MethodArchitecture, MethodState, MethodNoise, MethodKnobs, MethodDraws]):
     """A method, as pure functions. The state knows its sizes and its architecture; noise is always an argument.
 
     A deterministic method draws nothing when it acts: its `acting_noise` is None, and `act` ignores the argument. One
-    without a critic has no `value`.
+    without a critic has no `value`, and one that always works has nothing to `diagnose`.
     """
 
     init: Init[MethodArchitecture, MethodState]
@@ -161,3 +168,4 @@ class Algorithm(NamedTuple, Generic[MethodArchitecture, MethodState, MethodNoise
     act: Act[MethodState, MethodDraws, MethodKnobs]
     acting_noise: ActingNoise[MethodArchitecture, MethodDraws] | None = None
     value: Value[MethodState, MethodKnobs] | None = None
+    diagnose: Diagnose[MethodState, MethodKnobs] | None = None

@@ -12,12 +12,12 @@ from small_runs import random_batch
 from plas_jax.algorithms import bcq, behaviour, cloning, plas, rebrac
 from plas_jax.datasets.catalogue import ENVIRONMENTS
 from plas_jax.datasets.minibatch import Rows, concatenate
+from plas_jax.evaluation.probe_rows import ROWS, TERMINAL_ROWS, ProbeRows, probe_rows
 from plas_jax.evaluation.returns import Stage
 from plas_jax.methods.presets import PAPER_KNOBS
 from plas_jax.models.cvae import CVAE
 from plas_jax.models.twin_critics import TwinCritics
 from plas_jax.verification.gate import data_measures as measures
-from plas_jax.verification.gate.probe_rows import ROWS, TERMINAL_ROWS, ProbeRows, probe_rows
 from plas_jax.verification.gate.run_measures import Trained, run_measures
 from plas_jax.verification.gate.visits import replay_visit, visit
 

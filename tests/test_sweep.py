@@ -16,7 +16,9 @@ from by_subprocess import ROOT, interrupt_at
 from plas_jax.datasets import d4rl_files
 from plas_jax.datasets.catalogue import ENVIRONMENTS, LOCOMOTION
 from plas_jax.methods.presets import PRESETS
+from plas_jax.results.diagnostics import read_diagnostics
 from plas_jax.results.rows import Row, read_rows
+from plas_jax.results.runs import Cell
 
 SCRIPT = "sweep_perturbation.py"
 command, call = partial(by_subprocess.command, SCRIPT), partial(by_subprocess.call, SCRIPT)
@@ -49,6 +51,8 @@ def test_a_sweep_leaves_rows_manifest_table_and_figures(finished):
         "figure_7.png",
         "checkpoints",
         "policies",
+        "report.html",
+        "diagnostics.csv",
     }
     smoke = PRESETS["smoke"]
     rows = read_rows(folder / "results.csv")
@@ -60,6 +64,12 @@ def test_a_sweep_leaves_rows_manifest_table_and_figures(finished):
     assert all(np.isfinite(row.score) and 1 <= row.episode_length <= smoke.horizon for row in rows)
     with (folder / "results.csv").open() as file:
         assert tuple(next(csv.reader(file))) == Row._fields
+    diagnosed = read_diagnostics(folder / "diagnostics.csv")
+    assert {(each.run.cell.dataset, *each.run) for each in diagnosed} == {
+        (row.dataset, Cell(row.dataset, row.algorithm, row.perturbation_limit), row.seed) for row in policies
+    }
+    assert {"active_latents", "latent_saturation", "q_minus_return"} < {each.measure for each in diagnosed}
+    assert "## Whether a method can work on its data" in (folder / "table_1.md").read_text()
 
 
 def test_start_states_are_paired_over_limits_but_returns_are_not_equal(finished):

@@ -15,7 +15,7 @@ from plas_jax.algorithms.bellman import bellman_targets, critic_loss, polyak_ave
 from plas_jax.algorithms.candidates import best_action, best_value, candidate_normal, repeated
 from plas_jax.algorithms.descent import Network, descend, network
 from plas_jax.algorithms.draws import padded_normal
-from plas_jax.models.cvae import CVAE, cvae_loss
+from plas_jax.models.cvae import CVAE, cvae_loss, latent_reach
 from plas_jax.models.perturbation import Perturbation
 from plas_jax.models.twin_critics import TwinCritics
 from plas_jax.types import Algorithm, Array, Metrics, Parameters, Sizes, Transition
@@ -187,4 +187,10 @@ def value(state: State, observation: Array, action: Array, knobs: Knobs) -> Arra
     return _critics(state).apply(state.critics.parameters, observation, action)[..., 0]
 
 
-BCQ = Algorithm(init, noise, update, act, acting_noise, value)
+def diagnose(state: State, rows: Transition, knobs: Knobs) -> Metrics:
+    """Return what the latents can propose."""
+    module = CVAE(state.sizes, state.architecture.cvae_width)
+    return latent_reach(module, state.cvae.parameters, rows, knobs.latent_limit)
+
+
+BCQ = Algorithm(init, noise, update, act, acting_noise, value, diagnose)

@@ -19,7 +19,7 @@ from plas_jax.algorithms.candidates import best_action, best_value, candidate_no
 from plas_jax.algorithms.descent import Network, descend, network
 from plas_jax.algorithms.divergences import chosen_kernel, maximum_mean_discrepancy
 from plas_jax.algorithms.draws import padded_normal
-from plas_jax.models.cvae import CVAE, cvae_loss
+from plas_jax.models.cvae import CVAE, cvae_loss, latent_reach
 from plas_jax.models.gaussian_policy import GaussianPolicy
 from plas_jax.models.perceptron import rlkit_hidden, uniform_within
 from plas_jax.models.twin_critics import TwinCritics
@@ -144,14 +144,19 @@ def target(state: State, batch: Transition, draw: Array, knobs: Knobs) -> Array:
     return bellman_targets(batch, next_value, knobs.discount)
 
 
+def discrepancy(state: State, observation: Array, draws: Array, samples: Array, knobs: Knobs) -> Array:
+    """Return the mean over states of the MMD between the CVAE's actions of these draws and the policy's samples."""
+    behaviour = behaviour_samples(state, observation, draws, knobs.latent_limit)
+    kernel = chosen_kernel(knobs.gaussian_kernel, knobs.bandwidth)
+    return jax.vmap(lambda one, other: maximum_mean_discrepancy(kernel, one, other))(behaviour, samples).mean()
+
+
 def policy_loss(
     policy: Parameters, state: State, critics: Parameters, batch: Transition, noise: Noise, knobs: Knobs
 ) -> tuple[Array, tuple[Array, Array]]:
     """Return α (MMD - ε) - min Q of the first sample, and their means; before `warm_up` without Q (bear.py:210-223)."""
-    behaviour = behaviour_samples(state, batch.observation, noise.latent, knobs.latent_limit)
     samples = policy_samples(state, policy, batch.observation, noise.action)
-    kernel = chosen_kernel(knobs.gaussian_kernel, knobs.bandwidth)
-    divergence = jax.vmap(lambda one, other: maximum_mean_discrepancy(kernel, one, other))(behaviour, samples).mean()
+    divergence = discrepancy(state, batch.observation, noise.latent, samples, knobs)
     module = _critics(state.sizes, state.architecture)
     value = module.apply(critics, batch.observation, jnp.tanh(samples[:, 0])).min(axis=-1).mean()
     multiplier = jnp.exp(state.log_multiplier.parameters)
@@ -223,4 +228,14 @@ def value(state: State, observation: Array, action: Array, knobs: Knobs) -> Arra
     return _critics(state.sizes, state.architecture).apply(state.critics.parameters, observation, action)[..., 0]
 
 
-BEAR = Algorithm(init, noise, update, act, acting_noise, value)
+def diagnose(state: State, rows: Transition, knobs: Knobs) -> Metrics:
+    """Return what the CVAE's latents can propose, and `mmd_over_limit`, the constraint's MMD over its ε: 1 holds it."""
+    draws = noise(jax.random.key(0), state.architecture._replace(batch_size=len(rows.reward)), state.sizes)
+    samples = policy_samples(state, state.policy.parameters, rows.observation, draws.action)
+    divergence = discrepancy(state, rows.observation, draws.latent, samples, knobs)
+    module = CVAE(state.sizes, state.architecture.cvae_width)
+    reach = latent_reach(module, state.cvae.parameters, rows, knobs.latent_limit)
+    return reach | {"mmd_over_limit": divergence / knobs.divergence_limit}
+
+
+BEAR = Algorithm(init, noise, update, act, acting_noise, value, diagnose)

@@ -194,4 +194,10 @@ def value(state: State, observation: Array, action: Array, knobs: Knobs) -> Arra
     return _critics(state).apply(state.critics.parameters, observation, action)[..., 0]
 
 
-BRAC = Algorithm(init, noise, update, act, None, value)
+def diagnose(state: State, rows: Transition, knobs: Knobs) -> Metrics:
+    """Return `divergence`, the policy's KL from the behaviour in nats: what α weighs."""
+    draws = noise(jax.random.key(0), state.architecture._replace(batch_size=len(rows.reward)), state.sizes)
+    return {"divergence": sampled_divergence(state, state.policy.parameters, rows.observation, draws.divergence).mean()}
+
+
+BRAC = Algorithm(init, noise, update, act, None, value, diagnose)

@@ -177,4 +177,15 @@ def value(state: State, observation: Array, action: Array, knobs: Knobs) -> Arra
     return scaled / state.reward_scale
 
 
-IQL = Algorithm(init, noise, update, act, None, value)
+def diagnose(state: State, rows: Transition, knobs: Knobs) -> Metrics:
+    """Return `effective_sample_share` of equation 7's weights: (Σ w)² / (n Σ w²), 1 where all rows weigh the same.
+
+    Kish's effective sample size over the number of rows. Cloning has 1; near 0 a policy imitates a few rows.
+    """
+    rows = conditioned(state, rows)
+    q = _critics(state).apply(state.critic_targets, rows.observation, rows.action).min(axis=-1)
+    weight = advantage_weight(q - _value(state, state.value.parameters, rows.observation), knobs.inverse_temperature)
+    return {"effective_sample_share": jnp.square(weight.mean()) / jnp.square(weight).mean()}
+
+
+IQL = Algorithm(init, noise, update, act, None, value, diagnose)

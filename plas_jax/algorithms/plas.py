@@ -14,11 +14,14 @@ from flax import struct
 
 from plas_jax.algorithms.bellman import bellman_targets, critic_loss, polyak_average, soft_clipped
 from plas_jax.algorithms.descent import Network, descend, network
+from plas_jax.models.cvae import CVAE, latent_reach
 from plas_jax.models.frozen_decoder import Decoded, action_of, decode, decoder_of
 from plas_jax.models.latent_policy import LatentPolicy
 from plas_jax.models.perturbation import Perturbation
 from plas_jax.models.twin_critics import TwinCritics
 from plas_jax.types import Algorithm, Array, Metrics, Parameters, Sizes, Transition
+
+SATURATED = 0.95  # of σ; a choice of ours
 
 
 class Architecture(NamedTuple):
@@ -174,4 +177,12 @@ def value(state: State, observation: Array, action: Array, knobs: Knobs) -> Arra
     return _critics(state).apply(state.critics.parameters, observation, action)[..., 0]
 
 
-PLAS = Algorithm(init, noise, update, act, None, value)
+def diagnose(state: State, rows: Transition, knobs: Knobs) -> Metrics:
+    """Return what the latents can choose, and `latent_saturation`: the share of the policy's beyond 0.95 σ."""
+    latent = policy_latent(state, state.policy.parameters, rows.observation, knobs)
+    saturated = jnp.abs(latent) > SATURATED * knobs.latent_limit
+    reach = latent_reach(CVAE(state.sizes, state.architecture.cvae_width), state.cvae, rows, knobs.latent_limit)
+    return reach | {"latent_saturation": state.sizes.latent.mean(saturated).mean()}
+
+
+PLAS = Algorithm(init, noise, update, act, None, value, diagnose)

@@ -34,6 +34,7 @@ def report(folder: OutputFolder, manifest: Manifest) -> str:
     # Not at the top: matplotlib takes a second to load and writes a cache, which a refused request should not.
     from plas_jax.reports.figures.perturbation import perturbation_panel, score_curves  # noqa: PLC0415
     from plas_jax.reports.page.document import write_folder_page  # noqa: PLC0415
+    from plas_jax.reports.tables.diagnostics import diagnostics_section  # noqa: PLC0415
     from plas_jax.reports.tables.perturbation import table_1  # noqa: PLC0415
     from plas_jax.results.axes import by_knob  # noqa: PLC0415
     from plas_jax.results.runs import results  # noqa: PLC0415
@@ -43,7 +44,7 @@ def report(folder: OutputFolder, manifest: Manifest) -> str:
     for weight, part in by_knob(rows, "clip_weight").items():
         all_results, of_weight = results(part), f"_clip_weight_{weight}" if weight else ""
         tables.append(table_1(all_results, manifest))
-        folder.write_text(f"table_1{of_weight}.md", tables[-1])
+        folder.write_text(f"table_1{of_weight}.md", tables[-1] + diagnostics_section(folder.diagnostics))
         score_curves(all_results, manifest, folder.path / f"score_curves{of_weight}.png")
         perturbation_panel(all_results, manifest, folder.path / f"figure_7{of_weight}.png")
     write_folder_page(folder, manifest, rows)

@@ -5,6 +5,7 @@ Widths, ranges and the order of concatenation are those of `VAEModule` (`algos.p
 
 from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
@@ -12,6 +13,7 @@ from plas_jax.models.perceptron import Linear, Perceptron
 from plas_jax.types import Array, Axis, Metrics, Parameters, Sizes, Transition
 
 LOG_STD_RANGE = (-4.0, 15.0)  # algos.py:116
+ACTIVE = 0.05  # nats
 MAX_ACTION = 1.0  # every environment here has actions in [-1, 1]
 
 
@@ -57,10 +59,50 @@ def reconstruction_error(reconstruction: Array, action: Array, axis: Axis) -> Ar
     return axis.mean(jnp.square(reconstruction - action))
 
 
+def kl_by_latent(posterior: Posterior) -> Array:
+    """Return KL(q || N(0, 1)) of each latent dimension, as the posterior's shape is; zero in the padding."""
+    mean, std = posterior
+    return -0.5 * (1 + jnp.log(jnp.square(std)) - jnp.square(mean) - jnp.square(std))
+
+
 def kl_from_standard_normal(posterior: Posterior, axis: Axis) -> Array:
     """Return KL(q || N(0, I)) of one latent, averaged (not summed) over its true dimensions as in `algos.py:165`."""
-    mean, std = posterior
-    return -0.5 * axis.mean(1 + jnp.log(jnp.square(std)) - jnp.square(mean) - jnp.square(std))
+    return axis.mean(kl_by_latent(posterior))
+
+
+def active_latents(posterior: Posterior) -> Array:
+    """Return how many latent dimensions tell anything of the action: more than 0.05 nats, averaged over the batch.
+
+    Eq. 4 as it is weighed is an evidence bound whose decoder has a variance of 1/8: a latent is used only where the
+    actions' variance at a state exceeds that, by half the logarithm of their ratio (Lucas et al., "Don't Blame the
+    ELBO!", arXiv:1911.02469, for linear decoders). Without any, the decoder is a deterministic clone.
+    """
+    return (kl_by_latent(posterior).mean(axis=0) > ACTIVE).sum()
+
+
+def latent_reach(module: CVAE, cvae: Parameters, rows: Transition, latent_limit: Array | float) -> Metrics:
+    """Return what shows whether these latents can choose an action; scalars.
+
+    `active_latents`; `corner_reach`, how far the corners ±`latent_limit` of the box move an action from that of latent
+    0; `data_spread`, how far the data's own actions are from the latter. Both are root mean squares over rows and true
+    dimensions; each row is given one corner, the same at every call.
+    """
+    sizes = module.sizes
+    draws = jax.random.normal(jax.random.key(0), (sizes.latent.padded, len(rows.reward))).T
+    corner = latent_limit * jnp.sign(draws) * sizes.latent.mask()
+    middle, moved = (
+        module.apply(cvae, rows.observation, latent, method=CVAE.decode) for latent in (jnp.zeros_like(corner), corner)
+    )
+
+    def apart(action: Array) -> Array:
+        return jnp.sqrt(sizes.action.mean(jnp.square(action - middle)).mean())
+
+    posterior = module.apply(cvae, rows.observation, rows.action, method=CVAE.encode)
+    return {
+        "active_latents": active_latents(posterior),
+        "corner_reach": apart(moved),
+        "data_spread": apart(rows.action),
+    }
 
 
 def evidence_loss(reconstruction_error: Array, divergence: Array) -> Array:

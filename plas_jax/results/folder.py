@@ -46,6 +46,7 @@ class OutputFolder:
         self.checkpoints = folder / "checkpoints"
         self.coming = folder / "rows"
         self.policies = folder / "policies"
+        self.diagnostics = folder / "diagnostics.csv"
 
     def claim(self, request: Request) -> Manifest | None:
         """Make the folder ours, or refuse in one line; return the manifest of the sweep to resume, if there is one.

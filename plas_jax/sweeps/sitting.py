@@ -13,6 +13,7 @@ from plas_jax.results.folder import OutputFolder
 from plas_jax.results.manifest import Manifest
 from plas_jax.results.q_rows import NAME, tidy_q_rows
 from plas_jax.sweeps import data
+from plas_jax.sweeps.diagnostics import DiagnosticsWriter
 from plas_jax.sweeps.groups import Group, groups
 from plas_jax.sweeps.interruption import Interrupted, Interruption
 from plas_jax.sweeps.journal import Journal
@@ -125,9 +126,11 @@ class _Sitting:
             if not record.groups[group.name].complete:
                 title = partial(_titled, groups_of, name, group.name)
                 journal = Journal(record, save, self.watch, title, Interruption())
+                ready = shelf.take(group.datasets)
                 keep = PolicyWriter(folder.policies, group, manifest.datasets, record)
+                diagnose = DiagnosticsWriter(folder.diagnostics, group, ready.rows)
                 measure = QErrors(folder.path / NAME, group, journal) if self.request.q_errors else nothing_more
-                Sweep(group, shelf.take(group.datasets), folder, journal, keep, measure).run()
+                Sweep(group, ready, folder, journal, (keep, diagnose), measure).run()
         record.complete = True
         save()
         return agreed(lambda: _reported(self.report, folder, manifest))

@@ -1,6 +1,6 @@
 """One method on one shape group, from first weights to rows: training, evaluating and a book of rows put together."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 
 from plas_jax.methods.method import Phase
@@ -25,14 +25,10 @@ def nothing_more(part: phases.Part, batch: Batch, runs: Runs, update: int) -> No
     """Measure nothing but scores."""
 
 
-def nothing(part: phases.Part, batch: Batch, runs: Runs) -> None:
-    """Do nothing more: what most sweeps do with trained runs beside evaluating them."""
-
-
 class Sweep:
     """One method on one shape group. `run` trains, evaluates and writes rows until it is done or interrupted.
 
-    `finished` is called after the last evaluation of each phase, `measure` before each evaluation of the last one.
+    `finished` are called after the last evaluation of each phase, `measure` before each evaluation of the last one.
     """
 
     def __init__(
@@ -41,7 +37,7 @@ class Sweep:
         data: SweepData,
         folder: OutputFolder,
         journal: Journal,
-        finished: Finished = nothing,
+        finished: Sequence[Finished] = (),
         measure: Measure = nothing_more,
     ):
         self.group, self.method = group, group.method
@@ -75,7 +71,7 @@ class Sweep:
                 self._evaluate(evaluator, part, (batch, runs), 0, f"evaluate {phase.trains}")
             # The policies' first evaluation takes about as much longer as there are more of them.
             self.seconds_of_evaluation *= len(self.last.cells) / len(part.cells)
-        self.finished(part, batch, runs)
+        self._finish(part, batch, runs)
         return batch
 
     def _train_last(self, first: Batch | None) -> None:
@@ -98,7 +94,11 @@ class Sweep:
                 if self._lacks(update):
                     self.measure(part, trained, runs, update)
                     self._evaluate(evaluator, part, (trained, runs), update, f"evaluate at {update:,}")
-        self.finished(part, trained, runs)
+        self._finish(part, trained, runs)
+
+    def _finish(self, part: phases.Part, batch: Batch, runs: Runs) -> None:
+        for finished in self.finished:
+            finished(part, batch, runs)
 
     def _training(self, part: phases.Part) -> PhaseTraining:
         folder = self.folder.checkpoints

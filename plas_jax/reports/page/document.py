@@ -9,6 +9,7 @@ from plas_jax.files.whole_files import whole_file
 from plas_jax.reports.page.between import moves_figure, times_figure
 from plas_jax.reports.page.cells import curves_figure, scores_figure
 from plas_jax.reports.page.curves import curves
+from plas_jax.reports.page.diagnostics import diagnostics_section
 from plas_jax.reports.page.facts import data_and_manifest, facts
 from plas_jax.reports.page.figure import Figure, data_score
 from plas_jax.reports.page.html import Html, cut, data_script, element, folded, joined, policy, raw
@@ -63,7 +64,8 @@ def page(folders: Sequence[Loaded]) -> str:
     title = " and ".join(cut(folder.name) for folder in folders)
     head = element("header", element("h1", f"plas_jax: {title}"), _contents(drawn))
     told = element("section", *(facts(folder) for folder in folders), id="facts")
-    main = element("main", told, *(figure.html() for figure in drawn), data_and_manifest(folders), id="main")
+    sections = [*(figure.html() for figure in drawn), diagnostics_section(folders), data_and_manifest(folders)]
+    main = element("main", told, *sections, id="main")
     foot = element("footer", folded("Licences of D3 and Observable Plot, which draw this page", *_licences()))
     skip = element("a", "To the content", href="#main", class_="skip")
     return _document(title, joined([skip, head, main, foot, data_script("page-data", data)]))

@@ -1,15 +1,17 @@
 """A folder of results as its page shows it: rows and manifest, told apart by a name."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from plas_jax.reports.lines import Line, Scores, scores
 from plas_jax.reports.page.html import cut
+from plas_jax.results.diagnostics import by_cell, read_diagnostics
 from plas_jax.results.folder import OutputFolder
 from plas_jax.results.manifest import Manifest
 from plas_jax.results.q_rows import NAME, QRow, read_q_rows
 from plas_jax.results.rows import Row
+from plas_jax.results.runs import Cell
 
 
 class Loaded(NamedTuple):
@@ -20,6 +22,7 @@ class Loaded(NamedTuple):
     manifest: Manifest
     scores: Scores
     q_rows: tuple[QRow, ...] = ()
+    diagnostics: Mapping[Cell, Mapping[str, float]] = {}  # means over seeds
 
     def columns(self) -> dict[str, dict[str, Line]]:
         """Return by label the line of each data set, the CVAE's own policy first."""
@@ -44,7 +47,8 @@ def loaded(folder: OutputFolder, manifest: Manifest, rows: Iterable[Row], name: 
     with folder.named():
         q_rows = read_q_rows(folder.path / NAME) if (folder.path / NAME).exists() else []
         name = name or folder.path.resolve().name
-        return Loaded(name, folder.path, manifest, scores(rows, manifest), tuple(q_rows))
+        measured = by_cell(read_diagnostics(folder.diagnostics)) if folder.diagnostics.exists() else {}
+        return Loaded(name, folder.path, manifest, scores(rows, manifest), tuple(q_rows), measured)
 
 
 def read_folders(paths: Sequence[Path]) -> list[Loaded]:

@@ -20,10 +20,10 @@ import jax.numpy as jnp
 from plas_jax.algorithms.bellman import bellman_targets
 from plas_jax.algorithms.descent import Network
 from plas_jax.algorithms.draws import padded_normal
+from plas_jax.evaluation.probe_rows import ProbeRows
 from plas_jax.models.cvae import CVAE, kl_from_standard_normal, reconstruction_error
 from plas_jax.models.twin_critics import TwinCritics
 from plas_jax.types import Algorithm, Array, Parameters, State, Transition
-from plas_jax.verification.gate.probe_rows import ProbeRows
 
 # A yardstick of its own: with the method's discount a mistaken one would be measured by itself.
 DISCOUNT = 0.99

@@ -1,10 +1,9 @@
 """The runs of a gate: the sweep that users run, in a folder that is thrown away, and every measure of its runs."""
 
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -12,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from plas_jax.datasets.catalogue import Dataset, normalised_score
+from plas_jax.evaluation.probe_rows import one_by_one, probe_rows
 from plas_jax.evaluation.returns import Act, Stage, episode_seeds
 from plas_jax.results.folder import OutputFolder
 from plas_jax.sweeps.data import SweepData
@@ -25,19 +25,15 @@ from plas_jax.sweeps.sweep import Sweep
 from plas_jax.training import phases
 from plas_jax.training.acting import policy_of
 from plas_jax.training.chunk import HEALTHY, Batch, Runs
-from plas_jax.training.compiler_options import many_rows_options
 from plas_jax.types import Array, Parameters
 from plas_jax.verification.gate.data_measures import data_measures, minibatch_measures, reward_weights, rows_of_dataset
 from plas_jax.verification.gate.movement import Place
-from plas_jax.verification.gate.probe_rows import probe_rows
 from plas_jax.verification.gate.run_measures import DISCOUNT, Trained, critics_of, policy_action, run_measures
 from plas_jax.verification.gate.visits import Visit, replay_visit, visit
 
 DATA = "data"  # in the place of a method: what every method is fed
 VISIT_STEPS, COMPARED_STEPS = 300, 20
 SeedValues = dict[Place, dict[int, float]]  # of every measure, by seed
-Inputs = TypeVar("Inputs")
-Outputs = TypeVar("Outputs")
 
 
 def gate_values(group: Group, data: SweepData, watch: Watch) -> SeedValues:
@@ -72,7 +68,7 @@ class _Gate:
         self.folder, self.title = folder, partial("{}: {}".format, group.method.name)
         record = method_record([group], [dataset.name for dataset in group.datasets])
         journal = Journal(record, lambda: None, watch, self.title, Interruption())
-        self.sweep = Sweep(group, data, folder, journal, self._finished)
+        self.sweep = Sweep(group, data, folder, journal, (self._finished,))
 
     def values(self) -> SeedValues:
         """Train, evaluate, measure; return every measure of every run."""
@@ -140,13 +136,6 @@ class _Gate:
                 pair = self.sweep.pairs[cell.pair]
                 name = _name(label(self.group.method, part.knobs[place]), setting(cell))
                 self.measured.setdefault(Place(pair.name, name, measure), {})[pair.seed] = float(value)
-
-
-def one_by_one(measure: Callable[[Inputs], Outputs]) -> Callable[[Inputs], Outputs]:
-    """Measure every run of a batch, one after another: a hundred candidates a probe row of all at once are 10 GB."""
-    # What runs once is not worth optimising; and candidates of probe rows are many.
-    options = {"xla_backend_optimization_level": 0, **dict(many_rows_options(jax.default_backend() == "cpu"))}
-    return jax.jit(partial(jax.lax.map, measure), compiler_options=options)
 
 
 def _name(algorithm: str, knobs: str) -> str:
