@@ -54,6 +54,8 @@ setup(
         "video": ["imageio[ffmpeg]>=2.37,<3"],  # films of episodes
         "robotics": ["gymnasium-robotics>=1.4.2,<2"],  # model files of Adroit's hand and of the kitchen, nothing else
         "minari": ["minari[hdf5]>=0.5.4,<0.6"],  # data sets in Minari's format
+        # Experiment trackers for --log; none is needed.
+        "logging": ["tensorboardX>=2.6.4,<3", "wandb>=0.28,<1", "trackio>=0.40,<1"],
         "test": [
             "minari[hdf5]>=0.5.4,<0.6",
             "flatbuffers>=24",

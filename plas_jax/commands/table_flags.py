@@ -28,4 +28,7 @@ def table_flags(presets: Iterable[str], default: str, datasets: str, resume: str
     flags.DEFINE_boolean(
         "q_errors", False, "Also write how far critics are off to q_errors.csv (Figure 5).", flag_values=values
     )
+    flags.DEFINE_string(
+        "log", "", "Trackers to tell of every evaluation: tensorboard,wandb,trackio.", flag_values=values
+    )
     return values

@@ -2,7 +2,7 @@
 
 import json
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -45,6 +45,7 @@ class OutputFolder:
         self.manifest = folder / "manifest.json"
         self.checkpoints = folder / "checkpoints"
         self.coming = folder / "rows"
+        self.watchers: list[Callable[[Iterable[Row]], None]] = []  # what is told of rows that come
         self.policies = folder / "policies"
         self.diagnostics = folder / "diagnostics.csv"
 
@@ -114,7 +115,10 @@ class OutputFolder:
     def append_rows(self, group: str, rows: Iterable[Row]) -> None:
         """Write down rows that are still coming."""
         self.coming.mkdir(exist_ok=True)
+        rows = list(rows)
         append_rows(self.coming / f"{group}.csv", rows)
+        for watcher in self.watchers:
+            watcher(rows)
 
     def merge_rows(self) -> None:
         """Put the rows that came into `results.csv`."""

@@ -15,6 +15,7 @@ from plas_jax.methods.presets import PlasPreset, plas_over
 from plas_jax.methods.published import METHODS
 from plas_jax.methods.scales import Scale
 from plas_jax.results.folder import output_folder
+from plas_jax.results.loggers import loggers_of_flag
 
 Grid = tuple[tuple[str, tuple[float, ...]], ...]  # knobs with the values that are trained
 
@@ -63,6 +64,7 @@ class Flags(Protocol):
     output: str
     resume: bool
     q_errors: bool
+    log: str
 
 
 class Request(NamedTuple):
@@ -80,6 +82,7 @@ class Request(NamedTuple):
     arguments: dict[str, object]
     chooses: bool  # whether the value of a swept knob is chosen on further seeds
     q_errors: bool = False  # whether critics are measured beside policies
+    log: tuple[str, ...] = ()  # the experiment trackers that are told of every evaluation
 
     @property
     def selection_seeds(self) -> tuple[int, ...]:
@@ -150,6 +153,7 @@ def request(flags: Flags, command: TableCommand) -> Request:
         },
         chooses=command.chooses,
         q_errors=flags.q_errors,
+        log=loggers_of_flag(flags.log),
     )
 
 

@@ -10,6 +10,7 @@ from functools import partial
 
 from plas_jax.methods.method import Method
 from plas_jax.results.folder import OutputFolder
+from plas_jax.results.loggers import told
 from plas_jax.results.manifest import Manifest
 from plas_jax.results.q_rows import NAME, tidy_q_rows
 from plas_jax.sweeps import data
@@ -55,7 +56,8 @@ def sit(requested: Callable[[], Request], report: Report) -> int:
         return 0
     with Watch(quiet=not is_first()) as watch:
         try:
-            return _Sitting(request, folder, watch, report).run(manifest)
+            with told(request.log if is_first() else (), folder, watch.say):
+                return _Sitting(request, folder, watch, report).run(manifest)
         finally:
             folder.release()
 
