@@ -18,6 +18,7 @@ from plas_jax.reports.page.movement import moves
 from plas_jax.reports.page.over_datasets import aggregates_figure, improvements_figure, profiles_figure
 from plas_jax.reports.page.q_errors import q_curves, q_errors_figure
 from plas_jax.reports.page.summaries import comparison, scores_of
+from plas_jax.reports.tables.diagnostics import TITLE
 from plas_jax.results.folder import OutputFolder
 from plas_jax.results.manifest import Manifest
 from plas_jax.results.rows import Row
@@ -62,7 +63,7 @@ def page(folders: Sequence[Loaded]) -> str:
         "figures": {figure.kind: figure.data for figure in drawn},
     }
     title = " and ".join(cut(folder.name) for folder in folders)
-    head = element("header", element("h1", f"plas_jax: {title}"), _contents(drawn))
+    head = element("header", element("h1", f"plas_jax: {title}"), _contents(drawn, folders))
     told = element("section", *(facts(folder) for folder in folders), id="facts")
     sections = [*(figure.html() for figure in drawn), diagnostics_section(folders), data_and_manifest(folders)]
     main = element("main", told, *sections, id="main")
@@ -85,8 +86,10 @@ def _figures(folders: Sequence[Loaded], series: Sequence[Series], datasets: Sequ
     return [*drawn, times_figure(folders)]
 
 
-def _contents(drawn: Sequence[Figure]) -> Html:
-    places = [("facts", "Facts"), *((figure.kind, figure.title) for figure in drawn), ("manifest", "Data and manifest")]
+def _contents(drawn: Sequence[Figure], folders: Sequence[Loaded]) -> Html:
+    places = [("facts", "Facts"), *((figure.kind, figure.title) for figure in drawn)]
+    places += [("diagnostics", TITLE)] * any(folder.diagnostics for folder in folders)
+    places += [("manifest", "Data and manifest")]
     links = [element("li", element("a", title, href=f"#{place}")) for place, title in places]
     return element("nav", element("ul", *links), aria_label="Sections")
 

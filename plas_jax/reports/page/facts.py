@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from plas_jax.reports import markdown
 from plas_jax.reports.heading import dynamics, score_marks, score_statistic
-from plas_jax.reports.page.html import Html, cut, element, folded, joined, name, table
+from plas_jax.reports.page.html import Html, cut, cut_long, element, folded, joined, name, table
 from plas_jax.reports.page.loaded import Loaded
 from plas_jax.reports.provenance import here, known, shown
 
@@ -31,11 +31,6 @@ def facts(folder: Loaded) -> Html:
     pairs = [element("div", element("dt", term), element("dd", cut_long(text))) for term, text in terms.items()]
     marks = [element("p", cut_long(mark), class_="mark") for mark in score_marks(scores, manifest)]
     return joined([element("h2", name(folder.name)), *marks, element("dl", *pairs)])
-
-
-def cut_long(text: str) -> str:
-    """Return a sentence of at most a thousand characters."""
-    return text if len(text) <= 1000 else f"{text[:1000]}…"
 
 
 def data_and_manifest(folders: Sequence[Loaded]) -> Html:

@@ -48,6 +48,11 @@ def cut(name: str) -> str:
     return f"{name[: LONGEST // 2]}…{name[-LONGEST // 4 :]} ({mark})"
 
 
+def cut_long(text: str) -> str:
+    """Return a sentence of at most a thousand characters."""
+    return text if len(text) <= 1000 else f"{text[:1000]}…"
+
+
 def name(text: str) -> Html:
     """Return a name for a reader: cut, and unable to turn the writing direction of what stands around it."""
     return element("bdi", cut(text))
