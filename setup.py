@@ -59,6 +59,7 @@ setup(
         "test": [
             "minari[hdf5]>=0.5.4,<0.6",
             "flatbuffers>=24",
+            "pandas>=2.3,<4",  # the lines of docs/results_csv.md
             "imageio[ffmpeg]>=2.37,<3",
             "build>=1.3,<2",  # the sdist and the wheel from it: pip makes wheels alone
             "pytest>=9.0,<10",

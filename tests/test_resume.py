@@ -263,7 +263,7 @@ with Checkpoints(folder, "fifteen runs", said.append) as checkpoints:
     assert (found[0] if found else 0) == first, (found, said)
     batch = on_runs(of.mesh, found[1]) if found else batch
     data = data_on(of.mesh, rows, np.zeros(15, np.int32))
-    for chunk in phases.train(of, batch, runs, data, first, last):
+    for chunk in phases.train(of, batch, runs, data, first, [last]):
         batch = chunk.batch
     checkpoints.save(last, batch, 15)
 assert said == []

@@ -11,6 +11,7 @@ from typing import Protocol
 from plas_jax.files.json_files import read_object
 from plas_jax.files.whole_files import PARTIAL, remove_partial, whole_file
 from plas_jax.results.manifest import SHAPE, Manifest
+from plas_jax.results.metrics import MetricsRow, read_metrics, write_metrics
 from plas_jax.results.rows import Row, append_rows, distinct, read_coming_rows, read_rows, write_rows
 from plas_jax.training.hosts import agreed, is_first
 
@@ -48,6 +49,8 @@ class OutputFolder:
         self.watchers: list[Callable[[Iterable[Row]], None]] = []  # what is told of rows that come
         self.policies = folder / "policies"
         self.diagnostics = folder / "diagnostics.csv"
+        self.metrics = folder / "metrics.csv"
+        self.metrics_parts = folder / "metrics"
 
     def claim(self, request: Request) -> Manifest | None:
         """Make the folder ours, or refuse in one line; return the manifest of the sweep to resume, if there is one.
@@ -134,6 +137,21 @@ class OutputFolder:
             path.unlink()
         if self.coming.exists():
             self.coming.rmdir()
+
+    def read_metrics(self) -> list[MetricsRow]:
+        """Return what updates returned, what is still coming included. Raises `ValueError` as `read_metrics` does."""
+        paths = [*([self.metrics] if self.metrics.exists() else []), *sorted(self.metrics_parts.glob("*.csv"))]
+        return [row for path in paths for row in read_metrics(path)]
+
+    def keep_metrics(self, is_wanted: Callable[[MetricsRow], bool] = lambda row: True) -> None:
+        """Put what came into `metrics.csv`, but for rows that are not wanted."""
+        rows = self.read_metrics()
+        if rows:
+            write_metrics(self.metrics, filter(is_wanted, rows))
+        for path in self.metrics_parts.glob("*.csv"):
+            path.unlink()
+        if self.metrics_parts.exists():
+            self.metrics_parts.rmdir()
 
     def write_text(self, name: str, text: str) -> None:
         """Replace a file of text in the folder, whole or not at all."""

@@ -2,13 +2,14 @@
 
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from types import TracebackType
 
 from plas_jax.datasets.minibatch import Rows
+from plas_jax.results.folder import OutputFolder
 from plas_jax.sweeps.groups import Group
 from plas_jax.sweeps.interruption import Interrupted
 from plas_jax.sweeps.journal import Journal
+from plas_jax.sweeps.metrics import NAMES, MetricsBook, marks
 from plas_jax.training import phases
 from plas_jax.training.checkpoints import Checkpoints
 from plas_jax.training.chunk import Batch, Runs
@@ -17,17 +18,19 @@ from plas_jax.training.kept_programs import Executables
 from plas_jax.training.layout import data_on, on_runs
 
 CHECKPOINT_SECONDS = 120.0
-NAMES = {phases.FIRST_PHASE: "behaviour", phases.LAST_PHASE: "policy"}  # of checkpoints and executables
 
 
 class PhaseTraining:
     """The training of a phase's runs. Use as a context manager: a checkpoint may still be written at its end."""
 
-    def __init__(self, group: Group, part: phases.Part, pairs: list[phases.Pair], folder: Path, journal: Journal):
+    def __init__(
+        self, group: Group, part: phases.Part, pairs: list[phases.Pair], folder: OutputFolder, journal: Journal
+    ):
         self._part, self._pairs, self._journal, self._group = part, pairs, journal, group
+        self._metrics = MetricsBook(folder, group, part, pairs)
         self._name = NAMES[part.draws]
         trained = f"{group.name}'s {part.phase.trains}"
-        self._checkpoints = Checkpoints(folder / group.name / self._name, trained, journal.watch.say)
+        self._checkpoints = Checkpoints(folder.checkpoints / group.name / self._name, trained, journal.watch.say)
 
     def __enter__(self) -> "PhaseTraining":
         self._checkpoints.__enter__()
@@ -59,19 +62,24 @@ class PhaseTraining:
         with journal.timed("compile"):
             batch = phases.compile_only(part.phase.algorithm, part.mesh, batch, runs, data)
         self._check()
-        saved = time.monotonic()
-        for end in ends:
-            for chunk in phases.train(part, batch, runs, data, update, end):
-                batch, update = chunk.batch, chunk.update
-                journal.record.add_seconds("train", chunk.seconds)
-                show(chunk)
-                due = largest(journal.interruption.requested or time.monotonic() - saved > CHECKPOINT_SECONDS)
-                if update == end or due:
-                    self._checkpoints.save(update, batch, len(part.cells))
-                    saved = time.monotonic()
-                self._check()
-            if end >= update:
-                yield end, batch
+        saved, kept = time.monotonic(), marks(ends[-1]) | set(ends)
+        self._metrics.keep_until(update)
+        if update in ends:
+            yield update, batch
+        for chunk in phases.train(part, batch, runs, data, update, sorted(kept)):
+            batch, update = chunk.batch, chunk.update
+            journal.record.add_seconds("train", chunk.seconds)
+            show(chunk)
+            if update in kept:
+                self._metrics.add(update, chunk.metrics)
+            due = largest(journal.interruption.requested or time.monotonic() - saved > CHECKPOINT_SECONDS)
+            if update in ends or due:
+                self._metrics.flush()
+                self._checkpoints.save(update, batch, len(part.cells))
+                saved = time.monotonic()
+            self._check()
+            if update in ends:
+                yield update, batch
         self._checkpoints.wait()
         journal.record.count_executables(self._group.name, self._name, executables.count)
         journal.save()

@@ -49,7 +49,7 @@ def rows_of(group: Group, pairs: Sequence[Pair], part: Part, played: Played) -> 
                 dataset=pair.name,
                 algorithm=label(method, knobs) if part.draws == LAST_PHASE else method.first_name,
                 seed=pair.seed,
-                **{name: _number(getattr(knobs, name, None)) for name in COLUMNS},
+                **columns(knobs),
                 knobs=setting(cell),
                 dynamics="own" if environment.is_own else group.dynamics,
                 update=played.update,
@@ -61,5 +61,7 @@ def rows_of(group: Group, pairs: Sequence[Pair], part: Part, played: Played) -> 
             )
 
 
-def _number(value: float | None) -> float | None:
-    return None if value is None else float(value)
+def columns(knobs: NamedTuple) -> dict[str, float | None]:
+    """Return the knobs that have a column of their own; None for those that a method has not."""
+    values = {name: getattr(knobs, name, None) for name in COLUMNS}
+    return {name: None if value is None else float(value) for name, value in values.items()}

@@ -65,6 +65,7 @@ def sit(requested: Callable[[], Request], report: Report) -> int:
 def _reported(report: Report, folder: OutputFolder, manifest: Manifest) -> str:
     folder.merge_rows()
     tidy_q_rows(folder.path / NAME)
+    folder.keep_metrics()
     with folder.named():
         return report(folder, manifest) if folder.rows.exists() else ""
 

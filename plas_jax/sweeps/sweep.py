@@ -101,8 +101,7 @@ class Sweep:
             finished(part, batch, runs)
 
     def _training(self, part: phases.Part) -> PhaseTraining:
-        folder = self.folder.checkpoints
-        return self.open.enter_context(PhaseTraining(self.group, part, self.pairs, folder, self.journal))
+        return self.open.enter_context(PhaseTraining(self.group, part, self.pairs, self.folder, self.journal))
 
     def _lacks(self, update: int) -> bool:
         return self.book.lacks(False, update, len(self.last.cells))

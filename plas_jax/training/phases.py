@@ -149,14 +149,17 @@ def _first_states(init: Callable[..., State], keys: Array, inputs: tuple[object,
     return jax.tree.map(lambda *leaves: np.stack(leaves), *states)
 
 
-def train(part: Part, batch: Batch, runs: Runs, transitions: Transition, first: int, last: int) -> Iterator[Chunk]:
-    """Train updates `first` to `last` (excluded) in chunks of about nine seconds, the first of eight updates.
+def train(
+    part: Part, batch: Batch, runs: Runs, transitions: Transition, first: int, stops: Sequence[int]
+) -> Iterator[Chunk]:
+    """Train updates `first` to the last of `stops` (excluded) in chunks of about nine seconds, the first of eight.
 
+    A chunk ends at each of the stops, which are in order: what is done there does not depend on the machine's speed.
     Yields after each; the batch passed in is donated, and so is each yielded one when the next chunk is asked for.
     """
     update, length = first, FIRST_CHUNK
-    while update < last:
-        stop = min(update + length, last)
+    while update < stops[-1]:
+        stop = min(update + length, next(each for each in stops if each > update))
         started = time.perf_counter()
         batch, metrics = run_balanced(part.phase.algorithm, part.mesh, batch, runs, transitions, Span(update, stop))
         batch, metrics = jax.block_until_ready((batch, metrics))
