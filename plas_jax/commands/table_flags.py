@@ -17,8 +17,11 @@ def table_flags(presets: Iterable[str], default: str, datasets: str, resume: str
     values = flags.FlagValues()
     flags.DEFINE_enum("preset", default, list(presets), "How long and how wide.", flag_values=values)
     flags.DEFINE_string("datasets", "", f"Names with commas between them; default: {datasets}.", flag_values=values)
-    flags.DEFINE_integer("seeds", 3, "How many seeds.", flag_values=values)
-    flags.DEFINE_integer("first_seed", 0, "The first of them.", flag_values=values)
+    flags.DEFINE_string("seeds", "3", "How many seeds, or which, as in 0,1,5.", flag_values=values)
+    flags.DEFINE_integer("first_seed", 0, "The first of so many.", flag_values=values)
+    flags.DEFINE_multi_string(
+        "set", [], "A size or constant, as in plas.policy.updates=200000 or episodes=20.", flag_values=values
+    )
     flags.DEFINE_string(
         "data_dir", None, "Folder of data; default: D4RL_DATASET_DIR, ~/.d4rl/datasets.", flag_values=values
     )

@@ -6,6 +6,7 @@ from typing import NamedTuple
 from plas_jax.algorithms import behaviour, plas
 from plas_jax.datasets.catalogue import ENVIRONMENTS, robot, task
 from plas_jax.methods.method import EvaluationProtocol, Method, Phase
+from plas_jax.methods.settings import Value
 
 # Widths and rates of the official code (algos.py:15-138, 189-190; main.py:55-60); the paper's appendix A agrees.
 PAPER_POLICY = plas.Architecture(policy_widths=(400, 300), critic_widths=(400, 300), cvae_width=750, batch_size=100)
@@ -51,6 +52,7 @@ class PlasPreset(NamedTuple):
     horizon: int | None = None  # of an evaluation's episodes; None for the environment's own
     uses_latent_limit_table: bool = True
     scale: None = None  # sizes of its own
+    adapts: bool = True  # whether evaluations follow the length of a training
 
     def behaviour_architecture(self) -> behaviour.Architecture:
         """Return the CVAE's shapes. Its batch is 100 in the official code, whatever the policy's is (algos.py:146)."""
@@ -58,7 +60,24 @@ class PlasPreset(NamedTuple):
 
     def protocol(self, method: Method) -> EvaluationProtocol:
         """Return when and how policies are evaluated."""
-        return EvaluationProtocol(self.evaluations, self.episodes, self.evaluations_in_mean, self.horizon)
+        updates = method.phase.updates
+        evaluations = adapted(self.evaluations, self.policy_updates, updates) if self.adapts else self.evaluations
+        evaluations = (*(each for each in evaluations if each < updates), updates)
+        return EvaluationProtocol(evaluations, self.episodes, self.evaluations_in_mean, self.horizon)
+
+    def with_sizes(self, sizes: Mapping[str, Value]) -> "PlasPreset":
+        """Return the preset with other sizes, by the names of its fields."""
+        return self._replace(**sizes, adapts="evaluations" not in sizes)  # type: ignore[arg-type]
+
+
+def adapted(evaluations: tuple[int, ...], before: int, updates: int) -> tuple[int, ...]:
+    """Return when to evaluate a training of another length: as often where it was regular, else at the same shares."""
+    if before == updates:
+        return evaluations
+    interval = evaluations[0]
+    regular = evaluations == every(interval, before)
+    again = every(interval, updates) if regular else [max(1, updates * each // before) for each in evaluations]
+    return (*sorted({each for each in again if each < updates}), updates)
 
 
 def every(interval: int, updates: int) -> tuple[int, ...]:

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from plas_jax.methods.method import EvaluationProtocol, Method, Phase, Record, with_fields
 from plas_jax.methods.presets import every
+from plas_jax.methods.settings import Value
 
 # Knobs that count updates: they keep their share of a training that is made shorter.
 SCHEDULES = ("warm_up", "warm_start", "policy_updates")
@@ -41,9 +42,17 @@ class ScorePreset(NamedTuple):
         # With one width for every CVAE there are no data sets of other shapes.
         return published.changed(lambda phase: scaled(phase, scale))._replace(shapes_of=lambda dataset: {})
 
+    def with_sizes(self, sizes: Mapping[str, Value]) -> "ScorePreset":
+        """Return the preset with other sizes, by the names of its fields."""
+        values: dict[str, object] = dict(sizes)
+        if "evaluations" in sizes:
+            values["evaluations"] = lambda updates: sizes["evaluations"]
+        return self._replace(**values)  # type: ignore[arg-type]
+
     def protocol(self, method: Method) -> EvaluationProtocol:
         """Return how a method of this size is evaluated."""
-        evaluations = self.evaluations(method.phase.updates)
+        updates = method.phase.updates
+        evaluations = (*(each for each in self.evaluations(updates) if each < updates), updates)
         return EvaluationProtocol(evaluations, self.episodes, self.evaluations_in_mean, self.horizon)
 
 
@@ -85,7 +94,7 @@ PAPER = ScorePreset("paper", None, partial(every, 1000), episodes=10, evaluation
 LAPTOP = ScorePreset(
     "laptop",
     Scale(width=64, cvae_width=128, batch_size=64, updates=50_000, lowest_learning_rate=3e-4, lowest_polyak=0.01),
-    lambda updates: (10_000, 20_000, 30_000, 40_000, 45_000, updates),
+    lambda updates: tuple(updates * share // 20 for share in (4, 8, 12, 16, 18, 20)),
     episodes=10,
     evaluations_in_mean=3,
     rows=None,

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Mapping
 
 from plas_jax.reports.lines import CHOSEN, Scores, planned_seeds
-from plas_jax.reports.provenance import UNKNOWN, averaged, data_lines, datasets, known, listed, shown
+from plas_jax.reports.provenance import UNKNOWN, averaged, data_lines, datasets, known, listed, preset, shown
 from plas_jax.results.manifest import Manifest, MethodRecord
 from plas_jax.results.runs import PRIOR, Evaluation, Results, Run, policies
 
@@ -38,7 +38,7 @@ def score_heading(scores: Scores, manifest: Manifest) -> list[str]:
     )
     return [
         *data_lines(scores.results, manifest),
-        f"- Preset {known(manifest, 'preset')}; dynamics {dynamics(scores, manifest)};"
+        f"- Preset {preset(manifest)}; dynamics {dynamics(scores, manifest)};"
         f" matrix precision {known(manifest, 'matmul_precision')}.",
         f"- Scores: D4RL's normalisation, {score_statistic(scores, manifest)},"
         f" {most} episodes each; reported seeds {reported}{chosen}.",

@@ -20,7 +20,7 @@ def heading(results: Results, manifest: Manifest) -> list[str]:
     seeds = listed(sorted({run.seed for run in results.evaluations})) or known(manifest, "seeds")
     return [
         *data_lines(results, manifest),
-        f"- Preset {known(manifest, 'preset')}; dynamics {setting(results, manifest, 'dynamics')};"
+        f"- Preset {preset(manifest)}; dynamics {setting(results, manifest, 'dynamics')};"
         f" λ (clip_weight) {setting(results, manifest, 'clip_weight')};"
         f" σ (latent_limit) {setting(results, manifest, 'latent_limit')};"
         f" matrix precision {known(manifest, 'matmul_precision')}.",
@@ -41,7 +41,7 @@ def data_lines(results: Results, manifest: Manifest) -> list[str]:
 
 def here(results: Results, manifest: Manifest) -> str:
     """Return the header of this project's own numbers, such as "here, r1, quick"."""
-    return f"here, {listed(versions(results, manifest))}, {known(manifest, 'preset')}"
+    return f"here, {listed(versions(results, manifest))}, {preset(manifest)}"
 
 
 def datasets(results: Results, manifest: Manifest) -> list[str]:
@@ -88,6 +88,12 @@ def known(manifest: Manifest, name: str) -> str:
     """Return a value of the manifest in words, or that it was not recorded."""
     value = getattr(manifest, name, None)
     return UNKNOWN if value is None or value == [] else shown(value)
+
+
+def preset(manifest: Manifest) -> str:
+    """Return the preset in words, with what was set beside it."""
+    settings = ", ".join(f"{path}={text}" for path, text in manifest.settings.items())
+    return known(manifest, "preset") + (f" with {settings}" if settings else "")
 
 
 def shown(value: object) -> str:

@@ -50,6 +50,7 @@ SHAPE = {
     **dict.fromkeys(("episodes?", "evaluations_in_mean?"), int),
     **dict.fromkeys(("rows?", "horizon?"), (int, None)),
     "scale?": (dict, None),
+    "settings?": {ANY: str},
     "versions?": {ANY: str},
     "datasets?": {ANY: DATASET},
     "methods?": {ANY: METHOD},
@@ -139,6 +140,7 @@ class Manifest:
     rows: int | None = None  # of a recipe data set, None for those of D4RL's file
     horizon: int | None = None
     scale: dict[str, object] | None = None
+    settings: dict[str, str] = field(default_factory=dict)  # what --set changed of the preset and its methods
     datasets: dict[str, DatasetRecord] = field(default_factory=dict)
     matmul_precision: str | None = None
     device: str | None = None

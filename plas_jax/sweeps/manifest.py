@@ -20,6 +20,7 @@ def first_manifest(request: Request, described: Described) -> Manifest:
         command=sys.argv,
         arguments=request.arguments,
         preset=preset.name,
+        settings=settings_in(request),
         dynamics=request.dynamics,
         seeds=list(request.seeds),
         selection_seeds=list(request.selection_seeds),
@@ -49,11 +50,20 @@ def add_methods(manifest: Manifest, request: Request, groups: Mapping[str, Seque
                 raise ValueError(f"{request.output} cannot be resumed: its manifest has no group {group.name}")
         if before.grid != grid:
             raise ValueError(f"{request.output} has {name} with other grid: {before.grid}, not {grid}")
+        if has_other_lengths(before, method):
+            now = method.phase.updates
+            raise ValueError(f"{request.output} has {name} with other updates: {before.updates:,}, not {now:,}")
         if before.constants != constants:
             raise ValueError(f"{request.output} has {name} with other constants: {before.constants}, not {constants}")
+    manifest.settings |= settings_in(request)
     order = list(METHODS)
     ordered = sorted(manifest.methods, key=lambda name: order.index(name) if name in order else len(order))
     manifest.methods = {name: manifest.methods[name] for name in ordered}
+
+
+def settings_in(request: Request) -> dict[str, str]:
+    """Return what was set, as a manifest has it."""
+    return {setting.path: setting.text for setting in request.settings}
 
 
 def refuse_other_data(manifest: Manifest, described: Described) -> None:
@@ -95,6 +105,12 @@ def constants_of(method: Method, datasets: Sequence[str]) -> dict[str, object]:
     }
 
 
+def has_other_lengths(record: MethodRecord, method: Method) -> bool:
+    """Return whether a method was trained for another number of updates in either phase."""
+    first = 0 if method.first is None else method.first.updates
+    return (record.updates, record.first_updates) not in ((method.phase.updates, first), (None, None))
+
+
 def grid_of(method: Method) -> dict[str, list[float]]:
     """Return the swept knobs with their values, as a manifest has them."""
     return {name: list(values) for name, values in method.grid}
@@ -106,6 +122,8 @@ def has_finished(manifest: Manifest, request: Request) -> bool:
     for method in request.methods:
         record = manifest.methods.get(method.name)
         if record is None or not record.complete or record.grid != grid_of(method):
+            return False
+        if has_other_lengths(record, method):
             return False
         if record.constants != constants_of(method.with_shapes_of(shapes_of), names):
             return False

@@ -14,6 +14,7 @@ from plas_jax.methods.own import own_method
 from plas_jax.methods.presets import PlasPreset, plas_over
 from plas_jax.methods.published import METHODS
 from plas_jax.methods.scales import Scale
+from plas_jax.methods.settings import Setting, Value, refuse_unknown, set_method, settings_of, sizes_of
 from plas_jax.results.folder import output_folder
 from plas_jax.results.loggers import loggers_of_flag
 
@@ -47,6 +48,9 @@ class Preset(Protocol):
     def horizon(self) -> int | None:
         """Return the steps of an evaluation's episodes at most; None for the environment's own."""
 
+    def with_sizes(self, sizes: Mapping[str, Value], /) -> "Preset":
+        """Return the preset with other sizes, by the names of its fields."""
+
     @property
     def protocol(self) -> Callable[[Method], EvaluationProtocol]:
         """Return what says how a method of this size is evaluated."""
@@ -57,8 +61,9 @@ class Flags(Protocol):
 
     preset: str
     datasets: str
-    seeds: int
+    seeds: str
     first_seed: int
+    set: list[str]
     dynamics: str
     data_dir: str | None
     output: str
@@ -83,6 +88,7 @@ class Request(NamedTuple):
     chooses: bool  # whether the value of a swept knob is chosen on further seeds
     q_errors: bool = False  # whether critics are measured beside policies
     log: tuple[str, ...] = ()  # the experiment trackers that are told of every evaluation
+    settings: tuple[Setting, ...] = ()  # what was set of preset and methods, which have it already
 
     @property
     def selection_seeds(self) -> tuple[int, ...]:
@@ -135,9 +141,12 @@ def request(flags: Flags, command: TableCommand) -> Request:
     seeds = seeds_of_flags(flags.seeds, flags.first_seed)
     datasets = datasets_of_flag(flags.datasets, command.datasets)
     refuse_impossible((dataset.environment for dataset in datasets), flags.dynamics)
+    settings = settings_of(flags.set, [*METHODS, *(method.name for method in command.methods)])
+    preset, methods = with_settings(command.preset, command.methods, settings)
+    shared = {setting.path: setting.text for setting in settings if not setting.method}
     return Request(
-        preset=command.preset,
-        methods=command.methods,
+        preset=preset,
+        methods=methods,
         datasets=datasets,
         seeds=seeds,
         dynamics=flags.dynamics,
@@ -150,18 +159,46 @@ def request(flags: Flags, command: TableCommand) -> Request:
             **command.arguments,
             "seeds": list(seeds),
             "dynamics": flags.dynamics,
+            **({"settings": shared} if shared else {}),
         },
         chooses=command.chooses,
         q_errors=flags.q_errors,
         log=loggers_of_flag(flags.log),
+        settings=settings,
     )
 
 
-def seeds_of_flags(seeds: int, first_seed: int) -> tuple[int, ...]:
-    """Return the seeds of --seeds and --first_seed. Raises `ValueError` for impossible ones."""
-    if seeds < 1 or first_seed < 0:
-        raise ValueError(f"--seeds must be at least 1 and --first_seed at least 0, not {seeds} and {first_seed}")
-    return tuple(range(first_seed, first_seed + seeds))
+def with_settings(
+    preset: Preset, methods: Sequence[Method], settings: Sequence[Setting]
+) -> tuple[Preset, tuple[Method, ...]]:
+    """Return preset and methods with what is set. Raises `ValueError`, one line, for what cannot be."""
+    refuse_unknown(settings, methods)
+    sizes = sizes_of(settings)
+    changed = tuple(set_method(method, settings) for method in methods)
+    evaluations = sizes.get("evaluations")
+    if isinstance(evaluations, tuple):
+        shortest = min(method.phase.updates for method in changed)
+        if list(evaluations) != sorted(set(evaluations)) or evaluations[-1] > shortest:
+            raise ValueError(f"--set evaluations: they rise, to at most the {shortest:,} updates of a training")
+    return preset.with_sizes(sizes), changed
+
+
+def seeds_of_flags(text: str, first_seed: int) -> tuple[int, ...]:
+    """Return the seeds of --seeds, how many or which, and --first_seed. Raises `ValueError` for impossible ones."""
+    listed = text.split(",")
+    try:
+        seeds = [int(word) for word in listed]
+    except ValueError:
+        raise ValueError(f"--seeds takes how many, or which with commas between them, not {text!r}") from None
+    if len(seeds) > 1 and first_seed:
+        raise ValueError(f"--first_seed={first_seed} and --seeds={text}: which seeds is said already")
+    if len(seeds) == 1:
+        if seeds[0] < 1 or first_seed < 0:
+            raise ValueError(f"--seeds must be at least 1 and --first_seed at least 0, not {text} and {first_seed}")
+        return tuple(range(first_seed, first_seed + seeds[0]))
+    if min(seeds) < 0 or len(set(seeds)) < len(seeds):
+        raise ValueError(f"--seeds takes different whole numbers of at least 0, not {text!r}")
+    return tuple(sorted(seeds))
 
 
 def datasets_of_flag(text: str, default: Sequence[str]) -> tuple[Dataset, ...]:

@@ -30,7 +30,7 @@ class PlanRequest(NamedTuple):
         epsilons = limits("--perturbation_limits", self.perturbation_limits, TABLE_1_PERTURBATION_LIMITS)
         method = plas_over(preset, "perturbation_limit", epsilons)
         datasets = datasets_of_flag(self.datasets, TABLE_1_RECIPES)
-        seeds = seeds_of_flags(self.seeds, 0)
+        seeds = seeds_of_flags(str(self.seeds), 0)
         return [
             (group, tuple(_rows(dataset, preset.rows) for dataset in group.datasets))
             for group in groups(method, preset.protocol(method), datasets, seeds, "d4rl")

@@ -2,7 +2,7 @@
 
 from plas_jax.reports import markdown
 from plas_jax.reports.heading import marks
-from plas_jax.reports.provenance import averaged, data_lines, datasets, here, known, listed
+from plas_jax.reports.provenance import averaged, data_lines, datasets, here, known, listed, preset
 from plas_jax.results.manifest import Manifest
 from plas_jax.results.runs import PRIOR, Cell, Results, across_seeds, latent_limit_cells, policies, run_statistics
 
@@ -32,7 +32,7 @@ def latent_limit_table(results: Results, manifest: Manifest) -> str:
         "\n".join(
             [
                 *data_lines(results, manifest),
-                f"- Preset {known(manifest, 'preset')}; dynamics {known(manifest, 'dynamics')}; ε = 0; seeds"
+                f"- Preset {preset(manifest)}; dynamics {known(manifest, 'dynamics')}; ε = 0; seeds"
                 f" {listed(sorted({run.seed for run in results.evaluations}))}.",
                 f"- Scores: D4RL's normalisation, {averaged(policies(results), manifest)}.",
                 f"- Device: {known(manifest, 'device')}.",

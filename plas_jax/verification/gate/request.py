@@ -65,7 +65,7 @@ def request(flags: FlagValues) -> GateRequest:
         methods=tuple(preset.method(method) for method in _methods(names)),
         datasets=datasets_of_flag(flags.datasets, list(DATASETS)),
         seeds=seeds_of_flags(
-            count if flags.seeds is None else flags.seeds, first if flags.first_seed is None else flags.first_seed
+            str(count if flags.seeds is None else flags.seeds), first if flags.first_seed is None else flags.first_seed
         ),
         accepted=Path(flags.accepted) if flags.accepted else FOLDER / f"{preset.name}.json",
         reason=reason,
