@@ -26,6 +26,7 @@ ROOMS = (
     "reports",
     "verification",
     "performance",
+    "api",
     "commands",
 )
 ENTRY_POINT = "datasets/__main__.py"  # `python -m plas_jax.datasets` is a command
@@ -155,7 +156,8 @@ def test_the_mathematics_load_no_heavy_package():
 def test_the_inits_of_packages_only_import_again():
     inits = [name for name in SOURCES if name.endswith("__init__.py")]
     assert {name.split("/")[0] for name in inits} >= set(ROOMS)
-    for name in inits:
+    # The package's own finds what `import plas_jax` offers when it is asked for.
+    for name in set(inits) - {"__init__.py"}:
         for node in ast.parse(SOURCES[name]).body:
             said = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
             listed = isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__"

@@ -68,6 +68,8 @@ def test_methods_are_added_to_a_folder_one_after_another(table):
         "scores.png",
         "checkpoints",
         "policies",
+        "metrics.csv",
+        "report.html",
     }
 
 

@@ -11,7 +11,8 @@ from plas_jax.methods.published import METHODS
 from plas_jax.methods.scales import SCORE_PRESETS
 from plas_jax.methods.settings import names_of, settings_of
 from plas_jax.results.rows import read_rows
-from plas_jax.sweeps.request import seeds_of_flags, with_settings
+from plas_jax.sweeps.flag_values import seeds_of_flags
+from plas_jax.sweeps.request import with_settings
 
 call_here = partial(by_subprocess.call_here, "d4rl_scores.py")
 LAPTOP = SCORE_PRESETS["laptop"]

@@ -12,7 +12,8 @@ from plas_jax.reports.page.document import write_folder_page
 from plas_jax.results.folder import OutputFolder
 from plas_jax.results.manifest import Manifest
 from plas_jax.results.runs import across_seeds, results, run_statistics
-from plas_jax.sweeps.request import Request, limits, plas_sweep, request
+from plas_jax.sweeps.flag_values import limits
+from plas_jax.sweeps.request import Request, plas_sweep, request
 from plas_jax.sweeps.sitting import sit
 
 USAGE = """usage: clip_weight.py --preset=smoke|quick|paper|official_code [flags]"""

@@ -6,10 +6,10 @@ from plas_jax.commands.invocation import invoke
 from plas_jax.commands.table_flags import table_flags
 from plas_jax.methods.published import METHODS
 from plas_jax.methods.scales import SCORE_PRESETS
-from plas_jax.results.folder import OutputFolder
-from plas_jax.results.manifest import Manifest
+from plas_jax.reports.writing import write_scores
+from plas_jax.sweeps.flag_values import methods_of_flag
 from plas_jax.sweeps.knob_grid import knob_grid, swept
-from plas_jax.sweeps.request import Request, TableCommand, methods_of_flag, request
+from plas_jax.sweeps.request import Request, TableCommand, request
 from plas_jax.sweeps.sitting import sit
 
 USAGE = f"""usage: d4rl_scores.py --algorithms=A,B --datasets=C,D [flags]
@@ -82,4 +82,4 @@ def report(folder: OutputFolder, manifest: Manifest) -> str:
 
 def main() -> int:
     """Run the command; return its exit status."""
-    return invoke(lambda: sit(requested, report), FLAGS, USAGE)
+    return invoke(lambda: sit(requested, write_scores), FLAGS, USAGE)

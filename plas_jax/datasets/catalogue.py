@@ -32,6 +32,7 @@ class Environment(NamedTuple):
     specification: str = ""
     action_low: tuple[float, ...] | None = None
     action_high: tuple[float, ...] | None = None
+    simulated: bool = True  # whether there is anything to play in: data may come without
 
     @property
     def is_own(self) -> bool:

@@ -53,6 +53,16 @@ def count_rows(path: Path) -> int:
     return shape[0]
 
 
+def widths(path: Path) -> tuple[int, int]:
+    """Return how many numbers an observation and an action of a file have. Raises as `count_rows` does."""
+    with opened(path) as columns:
+        shapes = [columns[key].shape if key in columns else () for key in ("observations", "actions")]
+    for key, shape in zip(("observations", "actions"), shapes, strict=True):
+        if len(shape) != 2:
+            raise BadDatasetError(f"{path}: {key}: not an array of shape [rows, numbers]")
+    return shapes[0][1], shapes[1][1]
+
+
 def read_extras(path: Path, keys: Sequence[str]) -> dict[str, np.ndarray]:
     """Read the arrays under those of the keys (`infos/qpos`, …) that the file has, as they are stored.
 

@@ -8,6 +8,7 @@ import gymnasium
 import numpy as np
 from gymnasium.envs.registration import EnvSpec
 from gymnasium.spaces import Box, Space
+from numpy.typing import ArrayLike
 
 from plas_jax.datasets.catalogue import Environment
 from plas_jax.files.messages import one_line
@@ -20,6 +21,7 @@ WRAPPERS = tuple(
         "stateful_observation", "stateful_reward",
     )
 )  # fmt: skip
+NOWHERE = "none"  # instead of an id: data without an environment
 REFERENCES = ("ref_min_score", "ref_max_score")  # D4RL's registrations pass them to the environment
 
 
@@ -63,6 +65,28 @@ def environment(source: str | EnvSpec) -> Environment:
         action_high=None if is_unit else high,
     )
     return scored(facts, *(registered.kwargs.get(key) for key in REFERENCES))
+
+
+def nowhere(
+    observation_size: int, action_size: int, rows: int, bounds: tuple[ArrayLike, ArrayLike] | None = None
+) -> Environment:
+    """Return what stands for an environment of data that have none: policies are trained and not played.
+
+    No episode reaches its horizon, since only the data say where one was cut. `bounds` of the actions are numbers, or
+    one for each of them. Raises `ValueError`, one line, for others.
+    """
+    low = high = None
+    if bounds is not None:
+        try:
+            ends = [np.broadcast_to(np.asarray(bound, np.float64), (action_size,)) for bound in bounds]
+            low, high = (tuple(end.tolist()) for end in ends)
+        except (ValueError, TypeError) as error:
+            raise ValueError(f"action bounds are two numbers, or two rows of {action_size}, not {bounds}") from error
+        if not all(np.isfinite([least, most]).all() and least < most for least, most in zip(low, high, strict=True)):
+            raise ValueError(f"action bounds must be finite and in order, not {bounds}")
+    family = f"{NOWHERE}-{observation_size}-{action_size}"
+    sizes = observation_size, action_size, rows + 1
+    return Environment(NOWHERE, family, *sizes, True, None, None, "", low, high, simulated=False)
 
 
 def trusted(text: str, name: str) -> EnvSpec:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from gymnasium.envs.registration import EnvSpec
 
-from plas_jax.datasets import minari_files
+from plas_jax.datasets import d4rl_files, minari_files
 from plas_jax.datasets.catalogue import ENVIRONMENTS, Dataset, parse
 from plas_jax.environments import own
 
@@ -25,10 +25,7 @@ def find(name: str) -> Dataset:
     Raises `FileNotFoundError` for a file or Minari data set that is not there, `ValueError` for a name or environment
     that cannot be used, always with one line that says what to do.
     """
-    if "," in name:
-        raise ValueError(f"{name!r}: a name has no comma, which would separate two data sets")
-    if any(unicodedata.category(char) in UNREADABLE for char in name):
-        raise ValueError(f"{name!r}: a name stands in tables, on one line: rename the file")
+    refuse_unreadable(name)
     if name.startswith(MINARI):
         return _minari(name)
     # A path may hold an @, an id may not.
@@ -40,6 +37,14 @@ def find(name: str) -> Dataset:
     return parse(name)
 
 
+def refuse_unreadable(name: str) -> None:
+    """Raise `ValueError`, one line, for a name that cannot stand in a list or a table."""
+    if "," in name:
+        raise ValueError(f"{name!r}: a name has no comma, which would separate two data sets")
+    if any(unicodedata.category(char) in UNREADABLE for char in name):
+        raise ValueError(f"{name!r}: a name stands in tables, on one line: rename the file")
+
+
 def _own(name: str, folder_and_file: str, identifier: str) -> Dataset:
     if not folder_and_file or not identifier:
         raise ValueError(f"{name!r} lacks a path or an environment: {SYNTAX}")
@@ -49,7 +54,10 @@ def _own(name: str, folder_and_file: str, identifier: str) -> Dataset:
         raise ValueError(f"{name!r}: {error}") from error
     if not path.is_file():
         raise FileNotFoundError(f"{name!r}: there is no file {path}; {SYNTAX}")
-    environment = ENVIRONMENTS.get(identifier) or own.environment(identifier)
+    if identifier == own.NOWHERE:
+        environment = own.nowhere(*d4rl_files.widths(path), d4rl_files.count_rows(path))
+    else:
+        environment = ENVIRONMENTS.get(identifier) or own.environment(identifier)
     return Dataset(f"{path.stem}@{environment.name}", environment, version="own", path=path)
 
 

@@ -38,7 +38,7 @@ class Simulation(Protocol):
 def refuse_impossible(environments: Iterable[Environment], dynamics: str) -> None:
     """Raise `ValueError`, one line, where one of these cannot be simulated in these dynamics, or for lack of files."""
     for environment in dict.fromkeys(environments):
-        if not environment.is_own:
+        if not environment.is_own and environment.simulated:
             ROBOTS[environment.name].model(dynamics)
 
 

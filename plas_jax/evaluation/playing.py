@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, SupportsFloat
 
 import numpy as np
 
@@ -36,9 +36,21 @@ def environment_of(about: About, identifier: str = "") -> Environment:
     """
     if identifier:
         return ENVIRONMENTS.get(identifier) or own.environment(identifier)
+    if not about.environment.simulated:
+        raise ValueError(f"{about.name} was trained on data without an environment: name one to play it in")
     if about.environment.is_own:
         own.trusted(about.environment.specification, about.dataset)
     return about.environment
+
+
+class Playable(Protocol):
+    """An environment as Gymnasium has it."""
+
+    def reset(self, *, seed: int | None = None) -> tuple[np.ndarray, object]:
+        """Start an episode: the observation, and whatever else."""
+
+    def step(self, action: np.ndarray, /) -> tuple[np.ndarray, SupportsFloat, bool, bool, object]:
+        """Take a step: observation, reward, has it terminated, was it truncated, and whatever else."""
 
 
 def nothing(step: int) -> None:
@@ -73,6 +85,23 @@ def play(
         stage.close()
     returns = played.episode_return[0]
     return Evaluation(returns, played.episode_length[0], normalised_score(environment, returns))
+
+
+def play_in(policy: Policy, environment: Playable, episodes: int, seed: int) -> Evaluation:
+    """Return what a policy gets in an environment that is there already, one episode after the other.
+
+    Start states are those of `play`, and there is no score. Raises `ValueError` where its observations do not fit.
+    """
+    returns, lengths = np.zeros(episodes), np.zeros(episodes, int)
+    for episode, start in enumerate(episode_seeds(seed, policy.about.update, episodes)):
+        observation, ended = environment.reset(seed=start)[0], False
+        while not ended:
+            action = policy(observation, int(lengths[episode]))
+            observation, reward, terminated, truncated, _ = environment.step(action)
+            returns[episode] += float(reward)
+            lengths[episode] += 1
+            ended = terminated or truncated
+    return Evaluation(returns, lengths, np.full(episodes, np.nan))
 
 
 def film_episode(policy: Policy, environment: Environment, seed: int, path: Path) -> int:

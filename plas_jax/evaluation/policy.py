@@ -1,6 +1,7 @@
 """One trained policy apart from its sweep: NumPy in, NumPy out."""
 
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -77,6 +78,12 @@ class Policy:
         actions = self.act(states, step)[0, :, : self.about.sizes["action"][0]]
         native = in_bounds(self.about.environment, actions)
         return native[0] if given.ndim == 1 else native
+
+    def save(self, path: str | Path) -> None:
+        """Write the policy to a `.npz` file of its own. Raises `OSError` where that cannot be written."""
+        from plas_jax.evaluation.policy_files import save_policy  # noqa: PLC0415 - which reads policies, too
+
+        save_policy(self, Path(path))
 
     def act(self, observation: np.ndarray, step: int) -> np.ndarray:
         """Return the actions as a sweep's evaluation does: `[1, states, padded]` both, actions within ±1."""

@@ -25,6 +25,7 @@ ENVIRONMENT = {
     **dict.fromkeys(("name", "family", "specification"), str),
     **dict.fromkeys(("observation_size", "action_size", "horizon"), int),
     "terminates": bool,
+    "simulated": bool,
     **dict.fromkeys(("minimum", "maximum"), (*NUMBER, None)),
 }
 SHAPE = {

@@ -46,7 +46,9 @@ def here(results: Results, manifest: Manifest) -> str:
 
 def datasets(results: Results, manifest: Manifest) -> list[str]:
     """Return every data set of the rows and the manifest: those of Table 1 in its order, then the others by name."""
-    names = {run.cell.dataset for run in results.evaluations} | set(manifest.datasets)
+    names = {run.cell.dataset for run in results.evaluations} | {
+        name for name, record in manifest.datasets.items() if record.simulated
+    }
     places = {name: place for place, name in enumerate(published.TABLE_1)}
     return sorted(names, key=lambda name: (places.get(published.unversioned(name), len(places)), name))
 

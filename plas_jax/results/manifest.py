@@ -35,6 +35,7 @@ METHOD = {
 DATASET = {
     "version": str,
     "fingerprint": str,
+    "simulated?": bool,
     **dict.fromkeys(("path?", "environment?"), str),
     **dict.fromkeys(("rows?", "transitions?", "episodes?"), int),
     **dict.fromkeys(("score?", "mean_return?", "std_return?"), (*NUMBER, None)),
@@ -122,6 +123,7 @@ class DatasetRecord:
     std_return: float | None = None
     score: float | None = None
     environment: str = ""
+    simulated: bool = True  # whether there is anything to play in
 
 
 @dataclass

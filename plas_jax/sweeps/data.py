@@ -160,6 +160,7 @@ def _load(dataset: Dataset, paths: list[Path], needs: Needs) -> tuple[Transition
         std_return=_number(description.return_std),
         score=_number(float(normalised_score(environment, description.return_mean))),
         # of one's own: what was made of the id, since another day's may be another environment
+        simulated=environment.simulated,
         environment=environment.specification if environment.is_own else environment.name,
     )
     return transitions, description.returns, record

@@ -30,6 +30,11 @@ class Group(NamedTuple):
     cut: tuple[int, int] = (1, 1)  # into how many parts that group's data sets and seeds were
 
     @property
+    def played(self) -> bool:
+        """Return whether there is anything to evaluate its policies in."""
+        return all(dataset.environment.simulated for dataset in self.datasets)
+
+    @property
     def pairs(self) -> int:
         """Return how many (data set, seed) there are."""
         return len(self.datasets) * len(self.seeds)
@@ -88,7 +93,7 @@ def _shapes(method: Method) -> tuple:
 def _name(method: Method, dataset: Dataset) -> str:
     width = getattr(method.with_shapes_of(dataset.name).phase.architecture, "cvae_width", None)
     environment = dataset.environment
-    family = [environment.family] if environment.is_own else []
+    family = [environment.family] if environment.is_own or not environment.simulated else []
     return "-".join(map(str, (method.name, *([] if width is None else [width]), *family)))
 
 

@@ -1,22 +1,20 @@
 """What the flags of a table command ask for, checked before anything is done."""
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple, Protocol
 
 from plas_jax.datasets.catalogue import Dataset
-from plas_jax.environments.own_data import find
 from plas_jax.environments.together import refuse_impossible
 from plas_jax.methods.method import EvaluationProtocol, Method
-from plas_jax.methods.own import own_method
 from plas_jax.methods.presets import PlasPreset, plas_over
 from plas_jax.methods.published import METHODS
 from plas_jax.methods.scales import Scale
 from plas_jax.methods.settings import Setting, Value, refuse_unknown, set_method, settings_of, sizes_of
 from plas_jax.results.folder import output_folder
 from plas_jax.results.loggers import loggers_of_flag
+from plas_jax.sweeps.flag_values import datasets_of_flag, seeds_of_flags
 
 Grid = tuple[tuple[str, tuple[float, ...]], ...]  # knobs with the values that are trained
 
@@ -113,6 +111,15 @@ class TableCommand(NamedTuple):
     chooses: bool = False
 
 
+class Place(NamedTuple):
+    """Where a sweep plays, finds its data and writes."""
+
+    dynamics: str
+    data_dir: str | None
+    output: Path
+    resume: bool
+
+
 def plas_sweep(
     name: str, preset: PlasPreset, knob: str, values: tuple[float, ...], datasets: tuple[str, ...]
 ) -> TableCommand:
@@ -140,8 +147,22 @@ def request(flags: Flags, command: TableCommand) -> Request:
     """Return the request of these flags. Raises `ValueError` or `OSError`, one line that says which flag is wrong."""
     seeds = seeds_of_flags(flags.seeds, flags.first_seed)
     datasets = datasets_of_flag(flags.datasets, command.datasets)
-    refuse_impossible((dataset.environment for dataset in datasets), flags.dynamics)
+    place = Place(
+        flags.dynamics, flags.data_dir, output_folder(flags.output, f"{command.name}-{flags.preset}"), flags.resume
+    )
     settings = settings_of(flags.set, [*METHODS, *(method.name for method in command.methods)])
+    return request_for(command, place, datasets, seeds, settings)
+
+
+def request_for(
+    command: TableCommand,
+    place: Place,
+    datasets: tuple[Dataset, ...],
+    seeds: tuple[int, ...],
+    settings: tuple[Setting, ...],
+) -> Request:
+    """Return the request of a command for these data sets and seeds. Raises `ValueError` as `with_settings` does."""
+    refuse_impossible((dataset.environment for dataset in datasets), place.dynamics)
     preset, methods = with_settings(command.preset, command.methods, settings)
     shared = {setting.path: setting.text for setting in settings if not setting.method}
     return Request(
@@ -149,16 +170,16 @@ def request(flags: Flags, command: TableCommand) -> Request:
         methods=methods,
         datasets=datasets,
         seeds=seeds,
-        dynamics=flags.dynamics,
-        data_dir=flags.data_dir,
-        output=output_folder(flags.output, f"{command.name}-{flags.preset}"),
-        resume=flags.resume,
+        dynamics=place.dynamics,
+        data_dir=place.data_dir,
+        output=place.output,
+        resume=place.resume,
         arguments={
             "preset": command.preset.name,
             "datasets": [dataset.name for dataset in datasets],
             **command.arguments,
             "seeds": list(seeds),
-            "dynamics": flags.dynamics,
+            "dynamics": place.dynamics,
             **({"settings": shared} if shared else {}),
         },
         chooses=command.chooses,
@@ -181,80 +202,3 @@ def with_settings(
         if list(evaluations) != sorted(set(evaluations)) or evaluations[-1] > shortest:
             raise ValueError(f"--set evaluations: they rise, to at most the {shortest:,} updates of a training")
     return preset.with_sizes(sizes), changed
-
-
-def seeds_of_flags(text: str, first_seed: int) -> tuple[int, ...]:
-    """Return the seeds of --seeds, how many or which, and --first_seed. Raises `ValueError` for impossible ones."""
-    listed = text.split(",")
-    try:
-        seeds = [int(word) for word in listed]
-    except ValueError:
-        raise ValueError(f"--seeds takes how many, or which with commas between them, not {text!r}") from None
-    if len(seeds) > 1 and first_seed:
-        raise ValueError(f"--first_seed={first_seed} and --seeds={text}: which seeds is said already")
-    if len(seeds) == 1:
-        if seeds[0] < 1 or first_seed < 0:
-            raise ValueError(f"--seeds must be at least 1 and --first_seed at least 0, not {text} and {first_seed}")
-        return tuple(range(first_seed, first_seed + seeds[0]))
-    if min(seeds) < 0 or len(set(seeds)) < len(seeds):
-        raise ValueError(f"--seeds takes different whole numbers of at least 0, not {text!r}")
-    return tuple(sorted(seeds))
-
-
-def datasets_of_flag(text: str, default: Sequence[str]) -> tuple[Dataset, ...]:
-    """Return the data sets of --datasets. Raises `ValueError` or `OSError`, one line, for one that is none."""
-    datasets = tuple(find(name) for name in words("--datasets", text, ",".join(default)))
-    if twice := _first_repeated([dataset.name for dataset in datasets]):
-        raise ValueError(f"--datasets has two of the name {twice}: rename one of the files")
-    return datasets
-
-
-def methods_of_flag(text: str, default: Sequence[str]) -> tuple[Method, ...]:
-    """Return the published methods of --algorithms. Raises `ValueError` or `OSError`, one line, for what is none."""
-    methods = tuple(published(word) for word in words("--algorithms", text, ",".join(default)))
-    if twice := _first_repeated([method.name for method in methods]):
-        raise ValueError(f"--algorithms has two methods of the name {twice}")
-    return methods
-
-
-def _first_repeated(names: Sequence[str]) -> str | None:
-    return next((name for name in names if names.count(name) > 1), None)
-
-
-def published(word: str) -> Method:
-    """Return a method at its published size by its name, or one's own by its file's path.
-
-    Raises `ValueError` for a name that is none, and as `own_method` does.
-    """
-    if word.endswith(".py"):
-        method = own_method(Path(word).expanduser())
-        if method.name in METHODS:
-            raise ValueError(f"{word}: its METHOD is named {method.name}, as one of this project's is: choose another")
-        return method
-    if word not in METHODS:
-        known = ", ".join(METHODS)
-        raise ValueError(f"--algorithms: {word!r} is neither one of {known} nor a Python file with a METHOD")
-    return METHODS[word]
-
-
-def limits(flag: str, text: str, default: Sequence[float]) -> tuple[float, ...]:
-    """Return the limits of a flag, commas between them. Raises `ValueError` for what is no number of at least 0."""
-    return tuple(_limit(flag, word) for word in words(flag, text, ",".join(map(str, default))))
-
-
-def _limit(flag: str, text: str) -> float:
-    try:
-        limit = float(text)
-    except ValueError:
-        limit = math.nan
-    if not 0 <= limit < math.inf:
-        raise ValueError(f"{flag} takes numbers of at least 0, not {text!r}")
-    return limit
-
-
-def words(flag: str, text: str, default: str) -> list[str]:
-    """Return the words of a flag, commas between them. Raises `ValueError` for empty and repeated ones."""
-    separate = [word.strip() for word in (text or default).split(",")]
-    if "" in separate or len(set(separate)) < len(separate):
-        raise ValueError(f"{flag} takes different values with commas between them, not {text!r}")
-    return separate

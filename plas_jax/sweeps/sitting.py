@@ -33,12 +33,12 @@ from plas_jax.training.soundness import refuse_unsound_machine
 Report = Callable[[OutputFolder, Manifest], str]  # writes tables and figures of the rows so far, and returns a table
 
 
-def sit(requested: Callable[[], Request], report: Report) -> int:
+def sit(requested: Callable[[], Request], report: Report, speaks: bool = True) -> int:
     """Train and evaluate what is requested; `report` is called after every method and at the end.
 
     Returns 0 when it is finished, 130 or 143 when Ctrl-C or SIGTERM stopped it at a safe point. Raises `ValueError` or
     `OSError`, one line, before anything is trained, for what cannot be done. `requested` is called once the processes
-    of a run know each other, since it may ask for the time.
+    of a run know each other, since it may ask for the time. Unless it `speaks` nothing goes to stdout.
     """
     connect()
     use_every_core(os.cpu_count() or 1)
@@ -51,13 +51,15 @@ def sit(requested: Callable[[], Request], report: Report) -> int:
     manifest = folder.claim(request)
     if manifest is not None and has_finished(manifest, request):
         # Made again, for the sweep may have been killed between its last row and its reports.
-        if is_first():
-            print(f"{folder.path} holds a finished sweep already\n\n{_reported(report, folder, manifest)}")
+        text = _reported(report, folder, manifest)
+        if is_first() and speaks:
+            print(f"{folder.path} holds a finished sweep already\n\n{text}")
         return 0
     with Watch(quiet=not is_first()) as watch:
         try:
             with told(request.log if is_first() else (), folder, watch.say):
                 return _Sitting(request, folder, watch, report).run(manifest)
+            return _Sitting(request, folder, watch, report, is_first() and speaks).run(manifest)
         finally:
             folder.release()
 
@@ -73,8 +75,8 @@ def _reported(report: Report, folder: OutputFolder, manifest: Manifest) -> str:
 class _Sitting:
     """What one sitting works with: the request, its folder, what is shown and reported."""
 
-    def __init__(self, request: Request, folder: OutputFolder, watch: Watch, report: Report):
-        self.request, self.folder, self.watch, self.report = request, folder, watch, report
+    def __init__(self, request: Request, folder: OutputFolder, watch: Watch, report: Report, speaks: bool):
+        self.request, self.folder, self.watch, self.report, self.speaks = request, folder, watch, report, speaks
 
     def run(self, earlier: Manifest | None) -> int:
         """Train every method that was asked for and is not complete."""
@@ -99,8 +101,10 @@ class _Sitting:
         except Interrupted as stop:
             table, status = "", stop.status
             watch.say(f"stopped; the same command with --output={folder.path} --resume goes on")
-        if is_first():
-            print(table or _reported(self.report, folder, manifest))
+        if is_first() and not table:
+            table = _reported(self.report, folder, manifest)
+        if self.speaks:
+            print(table or "nothing was evaluated: what updates returned is in metrics.csv")
         watch.say(f"{folder.path} after {clock(time.monotonic() - started)}")
         return status
 
@@ -111,7 +115,7 @@ class _Sitting:
         protocol = request.preset.protocol(method)
         whole = groups(method, protocol, request.datasets, request.seeds_of(method), request.dynamics)
         parts, lines = planned(whole, rows, None if earlier is None else earlier.methods.get(method.name))
-        if is_first():
+        if self.speaks:
             # Of several methods each says what it trains, but none how many groups it has.
             print(*lines[len(request.methods) > 1 :], sep="\n", flush=True)
         return parts

@@ -65,7 +65,7 @@ class Sweep:
         start, ends = training.restored(batch, None), (phase.updates,)
         for _, trained in training.run(start, runs, self.data.rows, ends, self._shown(part, ends)):
             batch = trained
-        if self.method.first_name and self.book.lacks(True, 0, len(part.cells)):
+        if self.method.first_name and self.group.played and self.book.lacks(True, 0, len(part.cells)):
             self.book.keep(lambda is_first_phase, update: not is_first_phase)
             with Evaluator(self.group, part, self.pairs, self.journal) as evaluator:
                 self._evaluate(evaluator, part, (batch, runs), 0, f"evaluate {phase.trains}")
@@ -89,7 +89,9 @@ class Sweep:
         start = training.restored(batch, lacking)
         # Rows that come after the checkpoint, and those of an evaluation that was cut short, are made again.
         self.book.keep(lambda is_first, update: is_first or (update <= start[0] and not self._lacks(update)))
-        with Evaluator(self.group, part, self.pairs, self.journal) as evaluator:
+        with ExitStack() as stage:
+            if self.group.played:
+                evaluator = stage.enter_context(Evaluator(self.group, part, self.pairs, self.journal))
             for update, trained in training.run(start, runs, self.data.rows, ends, self._shown(part, ends)):
                 if self._lacks(update):
                     self.measure(part, trained, runs, update)
@@ -104,7 +106,7 @@ class Sweep:
         return self.open.enter_context(PhaseTraining(self.group, part, self.pairs, self.folder, self.journal))
 
     def _lacks(self, update: int) -> bool:
-        return self.book.lacks(False, update, len(self.last.cells))
+        return self.group.played and self.book.lacks(False, update, len(self.last.cells))
 
     def _evaluate(
         self, evaluator: Evaluator, part: phases.Part, trained: tuple[Batch, Runs], update: int, name: str

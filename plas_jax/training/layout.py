@@ -1,6 +1,7 @@
 """Laying a batch of runs out over devices: runs split between them, to each the data sets of its runs."""
 
 import os
+import warnings
 from collections.abc import Callable, Sequence
 
 import jax
@@ -20,8 +21,16 @@ def use_every_core(cores: int) -> None:
     One matrix product over two threads wastes what two products on a thread each do not (docs/performance.md).
     Where there is an accelerator this changes nothing, and $JAX_NUM_CPU_DEVICES, where it is set, stays as it is.
     """
-    if "JAX_NUM_CPU_DEVICES" not in os.environ:
-        jax.config.update("jax_num_cpu_devices", cores)
+    if "JAX_NUM_CPU_DEVICES" not in os.environ and jax.config.values["jax_num_cpu_devices"] != cores:
+        try:
+            jax.config.update("jax_num_cpu_devices", cores)
+        except RuntimeError:
+            # In Python somebody may have used JAX before: as many devices as there are will do, if not as fast.
+            warnings.warn(
+                f"JAX has begun with {jax.device_count()} devices; begin with plas_jax, or set "
+                f"JAX_NUM_CPU_DEVICES={cores}, to use every core",
+                stacklevel=2,
+            )
     # Also where the device would rather multiply in TF32 or bfloat16.
     jax.config.update("jax_default_matmul_precision", "float32")
 

@@ -6,8 +6,8 @@ from plas_jax.datasets.catalogue import Dataset
 from plas_jax.datasets.loading import count_rows, files
 from plas_jax.methods.presets import PRESETS, TABLE_1_PERTURBATION_LIMITS, TABLE_1_RECIPES, plas_over
 from plas_jax.sweeps.data import recipe_rows
+from plas_jax.sweeps.flag_values import datasets_of_flag, limits, seeds_of_flags
 from plas_jax.sweeps.groups import Group, groups
-from plas_jax.sweeps.request import datasets_of_flag, limits, seeds_of_flags
 
 UNKNOWN_ROWS = 1_000_000  # D4RL's nominal size, where nothing says more
 

@@ -9,7 +9,7 @@ from plas_jax.datasets.catalogue import Dataset
 from plas_jax.methods.method import Method
 from plas_jax.methods.scales import GATE, SMOKE, ScorePreset
 from plas_jax.results.folder import output_folder
-from plas_jax.sweeps.request import datasets_of_flag, published, seeds_of_flags, words
+from plas_jax.sweeps.flag_values import datasets_of_flag, published, seeds_of_flags, words
 from plas_jax.verification.gate.runs import VISIT_STEPS
 
 PRESETS = {preset.name: preset for preset in (SMOKE, GATE)}
