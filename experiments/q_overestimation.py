@@ -8,15 +8,16 @@ import sys
 
 from absl import flags
 
-from plas_jax.commands.d4rl_scores import report as score_report
 from plas_jax.commands.invocation import invoke
 from plas_jax.commands.table_flags import table_flags
 from plas_jax.methods.scales import SCORE_PRESETS
 from plas_jax.reports import markdown
+from plas_jax.reports.writing import write_scores
 from plas_jax.results.folder import OutputFolder
 from plas_jax.results.manifest import Manifest
 from plas_jax.results.q_rows import NAME, QRow, read_q_rows
-from plas_jax.sweeps.request import Request, TableCommand, methods_of_flag, request
+from plas_jax.sweeps.flag_values import methods_of_flag
+from plas_jax.sweeps.request import Request, TableCommand, request
 from plas_jax.sweeps.sitting import sit
 
 USAGE = """usage: q_overestimation.py [--algorithms=A,B] [--datasets=C,D] [flags of d4rl_scores.py]
@@ -51,7 +52,7 @@ def report(folder: OutputFolder, manifest: Manifest) -> str:
     # Not at the top: matplotlib takes a second to load and writes a cache, which a refused request should not.
     from plas_jax.reports.figures.q_error import q_error_panels  # noqa: PLC0415
 
-    score_report(folder, manifest)
+    write_scores(folder, manifest)
     path = folder.path / NAME
     rows = read_q_rows(path) if path.exists() else []
     if not rows:

@@ -7,8 +7,8 @@ from plas_jax.commands.table_flags import clip_weights_flag, table_flags
 from plas_jax.methods.presets import PRESETS, TABLE_1_PERTURBATION_LIMITS, TABLE_1_RECIPES
 from plas_jax.results.folder import OutputFolder
 from plas_jax.results.manifest import Manifest
-from plas_jax.sweeps.request import Request, also_over, clip_weights, plas_sweep, request
 from plas_jax.sweeps.flag_values import limits
+from plas_jax.sweeps.request import Request, also_over, clip_weights, plas_sweep, request
 from plas_jax.sweeps.sitting import sit
 
 USAGE = """usage: sweep_perturbation.py --preset=smoke|quick|paper|official_code [flags]
