@@ -69,6 +69,7 @@ def test_methods_are_added_to_a_folder_one_after_another(table):
         "checkpoints",
         "policies",
         "metrics.csv",
+        "diagnostics.csv",
         "report.html",
     }
 

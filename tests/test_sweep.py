@@ -54,7 +54,6 @@ def test_a_sweep_leaves_rows_manifest_table_and_figures(finished):
         "report.html",
         "diagnostics.csv",
         "metrics.csv",
-        "report.html",
     }
     smoke = PRESETS["smoke"]
     rows = read_rows(folder / "results.csv")
@@ -139,7 +138,15 @@ def test_figure_6_is_another_grid_on_the_same_engine(finished, data, tmp_path):
     done = by_subprocess.call_here("sweep_latent_action.py", *words, f"--data_dir={data}", f"--output={tmp_path}/out")
     assert done.returncode == 0, done.stderr
     names = {path.name for path in (tmp_path / "out").iterdir()}
-    files = {"results.csv", "metrics.csv", "manifest.json", "latent_limit.md", "figure_6.png", "report.html"}
+    files = {
+        "results.csv",
+        "metrics.csv",
+        "manifest.json",
+        "latent_limit.md",
+        "figure_6.png",
+        "report.html",
+        "diagnostics.csv",
+    }
     assert names == files | {"checkpoints", "policies"}
     rows = [row for row in read_rows(tmp_path / "out" / "results.csv") if row.algorithm == "plas"]
     assert {(row.latent_limit, row.knobs) for row in rows} == {(2.0, "latent_limit=2.0"), (0.5, "latent_limit=0.5")}
