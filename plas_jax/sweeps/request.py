@@ -14,7 +14,6 @@ from plas_jax.methods.scales import Scale
 from plas_jax.methods.settings import Setting, Value, refuse_unknown, set_method, settings_of, sizes_of
 from plas_jax.results.folder import output_folder
 from plas_jax.results.loggers import loggers_of_flag
-from plas_jax.sweeps.flag_values import datasets_of_flag, seeds_of_flags
 from plas_jax.sweeps.flag_values import datasets_of_flag, limits, seeds_of_flags
 
 Grid = tuple[tuple[str, tuple[float, ...]], ...]  # knobs with the values that are trained
@@ -152,7 +151,8 @@ def request(flags: Flags, command: TableCommand) -> Request:
         flags.dynamics, flags.data_dir, output_folder(flags.output, f"{command.name}-{flags.preset}"), flags.resume
     )
     settings = settings_of(flags.set, [*METHODS, *(method.name for method in command.methods)])
-    return request_for(command, place, datasets, seeds, settings)._replace(q_errors=flags.q_errors)
+    made = request_for(command, place, datasets, seeds, settings)
+    return made._replace(q_errors=flags.q_errors, log=loggers_of_flag(flags.log))
 
 
 def request_for(
@@ -184,8 +184,6 @@ def request_for(
             **({"settings": shared} if shared else {}),
         },
         chooses=command.chooses,
-        q_errors=flags.q_errors,
-        log=loggers_of_flag(flags.log),
         settings=settings,
     )
 

@@ -58,8 +58,7 @@ def sit(requested: Callable[[], Request], report: Report, speaks: bool = True) -
     with Watch(quiet=not is_first()) as watch:
         try:
             with told(request.log if is_first() else (), folder, watch.say):
-                return _Sitting(request, folder, watch, report).run(manifest)
-            return _Sitting(request, folder, watch, report, is_first() and speaks).run(manifest)
+                return _Sitting(request, folder, watch, report, is_first() and speaks).run(manifest)
         finally:
             folder.release()
 
