@@ -140,7 +140,7 @@ def test_a_run_whose_gradient_is_another_decides_nothing(tmp_path):
     assert done.returncode == 3
     assert "half on the old critics, half on the new, an accident of torch before 1.5" in done.stdout
     assert "agree: worst " in done.stdout
-    assert done.stdout.splitlines()[-1].startswith("1 of 2 files decide nothing")
+    assert done.stdout.splitlines()[-1].startswith("1 of 2 files without a verdict")
 
 
 def test_what_another_gradient_has_not_reached_is_held_to_the_tolerance(tmp_path):

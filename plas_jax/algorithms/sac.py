@@ -4,9 +4,10 @@ Source: rlkit as vendored in d4rl_evaluations (bear/rlkit/torch/sac/sac.py): log
 -dim(A), the backup includes -α log π, twin critics with a minimum. It is what D4RL's behaviour policies were
 trained with, and on a fixed buffer it is the paper's SAC baseline.
 
-The policy ascends the critics just updated. The source computes its loss on the critics before their step and
-differentiates it after: torch before 1.5 then multiplies new weights with old activations, an accident that later
-versions refuse to run. That moves the policy by up to 4e-3 of a tensor's largest weight within twenty updates.
+Critic targets start as copies, where rlkit draws them anew, and the policy ascends the critics just updated. The source
+computes its loss on the critics before their step and differentiates it after: torch before 1.5 then multiplies new
+weights with old activations, an accident that later versions refuse to run. That moves the policy by up to 4e-3 of a
+tensor's largest weight within twenty updates.
 """
 
 from dataclasses import replace
