@@ -185,6 +185,20 @@ def test_curves_by_hand(text):
     ]
 
 
+def test_where_time_and_memory_went_by_hand():
+    manifest = manifest_json(wall_seconds={"data": 6.0})
+    manifest["methods"]["plas"]["peak_memory"] = 2_500_000_000
+    shown = page([folder_of(rows_of(), Manifest.from_json(manifest))])
+    assert table(shown, "Wall seconds and memory") == [
+        ["method", "data", "compile", "train", "evaluate", "all", "peak memory"],
+        ["data", "6.0", "—", "—", "—", "6.0", "—"],
+        ["bc", "—", "1.0", "20.0", "3.0", "24.0", "—"],
+        ["plas", "—", "1.0", "20.0", "3.0", "24.0", "2.5 GB"],
+        ["all", "6.0", "2.0", "40.0", "6.0", "54.0", "—"],
+    ]
+    assert "0.9 minutes" in shown
+
+
 def test_what_is_compared_over_data_sets_by_hand(text):
     improvements = Parsed(text).data()["figures"]["improvement"]
     assert improvements == [{"a": 0, "b": 1, "p": 0.0}, {"a": 1, "b": 0, "p": 100.0}]

@@ -31,6 +31,7 @@ METHOD = {
     "groups?": {ANY: GROUP},
     "executables?": {ANY: int},
     "wall_seconds?": TIMES,
+    "peak_memory?": int,
 }
 DATASET = {
     "version": str,
@@ -92,6 +93,7 @@ class MethodRecord:
     executables: dict[str, int] = field(default_factory=dict)
     wall_seconds: dict[str, float] = field(default_factory=dict)  # by phase: compile, train, evaluate
     grid: dict[str, list[float]] = field(default_factory=dict)  # the swept knobs with their values
+    peak_memory: int = 0  # bytes, of the process or device up to the method's end; 0: not recorded
 
     @classmethod
     def from_json(cls, record: Mapping[str, Any]) -> Self:

@@ -28,6 +28,7 @@ from plas_jax.sweeps.waves import planned
 from plas_jax.training.hosts import agreed, connect, is_first
 from plas_jax.training.kept_programs import keep_programs
 from plas_jax.training.layout import use_every_core
+from plas_jax.training.processor import peak_memory
 from plas_jax.training.soundness import refuse_unsound_machine
 
 Report = Callable[[OutputFolder, Manifest], str]  # writes tables and figures of the rows so far, and returns a table
@@ -137,7 +138,7 @@ class _Sitting:
                 diagnose = DiagnosticsWriter(folder.diagnostics, group, ready.rows)
                 measure = QErrors(folder.path / NAME, group, journal) if self.request.q_errors else nothing_more
                 Sweep(group, ready, folder, journal, (keep, diagnose), measure).run()
-        record.complete = True
+        record.complete, record.peak_memory = True, max(record.peak_memory, peak_memory())
         save()
         return agreed(lambda: _reported(self.report, folder, manifest))
 

@@ -5,9 +5,7 @@ asks. They take turns so that on a noisy machine all of them see the same noise.
 """
 
 import multiprocessing
-import resource
 import signal
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
@@ -26,6 +24,7 @@ from plas_jax.training.balance import run_balanced
 from plas_jax.training.chunk import Span
 from plas_jax.training.layout import run_mesh, use_every_core
 from plas_jax.training.phases import compile_only
+from plas_jax.training.processor import peak_memory
 
 PRODUCT = "product"
 PRODUCT_SIZES = (1024, 1536, 2048)
@@ -88,14 +87,6 @@ def product_rates(seconds: float) -> Iterator[float]:
                 product(factor, factor).block_until_ready()
                 best = max(best, 2 * len(factor) ** 3 / (time.perf_counter() - started))
         yield best
-
-
-def peak_memory() -> int:
-    """Return the bytes of the device's peak where it counts its own memory, otherwise of this process's."""
-    statistics = jax.devices()[0].memory_stats() or {}
-    unit = 1 if sys.platform == "darwin" else 1024
-    in_process = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
-    return int(statistics.get("peak_bytes_in_use", in_process))
 
 
 def answer(connection: Connection, rates: Rates, devices: int, cache: str) -> None:

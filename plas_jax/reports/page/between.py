@@ -15,29 +15,23 @@ PHASES = ("data", "compile", "train", "evaluate")
 
 def times_figure(folders: Sequence[Loaded]) -> Figure:
     """Return where the wall seconds of each folder went, by method and phase."""
-    spent: dict[str, Mapping[str, float]] = {}
-    for folder in folders:
-        before = f"{cut(folder.name)}: " if len(folders) > 1 else ""
-        data = folder.manifest.wall_seconds.get("data")
-        if data:
-            spent[f"{before}data"] = {"data": data}
-        for method, record in folder.manifest.methods.items():
-            spent[f"{before}{cut(method)}"] = record.wall_seconds
+    spent, peaks = _spent(folders)
     used = list(dict.fromkeys([*PHASES, *(phase for seconds in spent.values() for phase in seconds)]))[:8]
     bars = [(label, [seconds.get(phase, 0.0) for phase in used]) for label, seconds in spent.items()]
     body = [
-        [name(label), *(f"{length:,.1f}" if length else markdown.DASH for length in lengths), f"{sum(lengths):,.1f}"]
+        [name(label), *map(_seconds, lengths), f"{sum(lengths):,.1f}", peaks.get(label, markdown.DASH)]
         for label, lengths in bars
     ]
-    totals = [sum(column) for column in zip(*(lengths for _, lengths in bars), strict=True)] if bars else []
     if len(bars) > 1:
-        body.append(["all", *(f"{total:,.1f}" for total in totals), f"{sum(totals):,.1f}"])
+        totals = [sum(column) for column in zip(*(lengths for _, lengths in bars), strict=True)]
+        body.append(["all", *map(_seconds, totals), f"{sum(totals):,.1f}", markdown.DASH])
     return Figure(
         "time",
-        "Where the time went",
-        "Wall seconds by method and phase: making or reading data, compiling, training, evaluating.",
+        "Where time and memory went",
+        "Wall seconds by method and phase: making or reading data, compiling, training, evaluating. The peak of memory"
+        " is the process's, or the device's where that counts its own, from its start to the method's end.",
         [bars_panel("wall seconds", bars, "seconds")] if bars else [],
-        [table("Wall seconds", ["method", *used, "all"], body)],
+        [table("Wall seconds and memory", ["method", *used, "all", "peak memory"], body)],
         [
             {"l": label, "p": phase, "k": place, "v": rounded(length)}
             for label, lengths in bars
@@ -46,6 +40,26 @@ def times_figure(folders: Sequence[Loaded]) -> Figure:
         ],
         key=key((phase, place) for place, phase in enumerate(used) if bars),
     )
+
+
+def _spent(folders: Sequence[Loaded]) -> tuple[dict[str, Mapping[str, float]], dict[str, str]]:
+    """Return by method the seconds of each phase, and the peak of memory in words where it is recorded."""
+    spent: dict[str, Mapping[str, float]] = {}
+    peaks: dict[str, str] = {}
+    for folder in folders:
+        before = f"{cut(folder.name)}: " if len(folders) > 1 else ""
+        data = folder.manifest.wall_seconds.get("data")
+        if data:
+            spent[f"{before}data"] = {"data": data}
+        for method, record in folder.manifest.methods.items():
+            spent[f"{before}{cut(method)}"] = record.wall_seconds
+            if record.peak_memory:
+                peaks[f"{before}{cut(method)}"] = f"{record.peak_memory / 1e9:.3g} GB"
+    return spent, peaks
+
+
+def _seconds(length: float) -> str:
+    return f"{length:,.1f}" if length else markdown.DASH
 
 
 def moves_figure(moves: Sequence[Move], folders: Sequence[Loaded]) -> Figure:

@@ -17,7 +17,10 @@ def facts(folder: Loaded) -> Html:
     manifest, scores = folder.manifest, folder.scores
     runs = len(scores.reported) + len(scores.choosing)
     diverged = sum(run in scores.results.diverged for run in (*scores.reported, *scores.choosing))
-    seconds = sum(manifest.wall_seconds.values())
+    parts = [each.wall_seconds for each in manifest.methods.values()] or [manifest.wall_seconds]
+    seconds = manifest.wall_seconds.get("data", 0.0) * bool(manifest.methods) + sum(
+        sum(part.values()) for part in parts
+    )
     terms = {
         "Numbers": here(scores.results, manifest),
         "Runs": f"{runs:,} on {len(scores.datasets)} data sets, seeds {known(manifest, 'seeds')}; {diverged} diverged",
