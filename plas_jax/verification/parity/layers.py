@@ -92,7 +92,8 @@ def filled(golden: Golden, shapes: Tree, places: Places, targets_are_copies: boo
     """
     values: dict[str, np.ndarray] = {}
     for name, stand in places.items():
-        for entry in entries(name.replace("_target/", "/") if targets_are_copies else name):
+        is_copied = targets_are_copies and f"init/{entries(name)[0]}" not in golden.arrays
+        for entry in entries(name.replace("_target/", "/") if is_copied else name):
             values |= parts(entry, golden.array(f"init/{entry}"), stand)
 
     def leaf(path: tuple[object, ...], shape: jax.ShapeDtypeStruct) -> jax.Array:
