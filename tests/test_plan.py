@@ -127,14 +127,14 @@ def test_rates_of_evaluation_are_those_that_were_measured():
 def test_evaluation_by_hand():
     [(group, _)] = ASKED.groups()
     found = evaluation([group], cores=4)
-    # a data set: smoke's 2 evaluations of 2 ε and one of the prior, an episode of 100 steps each
-    assert (found.episodes, found.steps) == (2 * 5, 2 * 5 * 100)
-    assert found.seconds == pytest.approx(500 / (21_978 / 2 * 4) + 500 / (17_555 / 2 * 4))
+    # a data set: smoke's 2 evaluations of 2 ε and of 2 controls, an episode of 100 steps each
+    assert (found.episodes, found.steps) == (2 * 8, 2 * 8 * 100)
+    assert found.seconds == pytest.approx(800 / (21_978 / 2 * 4) + 800 / (17_555 / 2 * 4))
 
 
-def test_table_1_is_the_450_000_episodes_of_the_paper_and_one_of_each_prior():
+def test_table_1_is_the_450_000_episodes_of_the_paper_and_those_of_its_controls():
     groups = [group for group, _ in PlanRequest("h100", "paper", "", "", 3).groups()]
-    assert evaluation(groups, 2).episodes == 90 * 500 * 10 + 18 * 10
+    assert evaluation(groups, 2).episodes == 90 * 500 * 10 + 18 * 2 * 10 * 10
 
 
 # What is compiled

@@ -74,17 +74,17 @@ def test_a_book_knows_which_evaluations_lack_rows_and_drops_those_that_are_made_
     assert book.score_so_far() is None
     own = [
         row(update, 0, seed, name, "hopper-medium-r1")
-        for update, name in ((0, "cvae_prior"), (20, "plas"), (20, "plas+p"), (40, "plas"))
+        for update, name in ((40, "cvae_prior"), (20, "plas"), (20, "plas+p"), (40, "plas"))
         for seed in (0, 1)
     ]
     book.add(own[:2])
     book.add(own[2:])
-    assert [book.lacks(True, 0, 2), book.lacks(False, 20, 4), book.lacks(False, 40, 4)] == [False, False, True]
+    assert [book.lacks(True, 40, 2), book.lacks(False, 20, 4), book.lacks(False, 40, 4)] == [False, False, True]
     assert book.lacks(False, 0, 2)
     assert book.score_so_far() == pytest.approx(40 / 3)
     again = Book(folder, group, labels)  # as after a kill
     assert not again.lacks(False, 20, 4)
-    again.keep(lambda is_first, update: is_first or update <= 20)
+    again.keep(lambda is_control, update: is_control or update <= 20)
     assert sorted(folder.read_rows()) == sorted(of_others + own[:-2])
     assert again.lacks(False, 40, 2)
     assert again.score_so_far() == pytest.approx(20 / 3)

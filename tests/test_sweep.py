@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from functools import partial
+from itertools import product
 
 import by_subprocess
 import numpy as np
@@ -18,7 +19,7 @@ from plas_jax.datasets.catalogue import ENVIRONMENTS, LOCOMOTION
 from plas_jax.methods.presets import PRESETS
 from plas_jax.results.diagnostics import read_diagnostics
 from plas_jax.results.rows import Row, read_rows
-from plas_jax.results.runs import Cell
+from plas_jax.results.runs import CONTROLS, Cell
 
 SCRIPT = "sweep_perturbation.py"
 command, call = partial(by_subprocess.command, SCRIPT), partial(by_subprocess.call, SCRIPT)
@@ -57,9 +58,12 @@ def test_a_sweep_leaves_rows_manifest_table_and_figures(finished):
     }
     smoke = PRESETS["smoke"]
     rows = read_rows(folder / "results.csv")
-    policies = [row for row in rows if row.algorithm != "cvae_prior"]
+    policies = [row for row in rows if row.algorithm not in CONTROLS]
     assert len(policies) == 2 * 2 * 2 * len(smoke.evaluations) * smoke.episodes
-    assert len(rows) - len(policies) == 2 * 2 * smoke.episodes
+    # Both controls play as often as a policy's score takes, on the start states of its last evaluations.
+    last = smoke.evaluations[-smoke.evaluations_in_mean :]
+    assert len(rows) - len(policies) == 2 * 2 * len(CONTROLS) * len(last) * smoke.episodes
+    assert {(row.algorithm, row.update) for row in rows if row.algorithm in CONTROLS} == set(product(CONTROLS, last))
     assert {row.perturbation_limit for row in rows} == {0.0, 0.1}
     assert {row.algorithm for row in policies if row.perturbation_limit == 0} == {"plas"}
     assert all(np.isfinite(row.score) and 1 <= row.episode_length <= smoke.horizon for row in rows)
@@ -76,7 +80,7 @@ def test_a_sweep_leaves_rows_manifest_table_and_figures(finished):
 def test_start_states_are_paired_over_limits_but_returns_are_not_equal(finished):
     rows = [row for row in read_rows(finished[0] / "results.csv") if row.update == 40]
     by_limit = [
-        [row.episode_return for row in rows if row.perturbation_limit == limit and row.algorithm != "cvae_prior"]
+        [row.episode_return for row in rows if row.perturbation_limit == limit and row.algorithm not in CONTROLS]
         for limit in (0.0, 0.1)
     ]
     assert by_limit[0] != by_limit[1]
@@ -107,7 +111,7 @@ def test_every_output_of_smoke_says_so(finished):
 
 def test_progress_has_phases_speed_and_time_left(finished):
     lines = finished[1].stderr.splitlines()
-    for phase in ("train CVAEs", "train policies", "evaluate CVAEs", "evaluate at 40"):
+    for phase in ("train CVAEs", "train policies", "evaluate CVAE prior", "evaluate at 40"):
         assert any(line.startswith(phase) for line in lines), phase
     assert any("run-updates/s" in line and "to go" in line for line in lines)
 
@@ -153,7 +157,7 @@ def test_figure_6_is_another_grid_on_the_same_engine(finished, data, tmp_path):
     table_1 = [row for row in read_rows(finished[0] / "results.csv") if row.algorithm == "plas"]
     assert [row._replace(knobs="") for row in rows if row.latent_limit == 2.0] == table_1
     table = (tmp_path / "out" / "latent_limit.md").read_text()
-    assert "| data set | data | CVAE prior | σ = 0.5 | σ = 2 |" in table
+    assert "| data set | data | CVAE prior | z = 0 | σ = 0.5 | σ = 2 |" in table
     assert "incomplete" not in table
 
 

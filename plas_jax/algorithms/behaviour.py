@@ -73,4 +73,12 @@ def act(state: State, observation: Array, noise: Array, knobs: Knobs) -> Array:
     return module.apply(state.cvae.parameters, observation, latent, method=CVAE.decode)
 
 
+def act_mode(state: State, observation: Array, noise: None, knobs: Knobs) -> Array:
+    """Return the action of latent 0, the prior's mode, `[states, action]`: what PLAS does before it learns anything."""
+    latent = jnp.zeros((len(observation), state.sizes.latent.padded))
+    module = CVAE(state.sizes, state.architecture.cvae_width)
+    return module.apply(state.cvae.parameters, observation, latent, method=CVAE.decode)
+
+
 BEHAVIOUR = Algorithm(init, noise, update, act, acting_noise)
+MODE = Algorithm(init, noise, update, act_mode)

@@ -50,7 +50,8 @@ class Method(NamedTuple):
     phase: Phase
     first: Phase | None = None  # trained before it, on the same data: PLAS's CVAE, BRAC's model of the behaviour
     inherit: Callable[..., Parameters] | None = None  # the first phase's state to what the second is built around
-    first_name: str = ""  # the name under which the first phase's own policy is evaluated; empty: it is not
+    # Who acts with what the first phase trained, by name, evaluated as often as a policy's score takes.
+    controls: tuple[tuple[str, Algorithm], ...] = ()
     knobs_of: Callable[[str], Mapping[str, float]] = _nothing  # constants that depend on the data set's name
     shapes_of: Callable[[str], Mapping[str, object]] = _nothing  # shapes that do
     unpublished_of: Callable[[str], tuple[str, ...]] = _none  # knobs published for other data sets than this
@@ -100,3 +101,8 @@ class EvaluationProtocol(NamedTuple):
     episodes: int  # per evaluation
     evaluations_in_mean: int  # the reported score is the mean over this many last evaluations
     horizon: int | None = None  # of an evaluation's episodes; None for the environment's own
+
+    @property
+    def last(self) -> tuple[int, ...]:
+        """Return the updates of those evaluations that a score is made of."""
+        return self.evaluations[-self.evaluations_in_mean :]

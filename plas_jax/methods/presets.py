@@ -159,7 +159,7 @@ def plas_method(preset: PlasPreset) -> Method:
             trains="CVAEs",
         ),
         inherit=lambda state: state.cvae.parameters,
-        first_name="cvae_prior",
+        controls=(("cvae_prior", behaviour.BEHAVIOUR), ("cvae_mode", behaviour.MODE)),
         knobs_of=lambda dataset: {"latent_limit": latent_limit(preset, dataset)},
         shapes_of=lambda dataset: _narrow_cvae(preset, dataset),
         unpublished_of=lambda dataset: _without_sigma(preset, dataset),

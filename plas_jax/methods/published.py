@@ -76,7 +76,7 @@ _IN_ORDER = (
     _brac("brac_v", 1.0),
     _brac("brac_p", 0.0),
     _PLAS,
-    _PLAS._replace(name="plas+p", first_name="", grid=(("perturbation_limit", PERTURBATION_LIMITS),)),
+    _PLAS._replace(name="plas+p", controls=(), grid=(("perturbation_limit", PERTURBATION_LIMITS),)),
     Method("td3+bc", Phase(td3_bc.TD3_BC, td3_bc.Architecture(), td3_bc.Knobs(), 1_000_000), uses_statistics=True),
     Method("cql", Phase(cql.CQL, cql.Architecture(), cql.Knobs(), 1_000_000), uses_statistics=True),
     Method("iql", Phase(iql.IQL, iql.Architecture(), iql.Knobs(), 1_000_000), uses_statistics=True),

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from plas_jax.reports.lines import CHOSEN, Scores, planned_seeds
 from plas_jax.reports.provenance import UNKNOWN, averaged, data_lines, datasets, known, listed, preset, shown
 from plas_jax.results.manifest import Manifest, MethodRecord
-from plas_jax.results.runs import PRIOR, Evaluation, Results, Run, policies
+from plas_jax.results.runs import CONTROLS, Evaluation, Results, Run, policies
 
 
 def score_marks(scores: Scores, manifest: Manifest) -> list[str]:
@@ -68,7 +68,7 @@ def choosing_seeds(scores: Scores) -> str:
 def trained(scores: Scores) -> dict[Run, list[Evaluation]]:
     """Return the evaluations of all runs but the priors', those that only choose settings included."""
     runs = {**scores.reported, **scores.choosing}
-    return {run: scores.results.evaluations[run] for run in runs if run.cell.algorithm != PRIOR}
+    return {run: scores.results.evaluations[run] for run in runs if run.cell.algorithm not in CONTROLS}
 
 
 def _unfinished(manifest: Manifest) -> str:

@@ -9,7 +9,7 @@ from plas_jax.reports.published import unversioned
 from plas_jax.results.choices import Runs, best_setting, magnitude
 from plas_jax.results.manifest import Manifest
 from plas_jax.results.rows import Row
-from plas_jax.results.runs import PRIOR, Cell, Results, results, run_statistics
+from plas_jax.results.runs import CONTROLS, Cell, Results, results, run_statistics
 
 # Why a setting is reported, or is not: it is the method's only one, was chosen on seeds that are not reported, lost
 # there, or stands beside the others because no seeds were there to choose on.
@@ -56,10 +56,13 @@ class Scores(NamedTuple):
                 columns[label] = {line.cell.dataset: line for line in lines if line.label == label}
         return columns
 
-    def priors(self) -> dict[str, dict[str, Line]]:
-        """Return the column of the CVAE's own policy, by its header; nothing where it was not evaluated."""
-        lines = {line.cell.dataset: line for line in self.lines if line.cell.algorithm == PRIOR}
-        return {"CVAE prior": lines} if lines else {}
+    def controls(self) -> dict[str, dict[str, Line]]:
+        """Return the columns of the controls, by their headers; of those that were evaluated."""
+        columns = {
+            header: {line.cell.dataset: line for line in self.lines if line.cell.algorithm == name}
+            for name, header in CONTROLS.items()
+        }
+        return {header: lines for header, lines in columns.items() if lines}
 
 
 def scores(rows: Iterable[Row], manifest: Manifest) -> Scores:
@@ -77,8 +80,8 @@ def scores(rows: Iterable[Row], manifest: Manifest) -> Scores:
     reported = {run: numbers for run, numbers in reported.items() if run.seed not in left_out}
     names = in_order(datasets(all_results, manifest))
     planned = dict.fromkeys([*manifest.methods, *sorted({run.cell.algorithm for run in runs})])
-    algorithms = [name for name in planned if name != PRIOR]
-    pairs = product(names, [PRIOR, *algorithms])
+    algorithms = [name for name in planned if name not in CONTROLS]
+    pairs = product(names, [*CONTROLS, *algorithms])
     lines = [line for pair in pairs for line in _lines(_runs_of(reported, *pair), _runs_of(choosing, *pair))]
     return Scores(all_results, names, algorithms, lines, reported, choosing, left_out, dynamics)
 

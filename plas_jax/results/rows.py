@@ -25,7 +25,7 @@ class Row(NamedTuple):
     """One evaluation episode; the fields are the columns of results.csv, in their order."""
 
     dataset: str
-    algorithm: str  # a method's name; plas has ε = 0, plas+p ε > 0, cvae_prior is the CVAE's own policy at update 0
+    algorithm: str  # a method's name; plas has ε = 0, plas+p ε > 0, cvae_prior and cvae_mode are the CVAE by itself
     seed: int
     perturbation_limit: float | None  # ε, and Φ of BCQ; None for a method that has none, here and below
     latent_limit: float | None  # σ, and the limit of BCQ's and BEAR's latents

@@ -11,7 +11,9 @@ import numpy as np
 from plas_jax.results.intervals import Interval, interval
 from plas_jax.results.rows import Row
 
-PRIOR = "cvae_prior"
+# What a trained policy must exceed, by its name in the rows: the model of the data by itself.
+PRIOR, MODE = "cvae_prior", "cvae_mode"
+CONTROLS = {PRIOR: "CVAE prior", MODE: "z = 0"}
 PLAS, PLAS_P = "plas", "plas+p"  # ε = 0 and ε > 0
 
 
@@ -25,7 +27,7 @@ class Cell(NamedTuple):
 
 
 class Run(NamedTuple):
-    """One trained policy, or one CVAE prior."""
+    """One trained policy, or one control."""
 
     cell: Cell
     seed: int
@@ -140,6 +142,12 @@ def run_statistics(results: Results, evaluations_in_mean: int = 10) -> dict[Run,
         run: _statistics(evaluations, evaluations_in_mean, results.diverged.get(run))
         for run, evaluations in results.evaluations.items()
     }
+
+
+def controls_of(results: Results) -> dict[str, str]:
+    """Return the prior and every other control that was evaluated, by name, with their headers."""
+    names = {PRIOR} | {run.cell.algorithm for run in results.evaluations}
+    return {name: header for name, header in CONTROLS.items() if name in names}
 
 
 def across_seeds(runs: Mapping[Run, RunStatistics], measure: str = "mean_last") -> dict[Cell, Spread]:

@@ -32,23 +32,26 @@ class Book:
         return row.dataset in self._datasets and row.algorithm in self._labels and row.seed in self._group.seeds
 
     def _evaluation(self, row: Row) -> tuple[bool, int]:
-        """Return which evaluation a row is of: whether of the first phase, and at which update."""
-        return row.algorithm == self._group.method.first_name, row.update
+        """Return which evaluation a row is of: whether of the method's controls, and at which update."""
+        return row.algorithm in dict(self._group.method.controls), row.update
 
     def _count(self, rows: Iterable[Row]) -> None:
         for row in rows:
-            self._counts[self._evaluation(row)] += 1
+            is_control, _ = self._evaluation(row)
+            self._counts[is_control, row.update] += 1
+            if is_control:
+                continue
             if row.update > self._latest:
                 self._latest, self._scores = row.update, []
             if row.update == self._latest:
                 self._scores.append(row.score)
 
-    def lacks(self, is_first_phase: bool, update: int, runs: int) -> bool:
+    def lacks(self, is_control: bool, update: int, runs: int) -> bool:
         """Return whether an evaluation of so many runs has not all of its rows."""
-        return self._counts[is_first_phase, update] != runs * self._group.protocol.episodes
+        return self._counts[is_control, update] != runs * self._group.protocol.episodes
 
     def keep(self, is_wanted: Callable[[bool, int], bool]) -> None:
-        """Drop the rows of every evaluation that is not wanted, told by its phase and update: it is made again."""
+        """Drop the rows of every evaluation that is not wanted: it is made again. Controls are told from policies."""
         if all(is_wanted(*evaluation) for evaluation in self._counts):
             return
         kept = [row for row in self._folder.read_rows() if not self._is_ours(row) or is_wanted(*self._evaluation(row))]

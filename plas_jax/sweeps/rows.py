@@ -11,7 +11,7 @@ from plas_jax.methods.method import Method
 from plas_jax.results.rows import Row
 from plas_jax.sweeps.groups import Group
 from plas_jax.training.chunk import HEALTHY
-from plas_jax.training.phases import LAST_PHASE, Cell, Pair, Part
+from plas_jax.training.phases import Cell, Pair, Part
 
 COLUMNS = ("perturbation_limit", "latent_limit", "clip_weight")  # knobs with a column of their own
 
@@ -22,6 +22,7 @@ class Played(NamedTuple):
     returns: Returns
     diverged_at: np.ndarray
     update: int
+    control: str = ""  # which of the method's controls was played; empty for its policies
 
 
 def label(method: Method, knobs: NamedTuple) -> str:
@@ -35,7 +36,7 @@ def setting(cell: Cell) -> str:
 
 
 def rows_of(group: Group, pairs: Sequence[Pair], part: Part, played: Played) -> Iterator[Row]:
-    """Yield a row for each run and episode; a first phase's have its name, and the columns of the last one's knobs."""
+    """Yield a row for each run and episode; a control's have its name, and the columns of the policies' knobs."""
     method = group.method
     for place, cell in enumerate(part.cells):
         pair = pairs[cell.pair]
@@ -47,7 +48,7 @@ def rows_of(group: Group, pairs: Sequence[Pair], part: Part, played: Played) -> 
         for episode in range(len(returns)):
             yield Row(
                 dataset=pair.name,
-                algorithm=label(method, knobs) if part.draws == LAST_PHASE else method.first_name,
+                algorithm=played.control or label(method, knobs),
                 seed=pair.seed,
                 **columns(knobs),
                 knobs=setting(cell),

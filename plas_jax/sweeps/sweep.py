@@ -5,6 +5,7 @@ from contextlib import ExitStack
 
 from plas_jax.methods.method import Phase
 from plas_jax.results.folder import OutputFolder
+from plas_jax.results.runs import CONTROLS
 from plas_jax.sweeps.book import Book
 from plas_jax.sweeps.data import SweepData
 from plas_jax.sweeps.evaluator import Evaluator
@@ -46,7 +47,7 @@ class Sweep:
         self.pairs = phases.pairs_of([dataset.name for dataset in group.datasets], group.seeds)
         self.sizes = phases.stacked_sizes([data.sizes[pair.dataset] for pair in self.pairs])
         self.last = phases.part_of(group.method, phases.LAST_PHASE, self.pairs)
-        labels = {label(group.method, knobs) for knobs in self.last.knobs} | {group.method.first_name}
+        labels = {label(group.method, knobs) for knobs in self.last.knobs} | set(dict(group.method.controls))
         self.book = Book(folder, group, labels)
         self.open = ExitStack()  # environments, and checkpoints that may still be written
         self.seconds_of_evaluation = 0.0
@@ -65,14 +66,24 @@ class Sweep:
         start, ends = training.restored(batch, None), (phase.updates,)
         for _, trained in training.run(start, runs, self.data.rows, ends, self._shown(part, ends)):
             batch = trained
-        if self.method.first_name and self.group.played and self.book.lacks(True, 0, len(part.cells)):
-            self.book.keep(lambda is_first_phase, update: not is_first_phase)
-            with Evaluator(self.group, part, self.pairs, self.journal) as evaluator:
-                self._evaluate(evaluator, part, (batch, runs), 0, f"evaluate {phase.trains}")
-            # The policies' first evaluation takes about as much longer as there are more of them.
-            self.seconds_of_evaluation *= len(self.last.cells) / len(part.cells)
+        self._evaluate_controls(part, (batch, runs))
         self._finish(part, batch, runs)
         return batch
+
+    def _evaluate_controls(self, part: phases.Part, trained: tuple[Batch, Runs]) -> None:
+        """Play every control on the start states of the policies' last evaluations."""
+        controls, updates = self.method.controls, self.group.protocol.last
+        runs = len(controls) * len(part.cells)
+        if not self.group.played or not any(self.book.lacks(True, update, runs) for update in updates):
+            return
+        self.book.keep(lambda is_control, update: not is_control)
+        for name, algorithm in controls:
+            acting = part._replace(phase=part.phase._replace(algorithm=algorithm))
+            with Evaluator(self.group, acting, self.pairs, self.journal) as evaluator:
+                for update in updates:
+                    self._evaluate(evaluator, acting, trained, update, f"evaluate {CONTROLS[name]}", name)
+        # The policies' first evaluation takes about as much longer as there are more of them.
+        self.seconds_of_evaluation *= len(self.last.cells) / len(part.cells)
 
     def _train_last(self, first: Batch | None) -> None:
         part, ends = self.last, self.group.protocol.evaluations
@@ -88,7 +99,7 @@ class Sweep:
         lacking = next((end for end in ends if self._lacks(end)), None)
         start = training.restored(batch, lacking)
         # Rows that come after the checkpoint, and those of an evaluation that was cut short, are made again.
-        self.book.keep(lambda is_first, update: is_first or (update <= start[0] and not self._lacks(update)))
+        self.book.keep(lambda is_control, update: is_control or (update <= start[0] and not self._lacks(update)))
         with ExitStack() as stage:
             if self.group.played:
                 evaluator = stage.enter_context(Evaluator(self.group, part, self.pairs, self.journal))
@@ -109,9 +120,15 @@ class Sweep:
         return self.group.played and self.book.lacks(False, update, len(self.last.cells))
 
     def _evaluate(
-        self, evaluator: Evaluator, part: phases.Part, trained: tuple[Batch, Runs], update: int, name: str
+        self,
+        evaluator: Evaluator,
+        part: phases.Part,
+        trained: tuple[Batch, Runs],
+        update: int,
+        title: str,
+        control: str = "",
     ) -> None:
-        played = evaluator.play(*trained, update, name)
+        played = evaluator.play(*trained, update, title)._replace(control=control)
         self.seconds_of_evaluation = evaluator.seconds
         self.book.add(rows_of(self.group, self.pairs, part, played))
         self.journal.save()

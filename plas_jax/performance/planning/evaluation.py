@@ -28,8 +28,7 @@ def evaluation(groups: Sequence[Group], cores: int) -> Evaluation:
     episodes, steps, seconds = 0, 0, 0.0
     for group in groups:
         method, protocol = group.method, group.protocol
-        # The first phase's own policy is evaluated once.
-        each_pair = group.runs // group.pairs * len(protocol.evaluations) + bool(method.first and method.first_name)
+        each_pair = group.runs // group.pairs * len(protocol.evaluations) + len(method.controls) * len(protocol.last)
         for dataset in group.datasets:
             played = len(group.seeds) * each_pair * protocol.episodes
             walked = played * longest_episode([dataset], protocol.horizon)

@@ -1,7 +1,7 @@
 """A panel for each data set: error bars over a swept limit, every seed, the data's mean and the CVAE's prior."""
 
 from collections.abc import Mapping
-from math import ceil, isfinite, nan
+from math import ceil, isfinite
 from pathlib import Path
 
 from matplotlib.axes import Axes
@@ -20,7 +20,7 @@ from plas_jax.reports.figures.style import (
 from plas_jax.reports.heading import marks
 from plas_jax.reports.provenance import datasets, here, setting
 from plas_jax.results.manifest import Manifest
-from plas_jax.results.runs import PRIOR, Cell, Results, Run, RunStatistics, Spread, across_seeds, mean
+from plas_jax.results.runs import CONTROLS, Cell, Results, Run, RunStatistics, Spread, across_seeds, mean
 
 
 def panels(results: Results, manifest: Manifest, title: str) -> tuple[Figure, dict[str, Axes]]:
@@ -80,13 +80,14 @@ def cross(axes: Axes, place: float, score: float) -> None:
 
 
 def references(axes: Axes, runs: dict[Run, RunStatistics], manifest: Manifest, name: str) -> None:
-    """Draw a line at the score of the data, and one at that of the CVAE's prior, where they are known."""
+    """Draw a line at the score of the data, and one at that of each control, where they are known."""
     data = manifest.dataset(name).score
     if data is not None:
         axes.axhline(data, color=DATA, linestyle="--", linewidth=1.1, label="data, mean", zorder=1)
-    prior = mean([numbers.mean_last for run, numbers in runs.items() if run.cell == Cell(name, PRIOR, 0.0)] or [nan])
-    if isfinite(prior):
-        axes.axhline(prior, color=INK, linestyle=":", linewidth=1.3, label="CVAE prior", zorder=1)
+    for (control, header), style in zip(CONTROLS.items(), (":", "-."), strict=True):
+        scores = [numbers.mean_last for run, numbers in runs.items() if run.cell == Cell(name, control, 0.0)]
+        if scores and isfinite(mean(scores)):
+            axes.axhline(mean(scores), color=INK, linestyle=style, linewidth=1.3, label=header, zorder=1)
 
 
 def finish(figure: Figure, panels: dict[str, Axes], label: str, path: Path) -> None:

@@ -114,7 +114,7 @@ def _references(axes: Axes, scores: Scores, manifest: Manifest, name: str) -> No
     data = manifest.dataset(name).score
     if data is not None:
         axes.axvline(data, color=DATA, linestyle="--", linewidth=1.1, label="data, mean", zorder=1)
-    for header, lines in scores.priors().items():
+    for (header, lines), style in zip(scores.controls().items(), (":", "-."), strict=False):
         prior = across_seeds(scores.reported).get(lines[name].cell) if name in lines else None
         if prior is not None and isfinite(prior.mean):
-            axes.axvline(prior.mean, color=INK, linestyle=":", linewidth=1.3, label=header, zorder=1)
+            axes.axvline(prior.mean, color=INK, linestyle=style, linewidth=1.3, label=header, zorder=1)

@@ -13,7 +13,7 @@ from plas_jax.files.whole_files import whole_file
 COLUMNS, DOTS_PER_INCH = 3, 160  # three panels of 3.1 inches fill a README's width, on dense screens too
 INK, DATA, PAPER, HERE = "#222222", "#b5483a", "#8a8a8a", "#3b528b"
 FRAME, GRID = "#999999", "#e6e6e6"
-LEGEND = ("each seed", "a seed diverged", "data, mean", "CVAE prior", "paper, v0")  # behind the runs
+LEGEND = ("each seed", "a seed diverged", "data, mean", "CVAE prior", "z = 0", "paper, v0")  # behind the runs
 
 
 def titled(width: float, height: float, lines: list[str]) -> Figure:

@@ -5,7 +5,7 @@ from math import isfinite
 from typing import NamedTuple
 
 from plas_jax.reports.page.loaded import Loaded, Series
-from plas_jax.results.runs import PRIOR, Cell, mean, standard_deviation
+from plas_jax.results.runs import CONTROLS, Cell, mean, standard_deviation
 
 MOST = 200  # points of a curve: a panel is a few hundred pixels wide
 
@@ -28,7 +28,7 @@ def curves(series: Sequence[Series]) -> list[Curve]:
     found = []
     for place, one in enumerate(series):
         for dataset, line in one.column.items():
-            if line.cell.algorithm != PRIOR and (curve := _curve(one.folder, line.cell, place, dataset)):
+            if line.cell.algorithm not in CONTROLS and (curve := _curve(one.folder, line.cell, place, dataset)):
                 found.append(curve)
     return found
 

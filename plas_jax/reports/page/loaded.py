@@ -26,7 +26,7 @@ class Loaded(NamedTuple):
 
     def columns(self) -> dict[str, dict[str, Line]]:
         """Return by label the line of each data set, the CVAE's own policy first."""
-        return {**self.scores.priors(), **self.scores.columns()}
+        return {**self.scores.controls(), **self.scores.columns()}
 
     def scored(self) -> list[str]:
         """Return the data sets that have scores: data of one's own may have no references for them."""

@@ -4,7 +4,16 @@ from plas_jax.reports import markdown
 from plas_jax.reports.heading import marks
 from plas_jax.reports.provenance import averaged, data_lines, datasets, here, known, listed, preset
 from plas_jax.results.manifest import Manifest
-from plas_jax.results.runs import PRIOR, Cell, Results, across_seeds, latent_limit_cells, policies, run_statistics
+from plas_jax.results.runs import (
+    CONTROLS,
+    Cell,
+    Results,
+    across_seeds,
+    controls_of,
+    latent_limit_cells,
+    policies,
+    run_statistics,
+)
 
 PAPER = (
     "The paper prints no numbers for Figure 6 (appendix C): σ = 0.5 is best on hopper-medium-replay and"
@@ -18,14 +27,14 @@ def latent_limit_table(results: Results, manifest: Manifest) -> str:
     cells_of = {name: latent_limit_cells(results, name) for name in datasets(results, manifest)}
     limits = sorted({limit for cells in cells_of.values() for limit in cells})
     seeds = max((spread.seeds for spread in spreads.values()), default=0)
-    body = []
+    body, controls = [], controls_of(results)
     for name, cells in cells_of.items():
-        prior = markdown.mean_interval(spreads.get(Cell(name, PRIOR, 0.0)), seeds)
+        ours = [markdown.mean_interval(spreads.get(Cell(name, control, 0.0)), seeds) for control in controls]
         scores = [
             markdown.mean_interval(spreads.get(cells[limit]) if limit in cells else None, seeds) for limit in limits
         ]
-        body.append([name, markdown.number(manifest.dataset(name).score), prior, *scores])
-    trained = [spread for cell, spread in spreads.items() if cell.algorithm != PRIOR]
+        body.append([name, markdown.number(manifest.dataset(name).score), *ours, *scores])
+    trained = [spread for cell, spread in spreads.items() if cell.algorithm not in CONTROLS]
     parts = [
         "# Figure 6: sensitivity to the latent limit σ",
         *(f"**{mark}**" for mark in marks(results, manifest)),
@@ -39,7 +48,7 @@ def latent_limit_table(results: Results, manifest: Manifest) -> str:
             ]
         ),
         f"## {here(results, manifest)}",
-        markdown.table(["data set", "data", "CVAE prior", *(f"σ = {limit:g}" for limit in limits)], body),
+        markdown.table(["data set", "data", *controls.values(), *(f"σ = {limit:g}" for limit in limits)], body),
         " ".join(["Mean over seeds.", *markdown.footnotes(trained, seeds)]),
         PAPER,
     ]

@@ -57,7 +57,7 @@ def score_tables(scores: Scores, manifest: Manifest) -> str:
 
 def _scores(table: Table) -> list[str]:
     scores, spreads = table.scores, across_seeds(table.scores.reported)
-    columns = {**scores.priors(), **table.columns}
+    columns = {**scores.controls(), **table.columns}
     beside = columns_beside(scores.datasets, scores.algorithms, versions(scores.results, table.manifest))
     body = []
     for name in scores.datasets:
@@ -120,7 +120,7 @@ def _setting(scores: Scores, line: Line | None) -> str:
 
 
 def _aggregates(table: Table) -> list[str]:
-    scored, columns = table.scored(), {**table.scores.priors(), **table.columns}
+    scored, columns = table.scored(), {**table.scores.controls(), **table.columns}
     if len(scored) < 2 or not table.columns:
         return []
     over = CLONING if CLONING in columns else next(iter(table.columns))
@@ -130,7 +130,7 @@ def _aggregates(table: Table) -> list[str]:
 
 def _returns(table: Table) -> list[str]:
     returns = across_seeds(table.scores.reported, "mean_return")
-    columns = {**table.scores.priors(), **table.columns}
+    columns = {**table.scores.controls(), **table.columns}
     body = []
     for name in table.scores.datasets:
         ours = [table.shown(column.get(name), returns) for column in columns.values()]

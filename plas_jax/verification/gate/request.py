@@ -85,5 +85,5 @@ def _methods(names: list[str]) -> list[Method]:
             methods.append(method)
         elif not any(each.name == "plas" for each in methods):
             # The prior's own evaluation is left out: what it would say, the CVAE's measures say.
-            methods.append(published("plas")._replace(grid=(("perturbation_limit", limits),), first_name=""))
+            methods.append(published("plas")._replace(grid=(("perturbation_limit", limits),), controls=()))
     return methods
