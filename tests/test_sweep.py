@@ -175,7 +175,7 @@ def test_any_mix_of_data_sets_is_one_program_per_shape_group(mixed):
     rows = read_rows(folder / "results.csv")
     names = {"hopper-medium-replay-r1", "hopper-medium-expert-v0", "halfcheetah-random-r1", "mine@hopper"}
     assert {row.dataset for row in rows} == set(manifest["datasets"]) == names
-    assert len(rows) == 4 * (1 + 2 * 2)
+    assert len(rows) == 4 * (2 * 2 + 2 * 2)  # two controls and two ε, two evaluations of each
     assert manifest["datasets"]["hopper-medium-expert-v0"]["rows"] == 100
     assert "hopper-medium-expert-v0 is (b)" in (folder / "table_1.md").read_text()
     assert any(line.startswith("plas-8: train CVAEs") for line in done.stderr.splitlines())
