@@ -25,8 +25,8 @@ def instruction_set() -> str:
 
 
 def peak_memory() -> int:
-    """Return the bytes of the device's peak where it counts its own memory, otherwise of this process's."""
-    statistics = jax.devices()[0].memory_stats() or {}
+    """Return the bytes of this process's device's peak where it counts its own memory, otherwise of the process's."""
+    statistics = jax.local_devices()[0].memory_stats() or {}
     unit = 1 if sys.platform == "darwin" else 1024
     in_process = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
     return int(statistics.get("peak_bytes_in_use", in_process))
