@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Mapping
 
 from plas_jax.reports.lines import CHOSEN, Scores, planned_seeds
-from plas_jax.reports.provenance import UNKNOWN, averaged, data_lines, datasets, known, listed, preset, shown
+from plas_jax.reports.provenance import UNKNOWN, averaged, data_lines, datasets, known, listed, preset, setting, shown
 from plas_jax.results.manifest import Manifest, MethodRecord
 from plas_jax.results.runs import CONTROLS, Evaluation, Results, Run, policies
 
@@ -42,11 +42,19 @@ def score_heading(scores: Scores, manifest: Manifest) -> list[str]:
         f" matrix precision {known(manifest, 'matmul_precision')}.",
         f"- Scores: D4RL's normalisation, {score_statistic(scores, manifest)},"
         f" {most} episodes each; reported seeds {reported}{chosen}.",
+        *_plas(scores, manifest),
         "- Policies act as their methods do at test: deterministically, or by the best of sampled candidates"
         " (BCQ, BEAR).",
         f"- Device: {known(manifest, 'device')}; {_versions(manifest)}.",
         *_methods(scores, manifest),
     ]
+
+
+def _plas(scores: Scores, manifest: Manifest) -> list[str]:
+    if not scores.results.settings:
+        return []
+    sigma, weight = (setting(scores.results, manifest, name) for name in ("latent_limit", "clip_weight"))
+    return [f"- PLAS: σ = {sigma}; λ = {weight}."]
 
 
 def score_statistic(scores: Scores, manifest: Manifest) -> str:

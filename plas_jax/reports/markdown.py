@@ -68,7 +68,7 @@ def footnotes(spreads: Sequence[Spread], seeds: int) -> list[str]:
     if diverged:
         notes.append(
             f"{DIVERGED}: some seed diverged (NaN, or mean |Q| above 1e6), {diverged} of {all_seeds} runs in all;"
-            " it counts with the evaluations it has."
+            f" it counts with the evaluations it has, and where these have no number ({DASH}), neither has the cell."
         )
     if any(spread.seeds < seeds for spread in spreads):
         notes.append(f"{FEWER_SEEDS}: fewer than {seeds} seeds so far.")
