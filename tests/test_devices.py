@@ -85,7 +85,7 @@ def test_nor_do_they_at_the_published_widths(tmp_path):
 def test_a_sweep_of_two_processes_writes_the_rows_of_one(tmp_path):
     """Data, both phases, checkpoints, episodes: each process plays its own runs, and one of them writes."""
     names = "hopper-medium-r1,walker2d-random-r1,halfcheetah-medium-r1"
-    words = ["--preset=smoke", f"--datasets={names}", "--seeds=1", f"--data_dir={tmp_path}"]
+    words = ["--preset=smoke", f"--datasets={names}", "--seeds=1", f"--data_dir={tmp_path}", "--q_errors"]
     rows = []
     for devices, processes in ((1, 1), (4, 2)):
         folder = tmp_path / f"of-{processes}"
@@ -93,7 +93,7 @@ def test_a_sweep_of_two_processes_writes_the_rows_of_one(tmp_path):
         said = together(words_of, environment, devices, processes)
         assert f"{folder} after" in said[0][1]
         assert all("Gloo" in line for out, _ in said[1:] for line in out.splitlines())
-        rows.append((folder / "results.csv").read_bytes())
+        rows.append([(folder / name).read_bytes() for name in ("results.csv", "q_errors.csv")])
     assert rows[0] == rows[1]
     # And one process goes on where two stopped: it finds everything done.
     words_of, environment = command("sweep_perturbation.py", *words, f"--output={tmp_path / 'of-2'}", "--resume")

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from by_subprocess import call_here
+from by_subprocess import call_here, command, interrupt_at
 from refusals import refused
 
 from plas_jax.evaluation.q_error import QError
@@ -67,5 +67,12 @@ def test_a_sweep_writes_them_beside_the_same_results(tmp_path):
     assert {(row.cell.algorithm, row.seed) for row in rows} == {("td3+bc", 0)}
     assert [row.episodes for row in rows][-1] == 5 * rows[0].episodes
     assert all(np.isfinite(row.error).all() for row in rows)
+    # Stopped while it measures and resumed, it has the same rows.
+    stopped = tmp_path / "stopped"
+    again = command("d4rl_scores.py", *words, "--q_errors", f"--output={stopped}", home=tmp_path)
+    assert interrupt_at("td3+bc: Q errors at 20", *again) == 130
+    done = call_here("d4rl_scores.py", *words, "--q_errors", f"--output={stopped}", "--resume", home=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert (stopped / "q_errors.csv").read_bytes() == (measured / "q_errors.csv").read_bytes()
     assert 'id="q_errors"' in (measured / "report.html").read_text("utf-8")
     assert 'id="q_errors"' not in (plain / "report.html").read_text("utf-8")

@@ -12,6 +12,7 @@ from plas_jax.results.q_rows import QRow, append_q_rows
 from plas_jax.results.runs import Cell
 from plas_jax.sweeps.groups import Group, widest
 from plas_jax.sweeps.journal import Journal
+from plas_jax.sweeps.progress import Phase
 from plas_jax.sweeps.rows import label, setting
 from plas_jax.training import phases
 from plas_jax.training.acting import policy_of, values_of
@@ -38,12 +39,14 @@ class QErrors:
         mine = own_runs(part.mesh, len(part.cells))
         limits, stage = self._stage(part, mine, episodes)
         seeds = [episode_seeds(self._pairs[cell.pair].seed, update, episodes) for cell in part.cells[mine]]
-        rollouts = self._rollouts(part, batch, runs, (limits, update, stage.horizon))
+        shown = self._journal.phase(f"Q errors at {update:,}", stage.horizon)
+        rollouts = self._rollouts(part, batch, runs, (limits, update, shown))
         try:
             with self._journal.timed("q_errors"):
                 told = q_errors(stage, rollouts, seeds, widest(group.datasets).observation.padded)
         finally:
             stage.close()
+        shown.show(stage.horizon)
         table = np.array([QError(0, *[np.nan] * 9) if error is None else error for error in told], np.float64)
         table = joined(part.mesh, len(part.cells), table.reshape(-1, len(QError._fields)))
         if is_first():
@@ -58,12 +61,11 @@ class QErrors:
         longer = [lengthened(each, limit) for each, limit in zip(environments, limits, strict=True)]
         return np.array(limits, int), Stage(longer, episodes, None, group.dynamics)
 
-    def _rollouts(self, part: phases.Part, batch: Batch, runs: Runs, when: tuple[np.ndarray, int, int]) -> Rollouts:
-        limits, update, horizon = when
+    def _rollouts(self, part: phases.Part, batch: Batch, runs: Runs, when: tuple[np.ndarray, int, Phase]) -> Rollouts:
+        limits, update, shown = when
         _, keys = phases.phase_keys(self._pairs, phases.LAST_EVALUATION)
         own = phases.own(part, batch, runs)
         policy = policy_of(*own, keys, update * self._group.horizon)
-        shown = self._journal.phase(f"Q errors at {update:,}", horizon)
 
         def act(observation: np.ndarray, step: int) -> np.ndarray:
             if jax.process_count() == 1:  # several stop together, which they cannot while each plays
