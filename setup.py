@@ -1,8 +1,46 @@
 """Metadata, dependencies and entry points of plas_jax. Ranges hold the versions that were tried together (BUILD.md)."""
 
+import subprocess
 from pathlib import Path
 
 from setuptools import find_packages, setup
+from setuptools.command.build_py import build_py
+from setuptools.command.sdist import sdist
+
+COMMIT = Path("plas_jax", "commit.txt")
+
+
+def write_commit(folder):
+    """Write the commit that is built into a tree: an installed package has no repository to ask."""
+    words = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+    here = Path(__file__).resolve().parent
+    if (here / COMMIT).exists():  # of an sdist, which was made from a checkout
+        commit = (here / COMMIT).read_text(encoding="utf-8")
+    elif (here / ".git").exists():
+        commit = subprocess.run(words, cwd=here, capture_output=True, text=True, check=False).stdout
+    else:
+        return
+    (Path(folder) / COMMIT).write_text(commit.strip() + "\n", encoding="utf-8")
+
+
+class BuildWithCommit(build_py):
+    """A wheel knows its commit; an editable install asks the checkout."""
+
+    def run(self):
+        """Build, then write the commit."""
+        super().run()
+        if not self.editable_mode:
+            write_commit(self.build_lib)
+
+
+class SourcesWithCommit(sdist):
+    """An sdist knows its commit, and hands it on to the wheel that is made of it."""
+
+    def make_release_tree(self, base_dir, files):
+        """Copy the sources, then write the commit."""
+        super().make_release_tree(base_dir, files)
+        write_commit(base_dir)
+
 
 JAX = ">=0.10.0,<0.13"
 JAX += ",!=0.11.0"  # reductions of seven and eight axes crash or hang on a CPU: jax issue 39257
@@ -10,6 +48,7 @@ JAX += ",!=0.11.1"  # a small update of a large array in a loop may cost a copy 
 JAX += ",!=0.11.2"  # 40101 was still open, and a public suite reports wrong gradients
 
 setup(
+    cmdclass={"build_py": BuildWithCommit, "sdist": SourcesWithCommit},
     name="plas_jax",
     version="0.1.0",
     description="An offline reinforcement learning benchmark suite in JAX that runs whole tables at once: PLAS.",

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -28,10 +29,13 @@ def entry_point(*arguments):
 def test_every_command_is_listed_and_every_script_has_one():
     listed = set(plas_jax.COMMANDS)
     scripts = {path.stem for path in (ROOT / "benchmarks").glob("*.py")}
-    assert scripts | {"datasets", "plan", "evaluate", "export", "report"} == listed
+    assert scripts | {"datasets", "plan", "check_method", "evaluate", "export", "report"} == listed
     said = entry_point("--help")
     assert said.returncode == 0
-    assert all(name in said.stdout for name in listed)
+    assert all(name.replace("_", "-") in said.stdout for name in listed)
+    headings = [line for line in said.stdout.splitlines()[1:] if line and not line.startswith((" ", "usage"))]
+    assert headings == ["make tables", "data", "check"]
+    assert max(map(len, said.stdout.splitlines())) <= 100
 
 
 def test_a_reader_who_has_read_enough_is_no_error():
@@ -49,9 +53,15 @@ def test_the_entry_point_hands_arguments_on():
 
 
 def test_an_unknown_command_is_one_line():
-    done = entry_point("swep")
+    done = entry_point("sweep_perturbations")
     assert done.returncode == 2
-    assert len(done.stderr.strip().splitlines()) == 1
+    assert done.stderr == "error: 'sweep_perturbations' is no command; did you mean sweep-perturbation?\n"
+    assert "there are sweep-perturbation, " in entry_point("x").stderr
+
+
+def test_a_command_has_hyphens_or_underscores_and_the_package_a_version():
+    assert entry_point("data-returns", "--help").stdout == entry_point("data_returns", "--help").stdout
+    assert entry_point("--version").stdout == f"plas_jax {version('plas_jax')}\n"
 
 
 @pytest.mark.parametrize(

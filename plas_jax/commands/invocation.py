@@ -1,6 +1,7 @@
 """How every command is called: flags of its own, one clear line for an error, an exit status."""
 
 import sys
+import traceback
 import warnings
 from collections.abc import Callable, Sequence
 
@@ -22,9 +23,11 @@ def invoke(
 
     Returns its exit status; `error_status` after an error (`ValueError`, `OSError` or `MemoryError`, one line on
     stderr), 2 for flags that do not parse and for an `absl.flags.Error` of `run`, 130 after Ctrl-C, 143 after SIGTERM.
-    `--help` prints the usage and the flags.
+    `--help` prints the usage and the flags; with `--traceback` the line of an error stands under all that led to it.
     """
     words = list(sys.argv[1:] if argv is None else argv)
+    whole = "--traceback" in words
+    words = [word for word in words if word != "--traceback"]
     if {"--help", "-h", "-help"} & set(words):
         print(usage.strip(), flag_values.main_module_help() or flag_values.get_help(), sep="\n\n")
         return 0
@@ -39,6 +42,8 @@ def invoke(
     except flags.Error as error:
         return complain(error, 2)
     except (ValueError, OSError, MemoryError) as error:
+        if whole:
+            traceback.print_exception(error)
         return complain(error, error_status)
     except Terminated:
         return complain(f"terminated; {_left_behind(flag_values)}", 143)

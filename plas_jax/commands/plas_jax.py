@@ -1,29 +1,38 @@
 """Every command under one installed entry point: `plas-jax COMMAND …`.
 
-usage: plas-jax COMMAND [ARGUMENTS]      plas-jax COMMAND --help
+usage: plas-jax COMMAND [ARGUMENTS]      plas-jax COMMAND --help      plas-jax --version
 
-  sweep_perturbation   Table 1 and Figure 7: train, evaluate, report
-  sweep_latent_action  Figure 6: the same over the latent limit σ
+make tables
+  sweep-perturbation   Table 1 and Figure 7: train, evaluate, report
+  sweep-latent-action  Figure 6: the same over the latent limit σ
+  d4rl-scores          Tables 2 and 3: any methods on any data sets
+  report               one page to look at, of one folder of results or of several
   evaluate             play saved policies: returns, scores, a film
   export               a saved policy as StableHLO, which any XLA runs
   plan                 what a sweep would need and take on an accelerator that is not here
-  d4rl_scores          Tables 2 and 3: any methods on any data sets
-  report               one page to look at, of one folder of results or of several
-  score_regression     the gate for CI: compare scores with accepted ones
+
+data
   datasets             list, make, fetch and validate data sets
-  data_returns         histograms of the returns in data sets
+  data-returns         histograms of the returns in data sets
+
+check
+  check-method         ask of a method of one's own what every method must be
+  score-regression     the gate for CI: compare scores with accepted ones
   parity               replay golden files of the reference implementation
   fidelity             replay recorded transitions of the real environments
+  dynamics-shift       scores of one policy in both dynamics
   throughput           updates per second, share of the machine's matrix-product rate
-  evaluation_speed     control steps per second beside Gymnasium
-  dynamics_shift       scores of one policy in both dynamics
+  evaluation-speed     control steps per second beside Gymnasium
 """
 
+import difflib
 import importlib
 import os
 import sys
+from importlib.metadata import version
 
-COMMANDS = [line.split()[0] for line in (__doc__ or "").splitlines() if line.startswith("  ")]
+# The names of modules; a user may type either.
+COMMANDS = [line.split()[0].replace("-", "_") for line in (__doc__ or "").splitlines() if line.startswith("  ")]
 
 
 def main() -> int:
@@ -43,9 +52,16 @@ def _main() -> int:
     if word in ("--help", "-h"):
         print((__doc__ or "").strip())
         return 0
-    if word not in COMMANDS:
-        print(f"error: {word!r} is no command; there are {', '.join(COMMANDS)}", file=sys.stderr)
+    if word == "--version":
+        print(f"plas_jax {version('plas_jax')}")
+        return 0
+    name = word.replace("-", "_")
+    if name not in COMMANDS:
+        shown = [command.replace("_", "-") for command in COMMANDS]
+        close = difflib.get_close_matches(word.replace("_", "-"), shown, n=3)
+        advice = f"did you mean {' or '.join(close)}?" if close else f"there are {', '.join(shown)}"
+        print(f"error: {word!r} is no command; {advice}", file=sys.stderr)
         return 2
     # Only the one asked for is imported: each brings its own libraries.
     sys.argv = [f"plas-jax {word}", *sys.argv[2:]]
-    return importlib.import_module(f"plas_jax.commands.{word}").main()
+    return importlib.import_module(f"plas_jax.commands.{name}").main()

@@ -27,6 +27,7 @@ def table_flags(presets: Iterable[str], default: str, datasets: str, resume: str
     )
     flags.DEFINE_string("output", "", "Folder of results; default: a new one under results/.", flag_values=values)
     flags.DEFINE_boolean("resume", False, resume, flag_values=values)
+    flags.DEFINE_string("retrain", "", "With --resume, methods whose rows are dropped first.", flag_values=values)
     flags.DEFINE_enum("dynamics", "d4rl", sorted(DYNAMICS), "Whose dynamics to evaluate in.", flag_values=values)
     flags.DEFINE_boolean(
         "q_errors", False, "Also write how far critics are off to q_errors.csv (Figure 5).", flag_values=values

@@ -69,6 +69,14 @@ def fingerprint(paths: Sequence[Path]) -> str:
     return hashes[0] if len(hashes) == 1 else hashlib.sha256(" ".join(hashes).encode()).hexdigest()
 
 
+def is_altered(dataset: Dataset, paths: Sequence[Path]) -> bool:
+    """Return whether files of D4RL's names are not D4RL's: their bytes are other than the catalogue has."""
+    if not dataset.is_published:
+        return False
+    known = [(part.sha256, path) for part, path in zip(parts(dataset), paths, strict=True) if part.sha256]
+    return any(sha256(path) != published for published, path in known)
+
+
 def contents(dataset: Dataset, paths: Sequence[Path]) -> str:
     """Hash what the files hold (sha256), column by column: the same for files of the same rows. Raises as `load`."""
     digest = hashlib.sha256()

@@ -35,6 +35,11 @@ def data_lines(results: Results, manifest: Manifest) -> list[str]:
     forms = {name: FORMS.get(published.unversioned(name)) for name in datasets(results, manifest)}
     return [
         f"- Data: {_versions_line(results, manifest)}",
+        *(
+            f"- **{name} (altered)**: its file has D4RL's name and other bytes, sha256 {record.fingerprint[:12]}…."
+            for name, record in manifest.datasets.items()
+            if record.altered
+        ),
         *(f"- {name} is {form}." for name, form in forms.items() if form),
     ]
 
@@ -60,7 +65,8 @@ def versions(results: Results, manifest: Manifest) -> list[str]:
 
 def version(manifest: Manifest, dataset: str) -> str:
     """Return the version of a data set, from the manifest or else from its name."""
-    return manifest.dataset(dataset).version or _suffix(dataset)
+    named = manifest.dataset(dataset).version or _suffix(dataset)
+    return f"{named} (altered)" if manifest.dataset(dataset).altered else named
 
 
 def setting(results: Results, manifest: Manifest, name: str) -> str:

@@ -46,15 +46,26 @@ def _kind(devices: list[jax.Device]) -> str:
 
 
 def git_commit() -> str:
-    """Return the commit of the code that runs, marked when it has uncommitted changes; "unknown" outside a checkout.
+    """Return the commit of the code that runs, marked when it has uncommitted changes; "unknown" where nobody knows.
 
-    An installed package may lie in a virtual environment inside somebody's repository: only a repository that tracks
-    the package's own files is asked.
+    It is what the build wrote down, or else the checkout's: a package may be installed in a virtual environment inside
+    somebody's repository, so that only one that tracks the package's own files is asked.
     """
     package = Path(plas_jax.__file__).parent
-    if not _git(package, "ls-files", "--error-unmatch", "__init__.py"):
+    baked = package / "commit.txt"
+    if baked.exists():
+        return baked.read_text(encoding="utf-8").strip()
+    return file_commit(package / "__init__.py")
+
+
+def file_commit(path: Path) -> str:
+    """Return the commit of the repository that a file is tracked in, marked where it has uncommitted changes.
+
+    "unknown" where none tracks it.
+    """
+    if not _git(path.parent, "ls-files", "--error-unmatch", path.name):
         return "unknown"
-    return _git(package, "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*") or "unknown"
+    return _git(path.parent, "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*") or "unknown"
 
 
 def _git(folder: Path, *words: str) -> str:

@@ -1,16 +1,18 @@
 """The folder a sweep writes to: claimed without overwriting anything, resumed only by the same sweep."""
 
 import json
+import shutil
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Protocol
+from urllib.parse import quote
 
 from plas_jax.files.json_files import read_object
 from plas_jax.files.whole_files import PARTIAL, remove_partial, whole_file
-from plas_jax.results.manifest import SHAPE, Manifest
+from plas_jax.results.manifest import RESULTS_VERSION, SHAPE, Manifest
 from plas_jax.results.metrics import MetricsRow, read_metrics, write_metrics
 from plas_jax.results.rows import Row, append_rows, distinct, read_coming_rows, read_rows, write_rows
 from plas_jax.training.hosts import agreed, is_first
@@ -48,6 +50,7 @@ class OutputFolder:
         self.coming = folder / "rows"
         self.watchers: list[Callable[[Iterable[Row]], None]] = []  # what is told of rows that come
         self.policies = folder / "policies"
+        self.sources = folder / "methods"
         self.diagnostics = folder / "diagnostics.csv"
         self.metrics = folder / "metrics.csv"
         self.metrics_parts = folder / "metrics"
@@ -90,6 +93,11 @@ class OutputFolder:
                 raise ValueError(
                     f"{self.path} cannot be resumed: its sweep has {name} {before.get(name)}, not {now.get(name)}"
                 )
+        if manifest.results_version != RESULTS_VERSION:
+            raise ValueError(
+                f"{self.path} cannot be resumed: its numbers are of version {manifest.results_version}, those of this "
+                f"plas_jax of version {RESULTS_VERSION}: choose a new --output"
+            )
         if not manifest.methods or not manifest.datasets or manifest.evaluations_in_mean < 1:
             raise ValueError(f"{self.path} cannot be resumed: an earlier version of plas_jax began its sweep")
 
@@ -152,6 +160,23 @@ class OutputFolder:
             path.unlink()
         if self.metrics_parts.exists():
             self.metrics_parts.rmdir()
+
+    def keep_source(self, method: str, text: str) -> None:
+        """Keep the file of a method of one's own as it was when it was trained. Of several processes the first does."""
+        self.sources.mkdir(exist_ok=True)
+        with whole_file(self.sources / f"{method}.py") as partial:
+            partial.write_text(text, encoding="utf-8")
+
+    def forget(self, algorithms: Collection[str], method: str, groups: Collection[str]) -> None:
+        """Remove all rows of these algorithms, and what a method's groups left: checkpoints, policies, its file."""
+        self.replace_rows(row for row in self.read_rows() if row.algorithm not in algorithms)
+        self.keep_metrics(lambda row: row.algorithm not in algorithms)
+        for group in groups:
+            shutil.rmtree(self.checkpoints / group, ignore_errors=True)
+        for path in self.policies.glob("*.npz"):
+            if any(f"_{quote(name, safe='+')}_" in path.name for name in algorithms if name):
+                path.unlink()
+        (self.sources / f"{method}.py").unlink(missing_ok=True)
 
     def write_text(self, name: str, text: str) -> None:
         """Replace a file of text in the folder, whole or not at all."""

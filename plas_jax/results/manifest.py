@@ -20,6 +20,8 @@ GROUP = {
 }
 METHOD = {
     "complete": bool,
+    "source_sha256?": str,
+    "source_commit?": str,
     **dict.fromkeys(("updates?", "first_updates?"), int),
     **dict.fromkeys(("git_commit?", "device?", "matmul_precision?"), str),
     "seeds?": [int],
@@ -37,6 +39,7 @@ DATASET = {
     "version": str,
     "fingerprint": str,
     "simulated?": bool,
+    "altered?": bool,
     **dict.fromkeys(("path?", "environment?"), str),
     **dict.fromkeys(("rows?", "transitions?", "episodes?"), int),
     **dict.fromkeys(("score?", "mean_return?", "std_return?"), (*NUMBER, None)),
@@ -44,6 +47,7 @@ DATASET = {
 # What a sweep that goes on and the reports read, before any of it is believed.
 SHAPE = {
     "complete?": bool,
+    "results_version?": int,
     "command?": [str],
     "arguments?": OBJECT,
     **dict.fromkeys(("preset?", "dynamics?", "device?", "matmul_precision?", "git_commit?"), str),
@@ -59,6 +63,10 @@ SHAPE = {
     "executables?": {ANY: int},
     "wall_seconds?": TIMES,
 }
+
+
+# Raised by whoever changes what a sweep's numbers are: a folder that was begun with others is not gone on with.
+RESULTS_VERSION = 1
 
 
 @dataclass
@@ -89,6 +97,8 @@ class MethodRecord:
     device: str = ""
     versions: dict[str, str] = field(default_factory=dict)
     git_commit: str = ""
+    source_sha256: str = ""  # of a method of one's own: its file, and the commit of whatever repository that is in
+    source_commit: str = ""
     groups: dict[str, GroupRecord] = field(default_factory=dict)
     executables: dict[str, int] = field(default_factory=dict)
     wall_seconds: dict[str, float] = field(default_factory=dict)  # by phase: compile, train, evaluate
@@ -126,6 +136,7 @@ class DatasetRecord:
     score: float | None = None
     environment: str = ""
     simulated: bool = True  # whether there is anything to play in
+    altered: bool = False  # whether it has the name of a published file and other bytes
 
 
 @dataclass
@@ -144,6 +155,7 @@ class Manifest:
     rows: int | None = None  # of a recipe data set, None for those of D4RL's file
     horizon: int | None = None
     scale: dict[str, object] | None = None
+    results_version: int = 1
     settings: dict[str, str] = field(default_factory=dict)  # what --set changed of the preset and its methods
     datasets: dict[str, DatasetRecord] = field(default_factory=dict)
     matmul_precision: str | None = None

@@ -10,7 +10,7 @@ import numpy as np
 
 from plas_jax.datasets.catalogue import Dataset, normalised_score
 from plas_jax.datasets.folders import writable_folder
-from plas_jax.datasets.loading import count_rows, fingerprint
+from plas_jax.datasets.loading import count_rows, fingerprint, is_altered
 from plas_jax.datasets.loading import files as files_of
 from plas_jax.datasets.loading import load as load_files
 from plas_jax.datasets.minibatch import Rows, concatenate
@@ -161,6 +161,7 @@ def _load(dataset: Dataset, paths: list[Path], needs: Needs) -> tuple[Transition
         score=_number(float(normalised_score(environment, description.return_mean))),
         # of one's own: what was made of the id, since another day's may be another environment
         simulated=environment.simulated,
+        altered=is_altered(dataset, paths),
         environment=environment.specification if environment.is_own else environment.name,
     )
     return transitions, description.returns, record

@@ -2,11 +2,12 @@
 
 import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from plas_jax.methods.method import Method, plain
 from plas_jax.methods.published import METHODS
-from plas_jax.results.circumstances import circumstances
-from plas_jax.results.manifest import DatasetRecord, GroupRecord, Manifest, MethodRecord
+from plas_jax.results.circumstances import circumstances, file_commit
+from plas_jax.results.manifest import RESULTS_VERSION, DatasetRecord, GroupRecord, Manifest, MethodRecord
 from plas_jax.sweeps.data import Described
 from plas_jax.sweeps.groups import Group, longest_episode
 from plas_jax.sweeps.request import Request
@@ -21,6 +22,7 @@ def first_manifest(request: Request, described: Described) -> Manifest:
         arguments=request.arguments,
         preset=preset.name,
         settings=settings_in(request),
+        results_version=RESULTS_VERSION,
         dynamics=request.dynamics,
         seeds=list(request.seeds),
         selection_seeds=list(request.selection_seeds),
@@ -48,6 +50,7 @@ def add_methods(manifest: Manifest, request: Request, groups: Mapping[str, Seque
         for group in groups_of_method:
             if group.name not in before.groups:
                 raise ValueError(f"{request.output} cannot be resumed: its manifest has no group {group.name}")
+        refuse_changed_source(before, method, request.output)
         if before.grid != grid:
             raise ValueError(f"{request.output} has {name} with other grid: {before.grid}, not {grid}")
         if has_other_lengths(before, method):
@@ -59,6 +62,15 @@ def add_methods(manifest: Manifest, request: Request, groups: Mapping[str, Seque
     order = list(METHODS)
     ordered = sorted(manifest.methods, key=lambda name: order.index(name) if name in order else len(order))
     manifest.methods = {name: manifest.methods[name] for name in ordered}
+
+
+def refuse_changed_source(record: MethodRecord, method: Method, folder: Path) -> None:
+    """Refuse to go on with a method whose file has changed: `ValueError`, one line that has both ways out."""
+    if record.source_sha256 not in ("", _sha256(method)):  # an earlier version kept none
+        raise ValueError(
+            f"the file of {method.name} has changed since {folder} was trained with it (methods/{method.name}.py there "
+            f"is what it was): --retrain={method.name} drops its rows and trains it anew, a new --output keeps both"
+        )
 
 
 def settings_in(request: Request) -> dict[str, str]:
@@ -89,6 +101,8 @@ def method_record(groups: Sequence[Group], datasets: Sequence[str]) -> MethodRec
         constants=constants_of(method, datasets),
         groups={group.name: _group_record(group) for group in groups},
         grid=grid_of(method),
+        source_sha256=_sha256(method),
+        source_commit="" if method.source is None else file_commit(Path(method.source.path)),
         **circumstances(),
     )
 
@@ -123,11 +137,15 @@ def has_finished(manifest: Manifest, request: Request) -> bool:
         record = manifest.methods.get(method.name)
         if record is None or not record.complete or record.grid != grid_of(method):
             return False
-        if has_other_lengths(record, method):
+        if has_other_lengths(record, method) or record.source_sha256 not in ("", _sha256(method)):
             return False
         if record.constants != constants_of(method.with_shapes_of(shapes_of), names):
             return False
     return True
+
+
+def _sha256(method: Method) -> str:
+    return "" if method.source is None else method.source.sha256
 
 
 def _group_record(group: Group) -> GroupRecord:

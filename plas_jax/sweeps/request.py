@@ -14,7 +14,7 @@ from plas_jax.methods.scales import Scale
 from plas_jax.methods.settings import Setting, Value, refuse_unknown, set_method, settings_of, sizes_of
 from plas_jax.results.folder import output_folder
 from plas_jax.results.loggers import loggers_of_flag
-from plas_jax.sweeps.flag_values import datasets_of_flag, limits, seeds_of_flags
+from plas_jax.sweeps.flag_values import datasets_of_flag, limits, seeds_of_flags, words
 
 Grid = tuple[tuple[str, tuple[float, ...]], ...]  # knobs with the values that are trained
 
@@ -66,6 +66,7 @@ class Flags(Protocol):
     data_dir: str | None
     output: str
     resume: bool
+    retrain: str
     q_errors: bool
     log: str
 
@@ -86,6 +87,7 @@ class Request(NamedTuple):
     chooses: bool  # whether the value of a swept knob is chosen on further seeds
     q_errors: bool = False  # whether critics are measured beside policies
     log: tuple[str, ...] = ()  # the experiment trackers that are told of every evaluation
+    retrain: tuple[str, ...] = ()  # methods whose rows are dropped first
     settings: tuple[Setting, ...] = ()  # what was set of preset and methods, which have it already
 
     @property
@@ -152,7 +154,8 @@ def request(flags: Flags, command: TableCommand) -> Request:
     )
     settings = settings_of(flags.set, [*METHODS, *(method.name for method in command.methods)])
     made = request_for(command, place, datasets, seeds, settings)
-    return made._replace(q_errors=flags.q_errors, log=loggers_of_flag(flags.log))
+    retrain = tuple(words("--retrain", flags.retrain, "")) if flags.retrain else ()
+    return made._replace(q_errors=flags.q_errors, log=loggers_of_flag(flags.log), retrain=retrain)
 
 
 def request_for(

@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 from plas_jax.methods.method import Method
+from plas_jax.methods.published import METHODS
+from plas_jax.methods.settings import unknown
 from plas_jax.results.folder import OutputFolder
 from plas_jax.results.loggers import told
 from plas_jax.results.manifest import Manifest
@@ -28,6 +30,7 @@ from plas_jax.sweeps.waves import planned
 from plas_jax.training.hosts import agreed, connect, is_first
 from plas_jax.training.kept_programs import keep_programs
 from plas_jax.training.layout import use_every_core
+from plas_jax.training.method_check import refuse_unfit
 from plas_jax.training.processor import peak_memory
 from plas_jax.training.soundness import refuse_unsound_machine
 
@@ -50,6 +53,8 @@ def sit(requested: Callable[[], Request], report: Report, speaks: bool = True) -
     keep_programs()
     refuse_unsound_machine()
     manifest = folder.claim(request)
+    if manifest is not None and request.retrain:
+        agreed(lambda: _forget(request, folder, manifest))
     if manifest is not None and has_finished(manifest, request):
         # Made again, for the sweep may have been killed between its last row and its reports.
         text = _reported(report, folder, manifest)
@@ -62,6 +67,20 @@ def sit(requested: Callable[[], Request], report: Report, speaks: bool = True) -
                 return _Sitting(request, folder, watch, report, is_first() and speaks).run(manifest)
         finally:
             folder.release()
+
+
+def _forget(request: Request, folder: OutputFolder, manifest: Manifest) -> None:
+    """Drop all that the folder has of the methods that are trained anew."""
+    methods = {method.name: method for method in request.methods}
+    for name in request.retrain:
+        if name not in methods:
+            raise ValueError(f"--retrain={name}: it is {unknown(name, list(methods), 'method of --algorithms')}")
+    for name in request.retrain:
+        record = manifest.methods.pop(name, None)
+        if record is not None:
+            with_epsilon = {"plas+p"} if name == "plas" and "plas+p" not in manifest.methods else set()
+            folder.forget({name, methods[name].first_name} | with_epsilon, name, record.groups)
+    folder.write_manifest(manifest)
 
 
 def _reported(report: Report, folder: OutputFolder, manifest: Manifest) -> str:
@@ -82,11 +101,13 @@ class _Sitting:
         """Train every method that was asked for and is not complete."""
         started = time.monotonic()
         request, folder, watch = self.request, self.folder, self.watch
+        self._check_methods(earlier or Manifest())
         groups_of = {method.name: self._planned(method, earlier) for method in request.methods}
         shelf = self._shelf()
         described = shelf.described(list({group.datasets: None for parts in groups_of.values() for group in parts}))
         manifest = earlier or first_manifest(request, described)
         refuse_other_data(manifest, described)
+        self._say_what_is_altered(described)
         add_methods(manifest, request, groups_of)
         seconds = manifest.wall_seconds.get("data", 0.0) + time.monotonic() - started
         manifest.wall_seconds["data"] = round(seconds, 2)
@@ -107,6 +128,22 @@ class _Sitting:
             print(table or "nothing was evaluated: what updates returned is in metrics.csv")
         watch.say(f"{folder.path} after {clock(time.monotonic() - started)}")
         return status
+
+    def _say_what_is_altered(self, described: data.Described) -> None:
+        for name, record in described.items():
+            if record.altered:
+                self.watch.say(
+                    f"warning: {record.path} is not D4RL's {name} (sha256 {record.fingerprint[:12]}…): every table "
+                    "marks it as altered"
+                )
+
+    def _check_methods(self, earlier: Manifest) -> None:
+        """Ask of methods of one's own, before their first training, what every method must be."""
+        for method in self.request.methods:
+            is_own = method.source is not None or method.name not in METHODS
+            if is_own and not earlier.method(method.name).wall_seconds:
+                self.watch.say(f"{method.name}: checking what every method must be")
+                refuse_unfit(method)
 
     def _planned(self, method: Method, earlier: Manifest | None) -> list[Group]:
         """Return a method's groups in waves that fit into memory; what is going to be done is printed."""
@@ -129,6 +166,9 @@ class _Sitting:
         """Train those groups of a method that are not complete; return the table, made after every method."""
         folder, record = self.folder, manifest.methods[name]
         save = partial(folder.write_manifest, manifest)
+        source = groups_of[name][0].method.source
+        if source is not None and is_first():
+            folder.keep_source(name, source.text)
         for group in groups_of[name]:
             if not record.groups[group.name].complete:
                 title = partial(_titled, groups_of, name, group.name)

@@ -16,6 +16,7 @@ from plas_jax.sweeps.rows import label, rows_of
 from plas_jax.training import phases
 from plas_jax.training.chunk import HEALTHY, Batch, Runs
 from plas_jax.training.hosts import on_host
+from plas_jax.training.user_code import placed_errors
 
 Finished = Callable[[phases.Part, Batch, Runs], None]  # what to do with a phase's runs once they are trained
 
@@ -55,7 +56,10 @@ class Sweep:
     def run(self) -> None:
         """Run every phase. Raises `Interrupted` once what was finished is on disk."""
         with self.journal.interruption, self.open:
-            self._train_last(None if self.method.first is None else self._train_first(self.method.first))
+            with placed_errors(self.method, "behaviour"):
+                first = None if self.method.first is None else self._train_first(self.method.first)
+            with placed_errors(self.method, "policy"):
+                self._train_last(first)
         self.journal.record.groups[self.group.name].complete = True
         self.journal.save()
 
