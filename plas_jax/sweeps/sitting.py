@@ -79,7 +79,8 @@ def _forget(request: Request, folder: OutputFolder, manifest: Manifest) -> None:
         record = manifest.methods.pop(name, None)
         if record is not None:
             with_epsilon = {"plas+p"} if name == "plas" and "plas+p" not in manifest.methods else set()
-            folder.forget({name, methods[name].first_name} | with_epsilon, name, record.groups)
+            controls = {control for control, _ in methods[name].controls}
+            folder.forget({name} | controls | with_epsilon, name, record.groups)
     folder.write_manifest(manifest)
 
 
