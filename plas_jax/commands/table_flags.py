@@ -35,4 +35,7 @@ def table_flags(presets: Iterable[str], default: str, datasets: str, resume: str
     flags.DEFINE_string(
         "log", "", "Trackers to tell of every evaluation: tensorboard,wandb,trackio.", flag_values=values
     )
+    flags.DEFINE_boolean(
+        "overlap", None, "Evaluate beside training; default: where there is an accelerator.", flag_values=values
+    )
     return values

@@ -133,9 +133,9 @@ def leaves_by_path(state: State) -> dict[str, Array]:
     return {jax.tree_util.keystr(path, simple=True, separator="/"): leaf for path, leaf in paths}
 
 
-def acting_leaves(method: Method, about: About) -> dict[str, jax.ShapeDtypeStruct]:
+def acting_leaves(method: Method, sizes: Sizes) -> dict[str, jax.ShapeDtypeStruct]:
     """Return those leaves of a run's state that acting depends on, by their paths: neither optimisers nor targets."""
-    shapes = state_shapes(method, sizes_of(about))[1]
+    shapes = state_shapes(method, sizes)[1]
     leaves, structure = leaves_by_path(shapes), jax.tree.structure(shapes)
     algorithm = method.phase.algorithm
 
@@ -146,8 +146,7 @@ def acting_leaves(method: Method, about: About) -> dict[str, jax.ShapeDtypeStruc
             noise = algorithm.acting_noise(key, state.architecture, state.sizes, len(observation))
         return algorithm.act(state, observation, noise, method.phase.knobs)
 
-    width = about.sizes["observation"][1]
-    inputs = jax.ShapeDtypeStruct((1, width), np.float32), jax.eval_shape(lambda: jax.random.key(0))
+    inputs = jax.ShapeDtypeStruct((1, sizes.observation.padded), np.float32), jax.eval_shape(lambda: jax.random.key(0))
     kept = export.export(jax.jit(act))(list(leaves.values()), *inputs).module_kept_var_idx
     return {name: leaf for place, (name, leaf) in enumerate(leaves.items()) if place in kept}
 

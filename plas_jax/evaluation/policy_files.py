@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from plas_jax.datasets.catalogue import Environment
-from plas_jax.evaluation.policy import About, Policy, acting_leaves, leaves_by_path, sized, state_with
+from plas_jax.evaluation.policy import About, Policy, acting_leaves, leaves_by_path, sized, sizes_of, state_with
 from plas_jax.files.json_files import ANY, NUMBER, OBJECT, check, parsed, shown
 from plas_jax.files.messages import one_line
 from plas_jax.files.npz_files import read_arrays
@@ -56,7 +56,7 @@ def write_policy(path: Path, about: About, arrays: Mapping[str, np.ndarray]) -> 
 
 def save_policy(policy: Policy, path: Path) -> None:
     """Write a policy to a file of its own. Raises `OSError` where that cannot be written."""
-    names = acting_leaves(policy.method, policy.about)
+    names = acting_leaves(policy.method, sizes_of(policy.about))
     write_policy(path, policy.about, {n: leaf for n, leaf in leaves_by_path(policy.state).items() if n in names})
 
 
@@ -93,7 +93,7 @@ def read_policy(path: Path, own: Method | None = None) -> Policy:
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
     try:
-        expected = acting_leaves(method, about)
+        expected = acting_leaves(method, sizes_of(about))
     except Exception as error:  # whatever a network raises that is built with shapes of anyone's choice
         raise ValueError(f"{path}: {about.method} cannot be built with its shapes ({one_line(error, 200)})") from error
     for name, shape in expected.items():

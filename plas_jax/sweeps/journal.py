@@ -18,6 +18,7 @@ class Journal(NamedTuple):
     watch: Watch
     title: Callable[[str], str]  # makes of a phase's name the one that a user watches
     interruption: Interruption
+    overlap: bool | None = None  # whether evaluations run beside training; None: where there is an accelerator
 
     def phase(self, name: str, total: float) -> Phase:
         """Return the phase of this name, as a user watches it."""

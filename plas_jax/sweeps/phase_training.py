@@ -18,6 +18,8 @@ from plas_jax.training.kept_programs import Executables
 from plas_jax.training.layout import data_on, on_runs
 
 CHECKPOINT_SECONDS = 120.0
+# Between those of the ends, where evaluations run beside training: an accelerator comes to an end every few seconds.
+END_SECONDS = 20.0
 
 
 class PhaseTraining:
@@ -29,6 +31,8 @@ class PhaseTraining:
         self._part, self._pairs, self._journal, self._group = part, pairs, journal, group
         self._metrics = MetricsBook(folder, group, part, pairs)
         self._name = NAMES[part.draws]
+        # The updates at which the phase's policies are evaluated.
+        self.ends = (part.phase.updates,) if part.draws == phases.FIRST_PHASE else group.protocol.evaluations
         trained = f"{group.name}'s {part.phase.trains}"
         self._checkpoints = Checkpoints(folder.checkpoints / group.name / self._name, trained, journal.watch.say)
 
@@ -49,36 +53,42 @@ class PhaseTraining:
         start: tuple[int, Batch],
         runs: Runs,
         rows: Rows,
-        ends: tuple[int, ...],
         show: Callable[[phases.Chunk], None],
+        unwritten: Callable[[], int | None] | None = None,
     ) -> Iterator[tuple[int, Batch]]:
         """Train from an update to each of `ends` in turn and yield there; `show` is called after each chunk.
 
-        Raises `Interrupted` once a checkpoint of what was trained is on the way to the disk.
+        `unwritten`, where evaluations run beside training, returns the update of the oldest that has no rows yet. A
+        sweep that is killed goes back to it, so that no checkpoint pushes out the last one before it. Raises
+        `Interrupted` once a checkpoint of what was trained is on the way to the disk, where one is of use.
         """
         (update, batch), part, journal = start, self._part, self._journal
+        kept, spacing = update, 0.0 if unwritten is None else END_SECONDS
         executables = Executables("run_chunk")
         data = data_on(part.mesh, rows, phases.datasets_of(part, self._pairs))
         with journal.timed("compile"):
             batch = phases.compile_only(part.phase.algorithm, part.mesh, batch, runs, data)
         self._check()
-        saved, kept = time.monotonic(), marks(ends[-1]) | set(ends)
+        saved, stops = time.monotonic(), marks(self.ends[-1]) | set(self.ends)
         self._metrics.keep_until(update)
-        if update in ends:
+        if update in self.ends:
             yield update, batch
-        for chunk in phases.train(part, batch, runs, data, update, sorted(kept)):
+        for chunk in phases.train(part, batch, runs, data, update, sorted(stops)):
             batch, update = chunk.batch, chunk.update
             journal.record.add_seconds("train", chunk.seconds)
             show(chunk)
-            if update in kept:
+            if update in stops:
                 self._metrics.add(update, chunk.metrics)
-            due = largest(journal.interruption.requested or time.monotonic() - saved > CHECKPOINT_SECONDS)
-            if update in ends or due:
+            longest = spacing if update in self.ends else CHECKPOINT_SECONDS
+            is_due = time.monotonic() - saved >= longest or update == self.ends[-1]
+            oldest = None if unwritten is None else unwritten()
+            if largest(journal.interruption.requested or is_due):
                 self._metrics.flush()
-                self._checkpoints.save(update, batch, len(part.cells))
-                saved = time.monotonic()
+                if oldest is None or kept <= oldest:
+                    self._checkpoints.save(update, batch, len(part.cells))
+                    saved, kept = time.monotonic(), update
             self._check()
-            if update in ends:
+            if update in self.ends:
                 yield update, batch
         self._checkpoints.wait()
         journal.record.count_executables(self._group.name, self._name, executables.count)

@@ -28,7 +28,7 @@ class PolicyWriter:
             return
         diverged_at = on_host(batch.diverged_at)
         abouts = [self._about(part, place, int(diverged_at[place])) for place in range(len(part.cells))]
-        kept = acting_leaves(self._group.method, abouts[0])
+        kept = acting_leaves(self._group.method, widest(self._group.datasets))
         arrays = on_host({name: leaf for name, leaf in leaves_by_path(batch.state).items() if name in kept})
         if not is_first():
             return

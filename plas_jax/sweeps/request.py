@@ -69,6 +69,7 @@ class Flags(Protocol):
     retrain: str
     q_errors: bool
     log: str
+    overlap: bool | None
 
 
 class Request(NamedTuple):
@@ -89,6 +90,7 @@ class Request(NamedTuple):
     log: tuple[str, ...] = ()  # the experiment trackers that are told of every evaluation
     retrain: tuple[str, ...] = ()  # methods whose rows are dropped first
     settings: tuple[Setting, ...] = ()  # what was set of preset and methods, which have it already
+    overlap: bool | None = None  # whether evaluations run beside training; None: where there is an accelerator
 
     @property
     def selection_seeds(self) -> tuple[int, ...]:
@@ -155,7 +157,8 @@ def request(flags: Flags, command: TableCommand) -> Request:
     settings = settings_of(flags.set, [*METHODS, *(method.name for method in command.methods)])
     made = request_for(command, place, datasets, seeds, settings)
     retrain = tuple(words("--retrain", flags.retrain, "")) if flags.retrain else ()
-    return made._replace(q_errors=flags.q_errors, log=loggers_of_flag(flags.log), retrain=retrain)
+    log = loggers_of_flag(flags.log)
+    return made._replace(q_errors=flags.q_errors, log=log, retrain=retrain, overlap=flags.overlap)
 
 
 def request_for(

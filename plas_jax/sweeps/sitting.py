@@ -29,7 +29,7 @@ from plas_jax.sweeps.sweep import Sweep, nothing_more
 from plas_jax.sweeps.waves import planned
 from plas_jax.training.hosts import agreed, connect, is_first
 from plas_jax.training.kept_programs import keep_programs
-from plas_jax.training.layout import use_every_core
+from plas_jax.training.layout import host_mesh, use_every_core
 from plas_jax.training.method_check import refuse_unfit
 from plas_jax.training.processor import peak_memory
 from plas_jax.training.soundness import refuse_unsound_machine
@@ -46,6 +46,7 @@ def sit(requested: Callable[[], Request], report: Report, speaks: bool = True) -
     """
     connect()
     use_every_core(os.cpu_count() or 1)
+    host_mesh(1)
     request = requested()
     folder = OutputFolder(request.output)
     # Refuses what is nowhere before the folder is made.
@@ -173,7 +174,7 @@ class _Sitting:
         for group in groups_of[name]:
             if not record.groups[group.name].complete:
                 title = partial(_titled, groups_of, name, group.name)
-                journal = Journal(record, save, self.watch, title, Interruption())
+                journal = Journal(record, save, self.watch, title, Interruption(), self.request.overlap)
                 ready = shelf.take(group.datasets)
                 keep = PolicyWriter(folder.policies, group, manifest.datasets, record)
                 diagnose = DiagnosticsWriter(folder.diagnostics, group, ready.rows)

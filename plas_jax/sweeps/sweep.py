@@ -8,7 +8,7 @@ from plas_jax.results.folder import OutputFolder
 from plas_jax.results.runs import CONTROLS
 from plas_jax.sweeps.book import Book
 from plas_jax.sweeps.data import SweepData
-from plas_jax.sweeps.evaluator import Evaluator
+from plas_jax.sweeps.evaluator import MOST_BEHIND, Evaluator
 from plas_jax.sweeps.groups import Group
 from plas_jax.sweeps.journal import Journal
 from plas_jax.sweeps.phase_training import PhaseTraining
@@ -67,8 +67,8 @@ class Sweep:
         part = phases.part_of(self.method, phases.FIRST_PHASE, self.pairs)
         batch, runs = phases.first_batch(part, self.data.rows, self.pairs, (self.sizes,))
         training = self._training(part)
-        start, ends = training.restored(batch, None), (phase.updates,)
-        for _, trained in training.run(start, runs, self.data.rows, ends, self._shown(part, ends)):
+        start, shown = training.restored(batch, None), self._shown(part, training.ends)
+        for _, trained in training.run(start, runs, self.data.rows, shown):
             batch = trained
         self._evaluate_controls(part, (batch, runs))
         self._finish(part, batch, runs)
@@ -83,14 +83,15 @@ class Sweep:
         self.book.keep(lambda is_control, update: not is_control)
         for name, algorithm in controls:
             acting = part._replace(phase=part.phase._replace(algorithm=algorithm))
-            with Evaluator(self.group, acting, self.pairs, self.journal) as evaluator:
+            with self._evaluator(acting) as evaluator:
                 for update in updates:
-                    self._evaluate(evaluator, acting, trained, update, f"evaluate {CONTROLS[name]}", name)
+                    evaluator.begin(*trained, update, f"evaluate {CONTROLS[name]}")
+                    self._write(evaluator, acting, 0, name)
         # The policies' first evaluation takes about as much longer as there are more of them.
         self.seconds_of_evaluation *= len(self.last.cells) / len(part.cells)
 
     def _train_last(self, first: Batch | None) -> None:
-        part, ends = self.last, self.group.protocol.evaluations
+        part = self.last
         inputs = self.method.inputs(
             self.sizes,
             None if first is None else first.state,
@@ -100,17 +101,22 @@ class Sweep:
         batch, runs = phases.first_batch(part, self.data.rows, self.pairs, on_host(inputs), diverged)
         del first, inputs  # each run has its own copy by now; at the paper's widths CVAEs are half a gigabyte
         training, trained = self._training(part), batch
-        lacking = next((end for end in ends if self._lacks(end)), None)
+        lacking = next((end for end in training.ends if self._lacks(end)), None)
         start = training.restored(batch, lacking)
         # Rows that come after the checkpoint, and those of an evaluation that was cut short, are made again.
         self.book.keep(lambda is_control, update: is_control or (update <= start[0] and not self._lacks(update)))
         with ExitStack() as stage:
-            if self.group.played:
-                evaluator = stage.enter_context(Evaluator(self.group, part, self.pairs, self.journal))
-            for update, trained in training.run(start, runs, self.data.rows, ends, self._shown(part, ends)):
-                if self._lacks(update):
+            evaluator = stage.enter_context(self._evaluator(part)) if self.group.played else None
+            unwritten = evaluator.oldest if evaluator is not None and evaluator.is_beside else None
+            shown = self._shown(part, training.ends, evaluator)
+            for update, trained in training.run(start, runs, self.data.rows, shown, unwritten):
+                if evaluator is not None and self._lacks(update):
                     self.measure(part, trained, runs, update)
-                    self._evaluate(evaluator, part, (trained, runs), update, f"evaluate at {update:,}")
+                    self._write(evaluator, part, MOST_BEHIND - 1)
+                    evaluator.begin(trained, runs, update, f"evaluate at {update:,}")
+                    self._write(evaluator, part, MOST_BEHIND)
+            if evaluator is not None:
+                self._write(evaluator, part, 0)
         self._finish(part, trained, runs)
 
     def _finish(self, part: phases.Part, batch: Batch, runs: Runs) -> None:
@@ -120,32 +126,37 @@ class Sweep:
     def _training(self, part: phases.Part) -> PhaseTraining:
         return self.open.enter_context(PhaseTraining(self.group, part, self.pairs, self.folder, self.journal))
 
+    def _evaluator(self, part: phases.Part) -> Evaluator:
+        return Evaluator(self.group, part, self.pairs, self.journal)
+
     def _lacks(self, update: int) -> bool:
         return self.group.played and self.book.lacks(False, update, len(self.last.cells))
 
-    def _evaluate(
-        self,
-        evaluator: Evaluator,
-        part: phases.Part,
-        trained: tuple[Batch, Runs],
-        update: int,
-        title: str,
-        control: str = "",
-    ) -> None:
-        played = evaluator.play(*trained, update, title)._replace(control=control)
-        self.seconds_of_evaluation = evaluator.seconds
-        self.book.add(rows_of(self.group, self.pairs, part, played))
-        self.journal.save()
+    def _write(self, evaluator: Evaluator, part: phases.Part, behind: int, control: str = "") -> None:
+        """Write down the evaluations that are over, and wait until no more than `behind` are not."""
+        for played in evaluator.played(behind):
+            self.seconds_of_evaluation = evaluator.seconds
+            self.book.add(rows_of(self.group, self.pairs, part, played._replace(control=control)))
+            self.journal.save()
 
-    def _shown(self, part: phases.Part, ends: tuple[int, ...]) -> Callable[[phases.Chunk], None]:
-        """Return what shows a chunk: its speed, the score so far, runs that diverged, the time left."""
+    def _shown(
+        self, part: phases.Part, ends: tuple[int, ...], evaluator: Evaluator | None = None
+    ) -> Callable[[phases.Chunk], None]:
+        """Return what shows a chunk: its speed, the score so far, runs that diverged, the time left.
+
+        What was evaluated meanwhile is written down before it.
+        """
         shown = self.journal.phase(f"train {part.phase.trains}", ends[-1])
         runs = len(part.cells)
 
         def show(chunk: phases.Chunk) -> None:
+            if evaluator is not None:
+                self._write(evaluator, part, MOST_BEHIND)
             rate = chunk.updates / chunk.seconds
             evaluations = sum(end > chunk.update for end in ends) if len(ends) > 1 else 0
-            left = (ends[-1] - chunk.update) / rate + evaluations * self.seconds_of_evaluation
+            training, evaluating = (ends[-1] - chunk.update) / rate, evaluations * self.seconds_of_evaluation
+            is_beside = evaluator is not None and evaluator.is_beside
+            left = max(training, evaluating) if is_beside else training + evaluating
             score = self.book.score_so_far()
             diverged = int((on_host(chunk.batch.diverged_at)[:runs] != HEALTHY).sum())
             facts = [f"{runs * rate:,.0f} run-updates/s"]

@@ -49,6 +49,18 @@ def run_mesh(runs: int, devices: Sequence[jax.Device] | None = None) -> Mesh:
     return Mesh(np.array([device for of_host in of_hosts for device in of_host[:each]]), (AXIS,))
 
 
+def host_mesh(runs: int) -> Mesh:
+    """Return the cores of this process's host as devices for so many runs: policies are played there.
+
+    Raises `ValueError`, one line, where JAX was told to leave them out.
+    """
+    try:
+        cores = jax.local_devices(backend="cpu")
+    except RuntimeError as error:
+        raise ValueError("JAX_PLATFORMS must name cpu, too: policies are played on the host's cores") from error
+    return Mesh(np.array(cores[: max(1, runs)]), (AXIS,))
+
+
 def on_runs(mesh: Mesh, tree: Tree) -> Tree:
     """Split a tree with a leading axis of runs between the devices, the last run repeated to make it even.
 

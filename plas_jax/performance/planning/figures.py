@@ -1,14 +1,16 @@
 """The figures of a plan: what the compiler said of each program, what follows of it, and what that assumes."""
 
 from collections.abc import Callable, Sequence
+from itertools import repeat
 from typing import Any, NamedTuple
 
-from plas_jax.performance.planning.evaluation import Evaluation
+from plas_jax.performance.planning.evaluation import Evaluation, evaluation
 from plas_jax.performance.planning.kernels import TRANSFER, Kernel
 from plas_jax.performance.planning.programs import Compiled, Work
 from plas_jax.performance.planning.roofline import Peaks, kernel_seconds, update_time
 from plas_jax.performance.planning.targets import Target
 from plas_jax.sweeps.groups import gigabytes
+from plas_jax.training.phases import FIRST_PHASE
 
 Row = dict[str, Any]
 
@@ -100,14 +102,24 @@ def _program_row(plan: Plan, planned: Planned) -> Row:
 
 
 def sweep_row(plan: Plan) -> Row:
-    """Return what the whole sweep takes, phases one after another."""
+    """Return what the whole sweep takes: phases one after another, evaluation beside the training of policies."""
     rows = program_rows(plan)
     training = sum(row["seconds"] for row in rows) if all("seconds" in row for row in rows) else None
     return {
         "training_seconds": training,
         "evaluation": plan.evaluation._asdict() | {"cpu_cores": plan.cpu_cores},
-        "total_seconds": None if training is None else training + plan.evaluation.seconds,
+        "in_turn_seconds": None if training is None else training + plan.evaluation.seconds,
+        "total_seconds": None if training is None else sum(map(_overlapped, plan.programs, rows, repeat(plan))),
     }
+
+
+def _overlapped(planned: Planned, row: Row, plan: Plan) -> float:
+    """Return the seconds of a phase. Policies' first training and last evaluation have nothing beside them."""
+    group, training = planned.work.group, row["seconds"]
+    if planned.work.draws == FIRST_PHASE:
+        return training
+    evaluating, count = evaluation([group], plan.cpu_cores).seconds, len(group.protocol.evaluations)
+    return max(training + evaluating / count, evaluating + training / count)
 
 
 def assumptions(plan: Plan) -> list[str]:
@@ -122,7 +134,7 @@ def assumptions(plan: Plan) -> list[str]:
         "memory, without a cache and without the padding of tiles",
         f"{chip.usable:.0%} of {gigabytes(int(chip.memory))} a device can be had, JAX's default",
         f"evaluation at docs/performance.md's rates for a core of an AMD EPYC × {plan.cpu_cores} (--cpu_cores), "
-        "every episode as long as it may be, after training and not beside it",
+        "every episode as long as it may be, beside the training of the next policies",
         "compiling, making and loading data, checkpoints and reports are not in these times",
     ]
     if chip.platform == "cuda":

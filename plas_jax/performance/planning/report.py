@@ -17,11 +17,14 @@ def lines(plan: Plan) -> list[str]:
     text += [_line(label, [cell(row) for row in rows]) for label, cell in _CELLS]
     text += [f"{row['group']} {row['trains']} does not fit: {row['refused']}" for row in rows if "refused" in row]
     training = "unknown" if whole["training_seconds"] is None else clock(whole["training_seconds"])
-    total = "unknown" if whole["total_seconds"] is None else clock(whole["total_seconds"])
+    total, in_turn = (
+        "unknown" if whole[name] is None else clock(whole[name]) for name in ("total_seconds", "in_turn_seconds")
+    )
     text += [
         "",
-        f"the whole sweep: {total} = training {training} + evaluation {clock(evaluation.seconds)} "
-        f"({evaluation.episodes:,} episodes, {evaluation.steps:,} control steps, {plan.cpu_cores} cores)",
+        f"the whole sweep: {total}, training {training} beside evaluation {clock(evaluation.seconds)} "
+        f"({evaluation.episodes:,} episodes, {evaluation.steps:,} control steps, {plan.cpu_cores} cores); "
+        f"one after the other {in_turn}",
         "",
         "assumed:",
         *(f"- {sentence}" for sentence in assumptions(plan)),

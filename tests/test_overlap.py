@@ -1,0 +1,158 @@
+"""Evaluation beside training: the same bytes, whatever stops it, and the time of the longer of both."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from functools import partial
+from pathlib import Path
+
+import by_subprocess
+import pytest
+from by_subprocess import ROOT
+
+from plas_jax.commands import sweep_perturbation
+from plas_jax.environments.lockstep import Lockstep
+from plas_jax.methods.presets import PRESETS, SMOKE, every
+from plas_jax.results.rows import read_rows
+from plas_jax.sweeps import phase_training
+from plas_jax.sweeps.book import Book
+from plas_jax.sweeps.evaluator import MOST_BEHIND, Evaluator
+from plas_jax.training import phases
+
+call_here = partial(by_subprocess.call_here, "sweep_perturbation.py")
+WORDS = ["--preset=smoke", "--datasets=hopper-random-r1", "--seeds=3", "--perturbation_limits=0.1"]
+ENDS = every(2, 40)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    return tmp_path_factory.mktemp("data")
+
+
+def swept(folder, data, *words):
+    done = call_here(*WORDS, f"--data_dir={data}", f"--output={folder}", *words)
+    assert done.returncode == 0, done.stderr
+    return (folder / "results.csv").read_bytes()
+
+
+def changed(monkeypatch, **fields):
+    monkeypatch.setitem(PRESETS, "smoke", SMOKE._replace(**fields))
+
+
+def slowed(monkeypatch, owner, name, seconds):
+    """Let a function of a class or module take so much longer."""
+    plain = getattr(owner, name)
+
+    def slow(*arguments):
+        time.sleep(seconds)
+        return plain(*arguments)
+
+    monkeypatch.setattr(owner, name, slow)
+
+
+@pytest.fixture(scope="module")
+def alone(data, tmp_path_factory):
+    """What a sweep gives that evaluates twenty times between chunks."""
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        changed(monkeypatch, evaluations=ENDS)
+        return swept(tmp_path_factory.mktemp("alone") / "sweep", data)
+
+
+def test_slow_evaluations_beside_training_give_the_same_bytes_in_the_time_of_the_longer(
+    alone, data, tmp_path, monkeypatch
+):
+    changed(monkeypatch, evaluations=ENDS)
+    slowed(monkeypatch, Lockstep, "step", 0.01)
+    behind, begun, written = [], [], []
+
+    def trained(*arguments, plain=phases.run_balanced):
+        if len(begun) > 1:  # the first is the prior's, before there are policies
+            behind.append(len(begun) - len(written))
+            time.sleep(0.1)
+        return plain(*arguments)
+
+    def begin(*arguments, plain=Evaluator.begin):
+        plain(*arguments)
+        begun.append(time.perf_counter())
+
+    def added(book, rows, plain=Book.add):
+        plain(book, rows)
+        written.append(time.perf_counter())
+
+    monkeypatch.setattr(phases, "run_balanced", trained)
+    monkeypatch.setattr(Evaluator, "begin", begin)
+    monkeypatch.setattr(Book, "add", added)
+    assert swept(tmp_path / "beside", data, "--overlap") == alone
+
+    # No evaluation is more than two behind, and training does not wait for less.
+    assert max(behind) == MOST_BEHIND
+    seconds = json.loads((tmp_path / "beside" / "manifest.json").read_text())["wall_seconds"]
+    took = written[-1] - begun[1]
+    assert took <= 1.1 * max(seconds["train"], seconds["evaluate"])
+    assert took <= 0.8 * (seconds["train"] + seconds["evaluate"])
+
+
+@pytest.mark.filterwarnings("ignore:overflow:RuntimeWarning")  # what a diagnosis makes of this discount
+def test_runs_that_diverge_meanwhile_are_marked_as_without_overlap(data, tmp_path, monkeypatch):
+    wild = SMOKE.knobs._replace(critic_learning_rate=3.0, discount=2.0, polyak=1.0)  # runs diverge, not all at once
+    changed(monkeypatch, evaluations=ENDS, knobs=wild)
+    alone = swept(tmp_path / "alone", data)
+    slowed(monkeypatch, Lockstep, "step", 0.001)
+    assert swept(tmp_path / "beside", data, "--overlap") == alone
+    rows = [row for row in read_rows(tmp_path / "beside" / "results.csv") if row.algorithm != "cvae_prior"]
+    marked = {row.update for row in rows if row.diverged_at is not None}
+    assert set() < marked < set(ENDS)
+    assert all(row.diverged_at is None or row.diverged_at <= row.update for row in rows)
+
+
+def stopped_sweep(number, folder, *words):
+    """Sweep in this process and send it a signal in the evaluation at 2 updates, once there is a checkpoint behind it.
+
+    The one after four updates is the last: what is evaluated again needs the one after two.
+    """
+    PRESETS["smoke"] = SMOKE._replace(evaluations=ENDS)
+    phase_training.END_SECONDS = 0.0
+    plain_reset, plain_step, evaluations, updates = Lockstep.reset, Lockstep.step, [], []
+    plain_training = phases.run_balanced
+
+    def trained(*arguments):
+        updates.append(arguments[-1].last)
+        return plain_training(*arguments)
+
+    def reset(simulation, *arguments):
+        evaluations.append(simulation)
+        return plain_reset(simulation, *arguments)
+
+    def step(simulation, *arguments):
+        if len(evaluations) == 2:
+            while updates[-1] < 6 or not (Path(folder) / "checkpoints/plas-16/policy/4").exists():
+                time.sleep(0.01)
+            time.sleep(0.5)  # a checkpoint that should not be would be on its way
+            os.kill(os.getpid(), number)
+        return plain_step(simulation, *arguments)
+
+    Lockstep.reset, Lockstep.step, phases.run_balanced = reset, step, trained
+    sys.argv = ["sweep_perturbation.py", *WORDS, f"--output={folder}", "--overlap", *words]
+    sys.exit(sweep_perturbation.main())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("number", "status", "how"), [(signal.SIGKILL, -9, "--overlap"), (signal.SIGTERM, 143, "--nooverlap")]
+)
+def test_a_sweep_stopped_in_an_evaluation_beside_training_resumes_to_the_same_bytes(
+    alone, data, tmp_path, monkeypatch, number, status, how
+):
+    changed(monkeypatch, evaluations=ENDS)
+    folder = tmp_path / "sweep"
+    code = "import sys, test_overlap; test_overlap.stopped_sweep(int(sys.argv[1]), *sys.argv[2:])"
+    words = [sys.executable, "-c", code, str(int(number)), str(folder), f"--data_dir={data}"]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests")])}
+    done = subprocess.run(words, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == status, done.stderr
+    kept = {path.name for path in (folder / "checkpoints" / "plas-16" / "policy").iterdir() if path.name.isdecimal()}
+    assert kept == {"2", "4"}
+    assert swept(folder, data, how, "--resume") == alone
