@@ -12,6 +12,8 @@ from itertools import pairwise
 
 import pytest
 from by_subprocess import ROOT
+from hypothesis import given
+from hypothesis import strategies as st
 
 from plas_jax.commands import report as command
 from plas_jax.reports.page.curves import MOST, thinned
@@ -274,6 +276,32 @@ def test_runs_that_diverged_and_data_without_scores_have_a_page():
 def test_one_row_and_a_bare_manifest_have_a_page():
     shown = Parsed(page([folder_of([row(1.0)], Manifest.from_json({"arguments": {}}))]))
     assert shown.data()["series"] == ["bc"]
+
+
+extreme = st.floats() | st.sampled_from([1e308, -1e308, 1e17, 5e-324, -0.0])
+any_rows = st.lists(
+    st.builds(
+        lambda score, dataset, algorithm, seed, update, diverged_at: row(
+            score, dataset=dataset, algorithm=algorithm, seed=seed, update=update, diverged_at=diverged_at
+        ),
+        extreme,
+        st.sampled_from([HOPPER, WALKER, "own"]),
+        st.sampled_from(["bc", "plas", "cvae_prior"]),
+        st.integers(0, 3),  # seed 3 is none of the manifest's
+        st.sampled_from([0, 1000, 2**63 - 1]),
+        st.none() | st.integers(0, 2**63 - 1),
+    ),
+    min_size=1,
+    max_size=12,
+    unique_by=lambda each: (each.dataset, each.algorithm, each.seed, each.update),
+)
+
+
+@given(any_rows, st.floats(allow_nan=False, allow_infinity=False))
+def test_whatever_rows_and_manifests_say_there_is_a_page(rows, seconds):
+    manifest = manifest_of(wall_seconds={"data": seconds})
+    data = Parsed(page([folder_of(rows, manifest)])).data()
+    assert set(data["datasets"]) >= {HOPPER, WALKER}
 
 
 def test_what_moved_between_two_folders_by_hand():

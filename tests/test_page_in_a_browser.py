@@ -7,7 +7,8 @@ from functools import partial
 
 import pytest
 from by_subprocess import ROOT
-from test_page import HOPPER, HOSTILE, folder_of, manifest_of, rows_of
+from test_page import HOPPER, HOSTILE, UPDATES, WALKER, folder_of, manifest_of, rows_of
+from test_q_rows import q_row
 
 from plas_jax.reports.page.document import write_page
 from plas_jax.reports.page.loaded import read_folders
@@ -120,6 +121,18 @@ def test_the_keyboard_alone_chooses_methods_and_data(opened, tables):
             break
     assert reached == {"curves", "methods"}
     assert dots() < many
+
+
+def test_errors_of_critics_are_drawn_of_one_data_set(opened, tmp_path):
+    rows = tuple(
+        q_row(update, seed, dataset=name) for name in (HOPPER, WALKER) for update in UPDATES for seed in (0, 1)
+    )
+    folder = folder_of(rows_of(), manifest_of())._replace(q_rows=rows)
+    shown = opened(write_page([folder], tmp_path / "x.html"), 375)
+    assert shown.locator("#q_errors h3").count() == 6
+    shown.locator("#q_errors select").select_option(label=HOPPER)
+    assert HOPPER in shown.locator("#q_errors svg[class^=plot]").first.get_attribute("aria-label")
+    assert shown.evaluate("document.documentElement.scrollWidth") <= 375
 
 
 def test_it_can_be_read_without_a_script(opened, tables):

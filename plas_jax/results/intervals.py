@@ -18,6 +18,7 @@ from plas_jax.results.aggregates import Scores, mean
 CONFIDENCE = 0.95
 BOOTSTRAP_SEEDS = 10  # from here on the interval of a cell's mean is the bootstrap's
 RESAMPLES = 2_000
+LARGEST = 1e100  # squares of what is smaller are finite, too
 BATCH = 500  # resamples at a time, which bounds the memory
 
 Statistic = Callable[..., np.ndarray]  # of the scores of one method, or of several, as in `aggregates`
@@ -48,13 +49,13 @@ def interval(scores: np.ndarray) -> Interval:
     """Return the 95 % interval of one cell's mean, from the scores of its seeds, `[seeds]`.
 
     Student's t below ten seeds, the bootstrap from ten on; none for fewer than two seeds, nor where a score is not
-    finite. `ValueError` for anything but a list of scores.
+    finite, or so large that no return can be it. `ValueError` for anything but a list of scores.
     """
     values = np.asarray(scores, np.float64)
     if values.ndim != 1:
         raise ValueError(f"a cell is a list of scores, one for each seed, not an array of {values.ndim} dimensions")
     seeds = len(values)
-    if seeds < 2 or not np.isfinite(values).all():
+    if seeds < 2 or not (np.abs(values) < LARGEST).all():
         return NO_INTERVAL
     if seeds < BOOTSTRAP_SEEDS:
         return student_t(fmean(values.tolist()), stdev(values.tolist()), seeds)

@@ -2,7 +2,7 @@
 
 import statistics
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from math import isfinite, nan
 from typing import NamedTuple
 
@@ -169,13 +169,20 @@ def spread_of(values: Sequence[float], diverged: int) -> Spread:
 
 
 def mean(values: Sequence[float]) -> float:
-    """Return the mean, whatever the order of the values; NaN where one of them is not finite."""
-    return statistics.fmean(values) if all(map(isfinite, values)) else nan
+    """Return the mean, whatever the order of the values; NaN where one of them or their sum is not finite."""
+    return _finite(statistics.fmean, values)
 
 
 def standard_deviation(values: Sequence[float]) -> float:
-    """Return the sample standard deviation (n - 1); NaN for a single value and where one is not finite."""
-    return statistics.stdev(values) if len(values) > 1 and all(map(isfinite, values)) else nan
+    """Return the sample standard deviation (n - 1); NaN for a single value and where one or it is not finite."""
+    return _finite(statistics.stdev, values) if len(values) > 1 else nan
+
+
+def _finite(statistic: Callable[[Sequence[float]], float], values: Sequence[float]) -> float:
+    try:
+        return statistic(values) if all(map(isfinite, values)) else nan
+    except OverflowError:  # of numbers near the largest that there are
+        return nan
 
 
 def _statistics(evaluations: list[Evaluation], evaluations_in_mean: int, diverged_at: int | None) -> RunStatistics:

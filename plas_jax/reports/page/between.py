@@ -17,7 +17,7 @@ def times_figure(folders: Sequence[Loaded]) -> Figure:
     """Return where the wall seconds of each folder went, by method and phase."""
     spent, peaks = _spent(folders)
     used = list(dict.fromkeys([*PHASES, *(phase for seconds in spent.values() for phase in seconds)]))[:8]
-    bars = [(label, [seconds.get(phase, 0.0) for phase in used]) for label, seconds in spent.items()]
+    bars = [(label, [max(0.0, seconds.get(phase, 0.0)) for phase in used]) for label, seconds in spent.items()]
     body = [
         [name(label), *map(_seconds, lengths), f"{sum(lengths):,.1f}", peaks.get(label, markdown.DASH)]
         for label, lengths in bars

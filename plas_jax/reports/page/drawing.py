@@ -15,6 +15,8 @@ ROW = 15  # of a panel of dots
 NAMES = 120  # pixels for the names beside dots
 COLOURS, DASHES = 8, 3
 
+LARGEST = 1e100  # number that is drawn: products of it stay finite
+
 Range = tuple[float, float]
 Points = Sequence[tuple[float, float | None]]
 
@@ -53,10 +55,11 @@ def look(series: int) -> str:
 
 
 def spanned(values: Sequence[float | None]) -> Range:
-    """Return the range of values, never empty; of none at all 0 to 1."""
-    finite = [value for value in values if value is not None and isfinite(value)]
+    """Return the range of values, wide enough to be drawn and within ±`LARGEST`; of none at all 0 to 1."""
+    finite = [min(max(value, -LARGEST), LARGEST) for value in values if value is not None and isfinite(value)]
     low, high = (min(finite), max(finite)) if finite else (0.0, 1.0)
-    return (low, high) if high > low else (low - 0.5, high + 0.5)
+    room = 1e-9 * max(1.0, abs(low), abs(high))  # of less, floats have too few steps
+    return (low, high) if high - low > room else (low - max(0.5, room), high + max(0.5, room))
 
 
 def ticks(span: Range, about: int = 4) -> list[float]:
@@ -129,7 +132,8 @@ def dots_panel(title: str, dots: Sequence[Dot], span: Range, level: float | None
 def bars_panel(title: str, bars: Sequence[tuple[str, Sequence[float]]], unit: str) -> Html:
     """Return a panel with a row for each bar, made of parts behind each other."""
     height = TOP + ROW * len(bars) + 34
-    x = _scale((0.0, max((sum(parts) for _, parts in bars), default=0.0) or 1.0), (NAMES, WIDTH - RIGHT))
+    span = spanned([0.0, *(sum(parts) for _, parts in bars)])
+    x = _scale(span, (NAMES, WIDTH - RIGHT))
     parts = [_text(title, WIDTH / 2, 14, "title")]
     for place, (label, lengths) in enumerate(bars):
         y, start = TOP + ROW * place + 2, 0.0
@@ -138,7 +142,7 @@ def bars_panel(title: str, bars: Sequence[tuple[str, Sequence[float]]], unit: st
             left, wide, kind = f"{x(start):.1f}", f"{length * x.factor:.1f}", f"bar-part {look(series)}"
             parts.append(element("rect", x=left, y=y, width=wide, height=ROW - 4, class_=kind))
             start += length
-    for tick in ticks((0.0, max((sum(lengths) for _, lengths in bars), default=0.0) or 1.0)):
+    for tick in ticks(span):
         parts.append(_text(written(tick), x(tick), height - 18, "middle"))
     parts.append(_text(unit, (NAMES + WIDTH - RIGHT) / 2, height - 4, "middle"))
     return _svg(parts, height, title)

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from plas_jax.reports.lines import CHOSEN, ONLY, Line
+from plas_jax.reports.page.drawing import LARGEST
 from plas_jax.reports.page.loaded import Loaded, Series
 from plas_jax.reports.provenance import version
 from plas_jax.reports.published import VERSION, published_scores, table_1_score, unversioned
@@ -57,7 +58,7 @@ class Comparison(NamedTuple):
     def thresholds(self) -> np.ndarray:
         """Return the τ of performance profiles, from the lowest score to the highest."""
         values = np.concatenate([task for tasks in self.scores.values() for task in tasks])
-        values = values[np.isfinite(values)]
+        values = np.clip(values[np.isfinite(values)], -LARGEST, LARGEST)
         low, high = (values.min(), values.max()) if len(values) else (0.0, 100.0)
         return np.linspace(np.floor(low), np.ceil(high), THRESHOLDS)
 
@@ -91,6 +92,8 @@ def scores_of(series: Sequence[Series]) -> list[Score]:
 def comparison(series: Sequence[Series]) -> Comparison | None:
     """Return what can be compared over the data sets that all folders share; None for fewer than two of them."""
     folders = {id(one.folder): one.folder for one in series}.values()
+    if not folders:
+        return None
     tasks = [name for name in next(iter(folders)).scored() if all(name in folder.scored() for folder in folders)]
     if len(tasks) < 2:
         return None
