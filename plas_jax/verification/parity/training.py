@@ -121,7 +121,9 @@ def _draws(golden: Golden, training: Training, state: Any) -> Iterator[Any]:
     shapes = jax.eval_shape(lambda: training.algorithm.noise(jax.random.key(0), state.architecture, golden.sizes()))
     wanted, tree = jax.tree.flatten(shapes)
     arrays = [
-        draw.lie(golden, draw.name, leaf.shape) if draw else np.zeros((golden.updates, *leaf.shape), np.float32)
+        draw.lie(golden, draw.name, leaf.shape)
+        if draw
+        else np.broadcast_to(np.float32(0), (golden.updates, *leaf.shape))
         for draw, leaf in zip(training.noise, wanted, strict=True)
     ]
     for update in range(golden.updates):
