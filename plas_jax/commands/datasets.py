@@ -3,11 +3,13 @@
 usage:
   python -m plas_jax.datasets list [--data_dir=D]
   python -m plas_jax.datasets make NAME [--size=1000000] [--seed=0] [--replay=ladder|train] [--data_dir=D]
+                                   [--policy=FILE.npz | --demonstrations=FILE.hdf5]
   python -m plas_jax.datasets fetch NAME [--server=URL] [--data_dir=D]
   python -m plas_jax.datasets validate NAME [--size=1000000] [--seed=0] [--data_dir=D]
 
 `list` shows every data set and what was found of it. `make` makes a recipe's, or finds it made; --replay=train makes
-the buffer of a fresh training run instead of the ladder of shipped policies. `fetch` downloads a file of D4RL's. Both
+the buffer of a fresh training run instead of the ladder of shipped policies; --policy and --demonstrations are what an
+expert or cloned recipe of Adroit's hand is made of. `fetch` downloads a file of D4RL's. Both
 print the file's path and sha256 last. `validate` checks a data set: 0 when nothing is wrong. Without --data_dir, data
 are looked for in $D4RL_DATASET_DIR, then in ~/.d4rl/datasets, and written to the first of these.
 """
@@ -27,6 +29,8 @@ from plas_jax.datasets.folders import locate, writable_folder
 from plas_jax.datasets.offers import offered_size
 from plas_jax.environments.own_data import find
 from plas_jax.recipes import manifests
+from plas_jax.recipes.adroit import NEEDED
+from plas_jax.recipes.behaviour_policy import WEIGHTS
 from plas_jax.recipes.collect import data_files, make, parse_recipe
 from plas_jax.sweeps.progress import Watch, screen
 
@@ -37,6 +41,8 @@ flags.DEFINE_integer(
 )
 flags.DEFINE_integer("seed", 0, "Seed of a recipe.", lower_bound=0, flag_values=FLAGS)
 flags.DEFINE_enum("replay", "ladder", ["ladder", "train"], "What makes a medium-replay recipe.", flag_values=FLAGS)
+flags.DEFINE_string("policy", None, "Policy of an Adroit expert recipe.", flag_values=FLAGS)
+flags.DEFINE_string("demonstrations", None, "Demonstrations of an Adroit cloned recipe.", flag_values=FLAGS)
 flags.DEFINE_string("server", D4RL_SERVER, "Where the folders of D4RL's files are, or of a mirror.", flag_values=FLAGS)
 flags.DEFINE_string("data_dir", None, "Folder to look in and to write to.", flag_values=FLAGS)
 
@@ -69,15 +75,27 @@ def _make(name: str) -> None:
         if dataset.level != "medium-replay":
             raise ValueError(f"--replay=train makes a medium-replay recipe, not {name}")
         dataset = parse(name.replace("-replay-", "-replay-trained-"))
-    rows = FLAGS.size or dataset.rows or 0
+    rows, weights = FLAGS.size or dataset.rows or 0, _ingredients(dataset)
     folder = writable_folder(FLAGS.data_dir)
     with Watch() as watch:
-        path = make(dataset.name, rows, FLAGS.seed, folder, lambda done: watch.rows_made(dataset.name, done, rows))
+        shown = lambda done: watch.rows_made(dataset.name, done, rows)  # noqa: E731
+        path = make(dataset.name, rows, FLAGS.seed, folder, shown, weights)
     manifest = manifests.read(path)
     if manifest is None:
         raise FileNotFoundError(f"{path} or its manifest vanished as soon as it was made")
     print(path)
     print(manifest["sha256"])
+
+
+def _ingredients(dataset: Dataset) -> Path:
+    """Return the file that an Adroit recipe is made of, or the folder of shipped policies."""
+    given = {"expert": FLAGS.policy, "cloned": FLAGS.demonstrations}
+    wanted = dataset.level if dataset.environment.family == "adroit" else ""
+    for level, path in given.items():
+        if path and level != wanted:
+            flag = NEEDED[level].partition("=")[0]
+            raise ValueError(f"{flag} makes {level} recipes of Adroit's hand, not {dataset.name}")
+    return Path(given[wanted]).expanduser() if wanted and given[wanted] else WEIGHTS
 
 
 def _fetch(dataset: Dataset) -> None:

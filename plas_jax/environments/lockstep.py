@@ -17,7 +17,7 @@ from typing import Self
 import mujoco
 import numpy as np
 
-from plas_jax.environments.robot import Moment
+from plas_jax.environments.robot import Moment, Robot
 from plas_jax.environments.robots import ROBOTS
 
 # What a step of these models depends on, in the order in which MuJoCo lays it out: time, qpos, qvel, warm start, ctrl.
@@ -31,18 +31,18 @@ STATE = int(
 
 
 class Lockstep:
-    """`episodes` copies of the environment `name`, each with its own state.
+    """`episodes` copies of an environment, each with its own state.
 
     `dynamics` is "d4rl" (D4RL's environments on MuJoCo 2.1.0) or, of locomotion, "gymnasium" (`-v4` as shipped). Raises
-    `KeyError` for any other and for an unknown `name`, `ValueError`, one line, for dynamics that do not apply and for
+    `KeyError` for any other and for an unknown name, `ValueError`, one line, for dynamics that do not apply and for
     model files that are not installed. `position`, `velocity` and `memory` are float64 arrays `[episodes, nq]`,
     `[episodes, nv]` and `[episodes, memory_size]`, not to be written to. What an episode does depends neither on
     `threads` (default: one per core) nor on the others. Threads end with `close()`, at the end of a `with` block, or
     when the object is collected.
     """
 
-    def __init__(self, name: str, episodes: int, dynamics: str = "d4rl", threads: int | None = None):
-        self.robot = ROBOTS[name]
+    def __init__(self, environment: str | Robot, episodes: int, dynamics: str = "d4rl", threads: int | None = None):
+        self.robot = ROBOTS[environment] if isinstance(environment, str) else environment
         self.model = self.robot.model(dynamics)
         # A robot alone is one constraint island: looking for islands costs 5 to 9 % and changes no bit.
         self.model.opt.disableflags |= mujoco.mjtDisableBit.mjDSBL_ISLAND

@@ -2,8 +2,9 @@
 
 `random` draws uniform actions, `medium` and `expert` sample shipped policies, `medium-expert` is one after the other,
 `medium-replay` rolls out the ladder of snapshots that led to `medium`, as D4RL's data sets of these names; and
-`medium-replay-trained` is the buffer of a fresh run. The same recipe on the same machine and versions gives the same
-bytes.
+`medium-replay-trained` is the buffer of a fresh run. The mazes have D4RL's own controllers (`maze2d.py`,
+`antmaze.py`), and Adroit's hand what a user has (`adroit.py`). The same recipe on the same machine and versions gives
+the same bytes.
 """
 
 import hashlib
@@ -18,8 +19,10 @@ from plas_jax.datasets.folders import writable_folder
 from plas_jax.datasets.loading import files
 from plas_jax.datasets.transitions import describe
 from plas_jax.files.whole_files import appears_whole, sha256
+from plas_jax.recipes import adroit
+from plas_jax.recipes.antmaze import led
 from plas_jax.recipes.behaviour_policy import WEIGHTS, load_policies
-from plas_jax.recipes.manifests import beside, reusable
+from plas_jax.recipes.manifests import beside, made, reusable
 from plas_jax.recipes.maze2d import steered
 from plas_jax.recipes.replay_buffer import constants, replay_buffer
 from plas_jax.recipes.rollout import Columns
@@ -72,13 +75,16 @@ def make(
     """Make the file of a recipe in `folder` unless it is there; `progress` is called with the rows so far.
 
     A recipe of several stretches has at least `rows` rows, in whole episodes, any other has exactly `rows`. `weights`
-    is the folder of policies. Nothing half-written is left behind. Raises `ValueError` for a name that is no recipe,
-    fewer than 2 rows or a negative seed; `FileNotFoundError` for missing weights; `OSError`, one line, for a folder
-    that cannot be written to.
+    is the folder of policies, or the file that an Adroit recipe is made of, without which it is looked for as it was
+    made before. Nothing half-written is left behind. Raises `ValueError` for a name that is no recipe, fewer than 2
+    rows or a negative seed; `FileNotFoundError` for missing weights; `OSError`, one line, for a folder that cannot be
+    written to.
     """
     dataset = parse_recipe(name)
     if rows < 2 or seed < 0:
         raise ValueError(f"{name}: a recipe takes at least 2 rows and a seed of at least 0, not {rows} and {seed}")
+    if dataset.environment.family == "adroit" and weights == WEIGHTS:
+        return _made_before(dataset, rows, seed, folder)
     recipe = _recipe(dataset, rows, seed, weights)
     fingerprint = hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()
     path = folder / f"{name}-{rows}-{fingerprint[:12]}.hdf5"
@@ -91,6 +97,16 @@ def make(
             manifest.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     progress(rows)
     return path
+
+
+def _made_before(dataset: Dataset, rows: int, seed: int, folder: Path) -> Path:
+    """Find the file of a recipe that is made of what only its user has."""
+    found = [path for path, record in made(folder, dataset.name) if (record["rows"], record["seed"]) == (rows, seed)]
+    if len(found) > 1:
+        raise ValueError(f"{dataset.name}: {folder} has {len(found)} of {rows:,} rows: move all but one away")
+    if not found:
+        raise adroit.ask_for(dataset)
+    return found[0]
 
 
 def _recipe(dataset: Dataset, rows: int, seed: int, folder: Path) -> dict[str, object]:
@@ -106,6 +122,11 @@ def _recipe(dataset: Dataset, rows: int, seed: int, folder: Path) -> dict[str, o
         "versions": {package: version(package) for package in PACKAGES + (PACKAGES_OF_TRAINING if is_trained else ())},
         "weights": None,
     }
+    if dataset.environment.family == "adroit":
+        # Its content and not its name, which may change.
+        recipe["versions"] = {package: version(package) for package in PACKAGES + PACKAGES_OF_TRAINING}
+        training = {"training": adroit.constants()} if dataset.level == "cloned" else {}
+        return recipe | {"weights": {"sha256": sha256(folder)}} | training
     if is_trained:
         return recipe | {"training": constants()}
     used = [{"sha256": sha256(path), "provenance": load_policies(path)[1]} for path in weights_of(dataset, folder)]
@@ -118,6 +139,12 @@ def _columns(dataset: Dataset, rows: int, seed: int, weights: Path, progress: Ca
     """Make the rows of a recipe."""
     if dataset.environment.family == "maze2d":
         return steered(dataset.environment.name, rows, seed, progress)
+    if dataset.environment.family == "antmaze":
+        ant = load_policies(weights_of(dataset, weights)[0])[0][-1]
+        return led(dataset.environment.name, dataset.level, ant, (rows, seed), progress)
+    if dataset.environment.family == "adroit":
+        of = adroit.cloned if dataset.level == "cloned" else adroit.expert
+        return of(dataset, weights, rows, seed, progress)
     if dataset.level == TRAINED:
         return replay_buffer(dataset.environment.name, rows, seed, progress)
     return roll_out_all(dataset, stretches(dataset, weights), rows, seed, progress)

@@ -39,7 +39,9 @@ def weights_of(dataset: Dataset, folder: Path) -> list[Path]:
     """List the files of policies that a recipe samples from; `FileNotFoundError` for one that is missing."""
     paths = []
     for part in parts(dataset):
-        if part.level != "random" and part.environment.family == "locomotion":
+        if part.environment.family == "antmaze":
+            paths.append(folder / "ant.npz")
+        elif part.level != "random" and part.environment.family == "locomotion":
             paths.append(shipped(part.environment.name, "expert" if part.level == "expert" else "medium", folder))
     for path in paths:
         if not path.is_file():

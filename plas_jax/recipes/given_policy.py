@@ -1,0 +1,133 @@
+"""Policies of other people's training, in the two forms in which D4RL's were released: read, never unpickled.
+
+`<snapshot>/fc0/weight` …: the policies of Deep OPE, several snapshots a file, of which the last acts. `W0`, `b0` …: the
+experts that came with demonstration-augmented policy gradients. docs/domains.md has both forms.
+"""
+
+import json
+from collections.abc import Mapping
+from itertools import pairwise
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from plas_jax.datasets.catalogue import Environment
+from plas_jax.files.npz_files import read_arrays
+
+META = "meta_json"
+Arrays = Mapping[str, np.ndarray]
+Layer = tuple[np.ndarray, np.ndarray]  # weight [out, in] and bias [out]
+
+
+class GivenPolicy(NamedTuple):
+    """A Gaussian policy of two hidden layers, in float64."""
+
+    hidden: tuple[Layer, ...]
+    mean: Layer
+    log_std: Layer  # its weight is zero where the deviation does not depend on the state
+    is_tanh: bool  # whether the hidden layers are tanh, else ReLU
+    is_squashed: bool  # whether the action is a tanh of the Gaussian's
+    scales: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]  # shift and scale of inputs, then of means
+
+    def sample(self, observation: np.ndarray, noise: np.ndarray) -> np.ndarray:
+        """Return actions, float32 `[episodes, action]`, clipped to ±1 as the environment would.
+
+        Every row is a product of its own, so that it does not depend on the others to the last bit.
+        """
+        in_shift, in_scale, out_shift, out_scale = self.scales
+        features = ((np.asarray(observation, np.float64) - in_shift) / in_scale)[:, None]
+        for weight, bias in self.hidden:
+            features = features @ weight.T + bias
+            features = np.tanh(features) if self.is_tanh else np.maximum(features, 0.0)
+        mean, log_std = ((features @ weight.T + bias)[:, 0] for weight, bias in (self.mean, self.log_std))
+        drawn = mean * out_scale + out_shift + np.exp(log_std) * noise
+        return np.clip(np.tanh(drawn) if self.is_squashed else drawn, -1.0, 1.0).astype(np.float32)
+
+
+def read_policy(path: Path, environment: Environment) -> GivenPolicy:
+    """Read the policy in a file, of the last snapshot where it has several.
+
+    Raises `OSError` for a file that cannot be opened and `ValueError`, one line, for one that is no such policy or is
+    of another task.
+    """
+    arrays = read_arrays(path, texts=(META,))
+    policy = _dapg(arrays, path) if "W0" in arrays else _snapshot(arrays, path)
+    seen, acts = policy.hidden[0][0].shape[1], len(policy.mean[1])
+    if (seen, acts) != (environment.observation_size, environment.action_size):
+        raise ValueError(
+            f"{path}: its policy takes {seen} numbers and gives {acts}, but {environment.name} has "
+            f"{environment.observation_size} and {environment.action_size}: is it another task's?"
+        )
+    return policy
+
+
+def _snapshot(arrays: Arrays, path: Path) -> GivenPolicy:
+    """Read the last snapshot of a file of Deep OPE's policies."""
+    snapshots = {name.partition("/")[0] for name in arrays if name.endswith("/fc0/weight")}
+    numbers = sorted(int(name) for name in snapshots if name.isdigit())
+    if not numbers:
+        raise ValueError(f"{path}: no policy: it has neither W0 nor <number>/fc0/weight")
+    last = str(numbers[-1])
+    about = _meta(arrays, path).get("snapshots", {}).get(last, {})
+    hidden, mean, log_std = (
+        _layer(arrays, f"{last}/{name}/weight", f"{last}/{name}/bias", path) for name in LAYERS[1:]
+    )
+    first = _layer(arrays, f"{last}/fc0/weight", f"{last}/fc0/bias", path)
+    plain = np.zeros(1), np.ones(1), np.zeros(1), np.ones(1)
+    squashed = about.get("output_distribution") == "tanh_gaussian"
+    policy = GivenPolicy((first, hidden), mean, log_std, about.get("nonlinearity") == "tanh", squashed, plain)
+    return _fitting(policy, path)
+
+
+LAYERS = ("fc0", "fc1", "last_fc", "last_fc_log_std")
+
+
+def _dapg(arrays: Arrays, path: Path) -> GivenPolicy:
+    """Read an expert of demonstration-augmented policy gradients."""
+    hidden = tuple(_layer(arrays, f"W{place}", f"b{place}", path) for place in (0, 1))
+    mean = _layer(arrays, "Wout", "bout", path)
+    names = ("log_std", "in_shift", "in_scale", "out_shift", "out_scale")
+    missing = [name for name in names if name not in arrays or not np.isfinite(arrays[name]).all()]
+    if missing:
+        raise ValueError(f"{path}: {', '.join(missing)}: missing or not finite")
+    log_std, in_shift, in_scale, out_shift, out_scale = (arrays[name].astype(np.float64) for name in names)
+    constant = np.zeros_like(mean[0]), log_std
+    scales = in_shift, in_scale + 1e-8, out_shift, out_scale
+    return _fitting(GivenPolicy(hidden, mean, constant, True, False, scales), path)
+
+
+def _layer(arrays: Arrays, weight: str, bias: str, path: Path) -> Layer:
+    pair = [arrays.get(name) for name in (weight, bias)]
+    if any(each is None or each.dtype.kind != "f" or not np.isfinite(each).all() for each in pair):
+        raise ValueError(f"{path}: {weight[:100]!r} and {bias[:100]!r} are not both arrays of finite numbers")
+    first, second = (np.asarray(each, np.float64) for each in pair)
+    if first.ndim != 2 or second.shape != first.shape[:1]:
+        raise ValueError(f"{path}: {weight[:100]!r} has shape {list(first.shape)} with a bias {list(second.shape)}")
+    return first, second
+
+
+def _fitting(policy: GivenPolicy, path: Path) -> GivenPolicy:
+    """Return the policy; refuse layers and scales that do not fit each other."""
+    widths = [*(weight.shape for weight, _ in policy.hidden), policy.mean[0].shape]
+    fits = all(later[1] == earlier[0] for earlier, later in pairwise(widths))
+    acts, seen = len(policy.mean[1]), widths[0][1]
+    shapes = [scale.shape for scale in policy.scales]
+    fits &= shapes in ([(1,)] * 4, [(seen,), (seen,), (acts,), (acts,)])
+    if not fits or policy.log_std[0].shape != policy.mean[0].shape or len(policy.log_std[1]) != acts:
+        raise ValueError(f"{path}: its layers do not fit each other")
+    return policy
+
+
+def _meta(arrays: Arrays, path: Path) -> dict[str, dict[str, dict[str, str]]]:
+    """Return what a file says of its policies."""
+    if META not in arrays:
+        raise ValueError(f"{path}: it has no {META}, which says what its policies' layers are")
+    try:
+        meta = json.loads(arrays[META].tobytes().decode())
+    except ValueError as error:
+        raise ValueError(f"{path}: {META} is no JSON") from error
+    snapshots = meta.get("snapshots") if isinstance(meta, dict) else None
+    if not isinstance(snapshots, dict) or not all(isinstance(about, dict) for about in snapshots.values()):
+        raise ValueError(f"{path}: {META} does not say what its snapshots are")
+    return meta
