@@ -28,8 +28,8 @@ def snapshots(path, environment="pen", nonlinearity="tanh", distribution="gaussi
     for number in numbers:
         for name, shape in shapes.items():
             arrays[f"{number}/{name}/weight"], arrays[f"{number}/{name}/bias"] = layer(generator, *shape)
-    about = {"nonlinearity": nonlinearity, "output_distribution": distribution}
-    meta = json.dumps({"snapshots": {str(number): about for number in numbers}})
+    about = {"nonlinearity": nonlinearity, "output_distribution": distribution, "return_mean": 0.0, "return_std": 0.0}
+    meta = json.dumps({"task": environment, "snapshots": {str(number): about for number in numbers}})
     np.savez(path, meta_json=np.frombuffer(meta.encode(), np.uint8), **arrays)
     return arrays
 
@@ -136,19 +136,17 @@ def test_a_clone_does_what_was_shown(monkeypatch):
 
 
 def spoiled(path, **changes):
-    arrays = snapshots(path) | changes
-    meta = arrays.pop("meta_json", None)
-    kept = np.load(path)["meta_json"] if meta is None else meta
-    np.savez(path, meta_json=kept, **{name: array for name, array in arrays.items() if array is not None})
+    np.savez(path, **(snapshots(path) | {"meta_json": np.load(path)["meta_json"]} | changes))
 
 
 BAD = {
     "is it another task's?": lambda path: snapshots(path, "door"),
-    "neither W0 nor <number>/fc0/weight": lambda path: np.savez(path, weights=np.zeros(3)),
-    "do not fit each other": lambda path: spoiled(path, **{"10/fc1/weight": np.zeros((8, 9))}),
-    "are not both arrays of finite numbers": lambda path: spoiled(path, **{"10/fc0/bias": np.full(8, np.nan)}),
-    "has shape [8, 45] with a bias [3]": lambda path: spoiled(path, **{"10/fc0/bias": np.zeros(3)}),
-    "meta_json is no JSON": lambda path: spoiled(path, meta_json=np.frombuffer(b"{", np.uint8)),
+    "it has no array 'meta_json'": lambda path: np.savez(path, weights=np.zeros(3)),
+    "do not fit each other": lambda path: np.savez(path, **dapg(path) | {"W1": np.zeros((8, 9))}),
+    "log_std: missing or not finite": lambda path: np.savez(path, **dapg(path) | {"log_std": np.full(24, np.nan)}),
+    "are not both arrays of finite numbers": lambda path: np.savez(path, **dapg(path) | {"b0": np.zeros(8, int)}),
+    "has shape [8, 45] with a bias [3]": lambda path: np.savez(path, **dapg(path) | {"b0": np.zeros(3)}),
+    "are not of pen": lambda path: spoiled(path, **{"10/fc1/weight": np.zeros((8, 9))}),
     "not an npz file": lambda path: path.write_text("a policy"),
 }
 

@@ -1,10 +1,9 @@
-"""Policies of other people's training, in the two forms in which D4RL's were released: read, never unpickled.
+"""Policies of a user's own for Adroit's hand, in the two forms in which D4RL's were released: never unpickled.
 
-`<snapshot>/fc0/weight` …: the policies of Deep OPE, several snapshots a file, of which the last acts. `W0`, `b0` …: the
+One is that of `published_policies.py`, of whose snapshots the last acts. The other has arrays `W0`, `b0`, …: the
 experts that came with demonstration-augmented policy gradients. docs/domains.md has both forms.
 """
 
-import json
 from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
@@ -14,6 +13,7 @@ import numpy as np
 
 from plas_jax.datasets.catalogue import Environment
 from plas_jax.files.npz_files import read_arrays
+from plas_jax.recipes.published_policies import load
 
 META = "meta_json"
 Arrays = Mapping[str, np.ndarray]
@@ -52,7 +52,7 @@ def read_policy(path: Path, environment: Environment) -> GivenPolicy:
     of another task.
     """
     arrays = read_arrays(path, texts=(META,))
-    policy = _dapg(arrays, path) if "W0" in arrays else _snapshot(arrays, path)
+    policy = _dapg(arrays, path) if "W0" in arrays else _snapshot(path)
     seen, acts = policy.hidden[0][0].shape[1], len(policy.mean[1])
     if (seen, acts) != (environment.observation_size, environment.action_size):
         raise ValueError(
@@ -62,25 +62,13 @@ def read_policy(path: Path, environment: Environment) -> GivenPolicy:
     return policy
 
 
-def _snapshot(arrays: Arrays, path: Path) -> GivenPolicy:
-    """Read the last snapshot of a file of Deep OPE's policies."""
-    snapshots = {name.partition("/")[0] for name in arrays if name.endswith("/fc0/weight")}
-    numbers = sorted(int(name) for name in snapshots if name.isdigit())
-    if not numbers:
-        raise ValueError(f"{path}: no policy: it has neither W0 nor <number>/fc0/weight")
-    last = str(numbers[-1])
-    about = _meta(arrays, path).get("snapshots", {}).get(last, {})
-    hidden, mean, log_std = (
-        _layer(arrays, f"{last}/{name}/weight", f"{last}/{name}/bias", path) for name in LAYERS[1:]
-    )
-    first = _layer(arrays, f"{last}/fc0/weight", f"{last}/fc0/bias", path)
+def _snapshot(path: Path) -> GivenPolicy:
+    """Read the last snapshot of a file of published policies."""
+    last = load(path).policies[-1]
     plain = np.zeros(1), np.ones(1), np.zeros(1), np.ones(1)
-    squashed = about.get("output_distribution") == "tanh_gaussian"
-    policy = GivenPolicy((first, hidden), mean, log_std, about.get("nonlinearity") == "tanh", squashed, plain)
-    return _fitting(policy, path)
-
-
-LAYERS = ("fc0", "fc1", "last_fc", "last_fc_log_std")
+    layers = [(np.asarray(weight, float), np.asarray(bias, float)) for weight, bias in last.layers]
+    mean, log_std = ((np.asarray(weight, float), np.asarray(bias, float)) for weight, bias in (last.mean, last.log_std))
+    return GivenPolicy(tuple(layers), mean, log_std, last.nonlinearity == "tanh", last.is_squashed, plain)
 
 
 def _dapg(arrays: Arrays, path: Path) -> GivenPolicy:
@@ -117,17 +105,3 @@ def _fitting(policy: GivenPolicy, path: Path) -> GivenPolicy:
     if not fits or policy.log_std[0].shape != policy.mean[0].shape or len(policy.log_std[1]) != acts:
         raise ValueError(f"{path}: its layers do not fit each other")
     return policy
-
-
-def _meta(arrays: Arrays, path: Path) -> dict[str, dict[str, dict[str, str]]]:
-    """Return what a file says of its policies."""
-    if META not in arrays:
-        raise ValueError(f"{path}: it has no {META}, which says what its policies' layers are")
-    try:
-        meta = json.loads(arrays[META].tobytes().decode())
-    except ValueError as error:
-        raise ValueError(f"{path}: {META} is no JSON") from error
-    snapshots = meta.get("snapshots") if isinstance(meta, dict) else None
-    if not isinstance(snapshots, dict) or not all(isinstance(about, dict) for about in snapshots.values()):
-        raise ValueError(f"{path}: {META} does not say what its snapshots are")
-    return meta
