@@ -110,7 +110,7 @@ def asked(**changes):
         ({"accept": True, "reason": " "}, "--accept needs a --reason"),
         ({"reason": "because"}, "it needs --accept"),
         ({"seeds": 0}, "--seeds must be at least 1"),
-        ({"algorithms": "dqn"}, "'dqn' is neither one of"),
+        ({"algorithms": "dqn"}, "'dqn' is no method"),
         ({"algorithms": "plas"}, "has no results of plas"),
         ({"datasets": "walker2d-medium-r1"}, "has no results of walker2d-medium-r1"),
         ({"preset": "gate"}, "was made with preset smoke, not gate"),

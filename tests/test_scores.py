@@ -70,6 +70,7 @@ def test_methods_are_added_to_a_folder_one_after_another(table):
         "policies",
         "metrics.csv",
         "diagnostics.csv",
+        "methods",
         "report.html",
     }
 
@@ -201,14 +202,17 @@ def asked(**changes):
 @pytest.mark.parametrize(
     ("changes", "complaint"),
     [
-        ({"algorithms": "bc,dqn"}, "'dqn' is neither one of bc, bc_regression,"),
+        ({"algorithms": "bc,dqn"}, "'dqn' is no method, nor a Python file with a METHOD; there are bc, bc_regression,"),
         ({"algorithms": "bc,bc"}, "--algorithms takes different values"),
         ({"algorithms": "nowhere.py"}, "there is no file nowhere.py"),
         ({"algorithms": "empty.py"}, "empty.py has no METHOD"),
         ({"algorithms": "broken.py"}, "broken.py fails on import: ZeroDivisionError"),
         ({"algorithms": "namesake.py"}, "its METHOD is named bc, as one of this project's is"),
         ({"algorithms": f"{OWN_METHOD},copy.py"}, "two methods of the name filtered_cloning"),
-        ({"algorithms": "bc", "knobs": "discount=0.9"}, "bc has no knob 'discount' (it has learning_rate)"),
+        (
+            {"algorithms": "bc", "knobs": "discount=0.9"},
+            "bc has no knob 'discount'; there are learning_rate",
+        ),
         ({"knobs": "discount"}, "--knobs takes name=number,number"),
         ({"knobs": "discount=high"}, "--knobs takes name=number,number"),
         ({"knobs": "discount=0.9,nan"}, "--knobs takes name=number,number"),
@@ -255,7 +259,7 @@ def test_seeds_for_choosing_are_as_many_again_behind_the_reported_and_only_where
 @pytest.mark.parametrize(
     ("words", "complaint"),
     [
-        (["--algorithms=bc,dqn"], "'dqn' is neither one of bc,"),
+        (["--algorithms=bc,dqn"], "'dqn' is no method, nor a Python file with a METHOD"),
         (["--algorithms=bc", "--datasets=hopper-medium-v2"], "hopper-medium-v2 was not found"),
         (["bc"], "unexpected 'bc'"),
     ],

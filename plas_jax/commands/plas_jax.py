@@ -6,6 +6,7 @@ make tables
   sweep-perturbation   Table 1 and Figure 7: train, evaluate, report
   sweep-latent-action  Figure 6: the same over the latent limit σ
   d4rl-scores          Tables 2 and 3: any methods on any data sets
+  status               how far a sweep has come, seen from outside
   report               one page to look at, of one folder of results or of several
   evaluate             play saved policies: returns, scores, a film
   export               a saved policy as StableHLO, which any XLA runs
@@ -16,6 +17,7 @@ data
   data-returns         histograms of the returns in data sets
 
 check
+  doctor               this machine: versions, devices, correctness, drawing, folders
   check-method         ask of a method of one's own what every method must be
   score-regression     the gate for CI: compare scores with accepted ones
   parity               replay golden files of the reference implementation

@@ -17,6 +17,8 @@ from plas_jax.results.metrics import MetricsRow, read_metrics, write_metrics
 from plas_jax.results.rows import Row, append_rows, distinct, read_coming_rows, read_rows, write_rows
 from plas_jax.training.hosts import agreed, is_first
 
+GROWING = ("datasets", "seeds")  # arguments that may have more on resume: `sweeps/growth.py`
+
 
 class Request(Protocol):
     """What a folder must know of the sweep that wants it."""
@@ -89,7 +91,7 @@ class OutputFolder:
             raise FileExistsError(f"{self.path} holds {state} sweep: add --resume, or choose another --output")
         before, now = manifest.arguments, request.arguments
         for name in {**now, **before}:
-            if before.get(name) != now.get(name):
+            if name not in GROWING and before.get(name) != now.get(name):
                 raise ValueError(
                     f"{self.path} cannot be resumed: its sweep has {name} {before.get(name)}, not {now.get(name)}"
                 )

@@ -20,6 +20,7 @@ GROUP = {
 }
 METHOD = {
     "complete": bool,
+    "blocks?": [{"datasets": [str], "seeds": [int]}],
     "source_sha256?": str,
     "source_commit?": str,
     **dict.fromkeys(("updates?", "first_updates?"), int),
@@ -92,6 +93,8 @@ class MethodRecord:
     first_updates: int | None = None
     evaluations: list[int] = field(default_factory=list)
     seeds: list[int] = field(default_factory=list)
+    # What was trained together: data sets, each with all of the seeds. A folder that grew has several.
+    blocks: list[dict[str, list[Any]]] = field(default_factory=list)
     constants: dict[str, object] = field(default_factory=dict)
     matmul_precision: str = ""
     device: str = ""

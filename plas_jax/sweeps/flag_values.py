@@ -9,6 +9,7 @@ from plas_jax.environments.own_data import find
 from plas_jax.methods.method import Method
 from plas_jax.methods.own import own_method
 from plas_jax.methods.published import METHODS
+from plas_jax.methods.settings import unknown
 
 
 def seeds_of_flags(text: str, first_seed: int) -> tuple[int, ...]:
@@ -65,8 +66,9 @@ def published(word: str) -> Method:
             raise ValueError(f"{word}: its METHOD is named {method.name}, as one of this project's is: choose another")
         return method
     if word not in METHODS:
-        known = ", ".join(METHODS)
-        raise ValueError(f"--algorithms: {word!r} is neither one of {known} nor a Python file with a METHOD")
+        raise ValueError(
+            f"--algorithms: {word!r} is {unknown(word, list(METHODS), 'method, nor a Python file with a METHOD')}"
+        )
     return METHODS[word]
 
 

@@ -3,6 +3,7 @@
 import math
 
 from plas_jax.methods.method import Method
+from plas_jax.methods.settings import unknown
 from plas_jax.sweeps.request import Grid
 
 
@@ -33,7 +34,8 @@ def swept(method: Method, grid: Grid) -> Method:
     known = method.phase.knobs._fields
     for name, _ in grid:
         if name not in known:
-            raise ValueError(f"--knobs: {method.name} has no knob {name!r} (it has {', '.join(known)})")
+            nearest = unknown(name, known, f"knob {name!r}")
+            raise ValueError(f"--knobs: {method.name} has {nearest} (of several methods each must have it)")
     given = {name for name, _ in grid}
     kept = tuple((name, values) for name, values in method.grid if name not in given)
     return method._replace(grid=(*kept, *grid))

@@ -10,6 +10,7 @@ from plas_jax.results.circumstances import circumstances, file_commit
 from plas_jax.results.manifest import RESULTS_VERSION, DatasetRecord, GroupRecord, Manifest, MethodRecord
 from plas_jax.sweeps.data import Described
 from plas_jax.sweeps.groups import Group, longest_episode
+from plas_jax.sweeps.growth import blocks_of, wanted_of
 from plas_jax.sweeps.request import Request
 
 
@@ -43,13 +44,20 @@ def add_methods(manifest: Manifest, request: Request, groups: Mapping[str, Seque
     """
     names = [dataset.name for dataset in request.datasets]
     for name, groups_of_method in groups.items():
-        if name not in manifest.methods:
+        known = manifest.methods.get(name)
+        blocks = blocks_of(known, manifest.arguments, wanted_of(request, groups_of_method[0].method))
+        if known is None:
             manifest.methods[name] = method_record(groups_of_method, names)
         before, method = manifest.methods[name], groups_of_method[0].method
         grid, constants = grid_of(method), constants_of(method, names)
+        _take_up_more_data(before, constants)
         for group in groups_of_method:
             if group.name not in before.groups:
-                raise ValueError(f"{request.output} cannot be resumed: its manifest has no group {group.name}")
+                if "-grown-" not in group.name:
+                    raise ValueError(f"{request.output} cannot be resumed: its manifest has no group {group.name}")
+                before.groups[group.name], before.complete = _group_record(group), False
+        before.blocks = [{"datasets": list(block.datasets), "seeds": list(block.seeds)} for block in blocks]
+        before.seeds = sorted({seed for block in blocks for seed in block.seeds})
         refuse_changed_source(before, method, request.output)
         if before.grid != grid:
             raise ValueError(f"{request.output} has {name} with other grid: {before.grid}, not {grid}")
@@ -81,6 +89,8 @@ def settings_in(request: Request) -> dict[str, str]:
 def refuse_other_data(manifest: Manifest, described: Described) -> None:
     """Refuse to go on with other data than a sweep began with: `ValueError`, one line that names the data set."""
     for name, record in described.items():
+        if name not in manifest.datasets:
+            manifest.datasets[name] = record
         before = manifest.datasets.get(name, DatasetRecord()).fingerprint
         if before != record.fingerprint:
             raise ValueError(
@@ -141,7 +151,16 @@ def has_finished(manifest: Manifest, request: Request) -> bool:
             return False
         if record.constants != constants_of(method.with_shapes_of(shapes_of), names):
             return False
+        if len(blocks_of(record, manifest.arguments, wanted_of(request, method))) > max(1, len(record.blocks)):
+            return False
     return True
+
+
+def _take_up_more_data(record: MethodRecord, constants: Mapping[str, object]) -> None:
+    """Write down the constants of data sets that a record does not have yet."""
+    before, now = record.constants.get("knobs_by_dataset"), constants["knobs_by_dataset"]
+    if isinstance(before, dict) and isinstance(now, dict):
+        record.constants["knobs_by_dataset"] = {name: before.get(name, now[name]) for name in now}
 
 
 def _sha256(method: Method) -> str:

@@ -17,7 +17,8 @@ from plas_jax.results.manifest import Manifest
 from plas_jax.results.q_rows import NAME, tidy_q_rows
 from plas_jax.sweeps import data
 from plas_jax.sweeps.diagnostics import DiagnosticsWriter
-from plas_jax.sweeps.groups import Group, groups
+from plas_jax.sweeps.groups import Group
+from plas_jax.sweeps.growth import blocks_of, grow, grown_groups, refuse_shrinking, wanted_of
 from plas_jax.sweeps.interruption import Interrupted, Interruption
 from plas_jax.sweeps.journal import Journal
 from plas_jax.sweeps.manifest import add_methods, first_manifest, has_finished, refuse_other_data
@@ -54,6 +55,8 @@ def sit(requested: Callable[[], Request], report: Report, speaks: bool = True) -
     keep_programs()
     refuse_unsound_machine()
     manifest = folder.claim(request)
+    if manifest is not None:
+        refuse_shrinking(manifest, request)
     if manifest is not None and request.retrain:
         agreed(lambda: _forget(request, folder, manifest))
     if manifest is not None and has_finished(manifest, request):
@@ -111,6 +114,7 @@ class _Sitting:
         refuse_other_data(manifest, described)
         self._say_what_is_altered(described)
         add_methods(manifest, request, groups_of)
+        grow(manifest, request)
         seconds = manifest.wall_seconds.get("data", 0.0) + time.monotonic() - started
         manifest.wall_seconds["data"] = round(seconds, 2)
         folder.write_manifest(manifest)
@@ -151,9 +155,9 @@ class _Sitting:
         """Return a method's groups in waves that fit into memory; what is going to be done is printed."""
         request = self.request
         rows = partial(data.expected_rows, rows=request.preset.rows, data_dir=request.data_dir)
-        protocol = request.preset.protocol(method)
-        whole = groups(method, protocol, request.datasets, request.seeds_of(method), request.dynamics)
-        parts, lines = planned(whole, rows, None if earlier is None else earlier.methods.get(method.name))
+        record = None if earlier is None else earlier.methods.get(method.name)
+        blocks = blocks_of(record, {} if earlier is None else earlier.arguments, wanted_of(request, method))
+        parts, lines = planned(grown_groups(request, method, blocks), rows, record)
         if self.speaks:
             # Of several methods each says what it trains, but none how many groups it has.
             print(*lines[len(request.methods) > 1 :], sep="\n", flush=True)

@@ -1,0 +1,105 @@
+"""A folder that grows by --resume, and a sweep seen from outside."""
+
+import json
+import os
+import shutil
+import sys
+from functools import partial
+from pathlib import Path
+
+import by_subprocess
+import pytest
+
+from plas_jax.commands import doctor, status
+from plas_jax.results.rows import read_rows
+
+call_here = partial(by_subprocess.call_here, "d4rl_scores.py")
+SHORT = ["--preset=smoke", "--data_dir=.", "--output=out"]
+HOPPER, BOTH = "--datasets=hopper-random-r1", "--datasets=hopper-random-r1,walker2d-random-r1"
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("growing")
+    done = call_here(*SHORT, HOPPER, "--seeds=1", "--algorithms=bc,plas", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+@pytest.fixture(scope="module")
+def grown(small, tmp_path_factory):
+    folder = Path(shutil.copytree(small, tmp_path_factory.mktemp("grown") / "copy"))
+    done = call_here(*SHORT, BOTH, "--seeds=0,1", "--algorithms=bc,plas", "--resume", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+def pairs(folder, algorithm):
+    rows = read_rows(folder / "out" / "results.csv")
+    return {(row.dataset, row.seed) for row in rows if row.algorithm == algorithm}
+
+
+def test_more_seeds_and_data_sets_are_added_and_nothing_is_made_twice(small, grown):
+    rows, before = (read_rows(folder / "out" / "results.csv") for folder in (grown, small))
+    assert set(before) < set(rows)
+    assert len(rows) == len(set(rows)) == 4 * len(before)
+    for algorithm in ("bc", "plas"):
+        names = ("hopper-random-r1", "walker2d-random-r1")
+        assert pairs(grown, algorithm) == {(name, seed) for name in names for seed in (0, 1)}
+    manifest = json.loads((grown / "out" / "manifest.json").read_text())
+    assert manifest["complete"]
+    assert manifest["seeds"] == manifest["methods"]["bc"]["seeds"] == [0, 1]
+    assert len(manifest["datasets"]) == 2
+    assert len(list((grown / "out" / "policies").iterdir())) == 8
+    assert "incomplete" not in (grown / "out" / "tables_2_and_3.md").read_text()
+
+
+def test_what_has_grown_is_finished(grown):
+    before = (grown / "out" / "results.csv").read_bytes()
+    done = call_here(*SHORT, BOTH, "--seeds=2", "--algorithms=bc,plas", "--resume", cwd=grown)
+    assert done.returncode == 0, done.stderr
+    assert "holds a finished sweep already" in done.stdout
+    assert (grown / "out" / "results.csv").read_bytes() == before
+
+
+def test_a_folder_does_not_shrink(grown):
+    done = call_here(*SHORT, BOTH, "--seeds=1", "--algorithms=bc", "--resume", cwd=grown)
+    assert done.returncode == 1
+    assert "its sweep has seeds [0, 1], not [0], which leaves out 1" in done.stderr
+
+
+def run(module, capsys, *words):
+    module.FLAGS.unparse_flags()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["plas-jax", *map(str, words)])
+        code = module.main()
+    shown = capsys.readouterr()
+    return code, shown.out, shown.err
+
+
+def test_status_reads_a_folder_and_touches_nothing(small, tmp_path, capsys):
+    folder = Path(shutil.copytree(small / "out", tmp_path / "out"))
+    files = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
+    code, out, _ = run(status, capsys, folder)
+    assert code == 0
+    assert "finished; last written" in out
+    assert max(map(len, out.splitlines()[:-1])) <= 80
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest["methods"]["bc"] |= {"complete": False}
+    manifest["methods"]["bc"]["groups"]["bc"]["complete"] = False
+    (folder / "manifest.json").write_text(json.dumps(manifest | {"complete": False}))
+    os.utime(folder / "manifest.json", ns=(files[folder / "manifest.json"],) * 2)
+    code, out, _ = run(status, capsys, folder)
+    assert code == 3
+    assert "bc not finished" in out
+    assert "40 of 40" in out
+    assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == files
+    assert run(status, capsys, tmp_path / "nowhere")[0] == 1
+
+
+def test_doctor_looks_at_everything_and_finds_nothing_wrong(capsys):
+    code, out, err = run(doctor, capsys)
+    assert code == 0, out + err
+    for what in ("python", "plas_jax", "jax", "devices", "product rate", "correctness", "drawing", "data", "results"):
+        assert any(line.split()[: len(what.split())] == what.split() for line in out.splitlines()), what
+    assert " wrong" not in out
