@@ -29,7 +29,10 @@ def entry_point(*arguments):
 def test_every_command_is_listed_and_every_script_has_one():
     listed = set(plas_jax.COMMANDS)
     scripts = {path.stem for path in (ROOT / "benchmarks").glob("*.py")}
-    assert scripts | {"datasets", "plan", "check_method", "doctor", "status", "evaluate", "export", "report"} == listed
+    assert (
+        scripts | {"datasets", "plan", "check_method", "doctor", "resume", "status", "evaluate", "export", "report"}
+        == listed
+    )
     said = entry_point("--help")
     assert said.returncode == 0
     assert all(name.replace("_", "-") in said.stdout for name in listed)

@@ -8,9 +8,10 @@ from functools import partial
 from pathlib import Path
 
 import by_subprocess
+import jax
 import pytest
 
-from plas_jax.commands import doctor, status
+from plas_jax.commands import doctor, resume, status
 from plas_jax.results.rows import read_rows
 
 call_here = partial(by_subprocess.call_here, "d4rl_scores.py")
@@ -95,6 +96,26 @@ def test_status_reads_a_folder_and_touches_nothing(small, tmp_path, capsys):
     assert "40 of 40" in out
     assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == files
     assert run(status, capsys, tmp_path / "nowhere")[0] == 1
+
+
+def test_resume_needs_no_other_word(small, tmp_path, capsys, monkeypatch):
+    folder = Path(shutil.copytree(small, tmp_path / "copy"))
+    monkeypatch.chdir(folder)
+    manifest = json.loads((folder / "out" / "manifest.json").read_text())
+    manifest["methods"]["bc"] |= {"complete": False}
+    manifest["methods"]["bc"]["groups"]["bc"]["complete"] = False
+    (folder / "out" / "manifest.json").write_text(json.dumps(manifest | {"complete": False}))
+    before = (folder / "out" / "results.csv").read_bytes()
+    monkeypatch.setenv("JAX_NUM_CPU_DEVICES", str(jax.device_count()))
+    code, _, err = run(resume, capsys, "out")
+    assert code == 0, err
+    assert json.loads((folder / "out" / "manifest.json").read_text())["complete"]
+    assert (folder / "out" / "results.csv").read_bytes() == before
+    manifest["methods"]["bc"]["command"] = ["notebook.py"]
+    (folder / "out" / "manifest.json").write_text(json.dumps(manifest))
+    code, _, err = run(resume, capsys, "out")
+    assert code == 1
+    assert "bc was begun by notebook.py: call that again" in err
 
 
 def test_doctor_looks_at_everything_and_finds_nothing_wrong(capsys):

@@ -20,7 +20,6 @@ from pathlib import Path
 
 from absl import flags
 
-from plas_jax.commands.datasets_list import show
 from plas_jax.commands.datasets_validate import report
 from plas_jax.commands.invocation import invoke
 from plas_jax.datasets import download
@@ -33,6 +32,7 @@ from plas_jax.recipes.adroit import NEEDED
 from plas_jax.recipes.behaviour_policy import WEIGHTS
 from plas_jax.recipes.collect import data_files, make, parse_recipe
 from plas_jax.sweeps.progress import Watch, screen
+from plas_jax.verification.data.listing import show
 
 # Values of its own and not absl's global ones, where another command's `seed` may be defined already.
 FLAGS = flags.FlagValues()

@@ -4,6 +4,7 @@ A run's draws depend on its seed and its data set's name alone, so that growing 
 """
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 from plas_jax.methods.method import Method
@@ -87,3 +88,29 @@ def grow(manifest: Manifest, request: Request) -> None:
     """Write into a manifest what its sweep has grown to."""
     manifest.arguments |= {name: request.arguments[name] for name in ("datasets", "seeds")}
     manifest.seeds, manifest.selection_seeds = list(request.seeds), list(request.selection_seeds)
+
+
+TABLES = ("sweep_perturbation", "sweep_latent_action", "d4rl_scores")
+
+
+def calls_that_go_on(folder: Path, manifest: Manifest) -> list[tuple[str, list[str]]]:
+    """Return the commands, with their arguments, that go on with a folder: each that began a method once.
+
+    Raises `ValueError`, one line, for a method that no command of this package began, as a script or Python does.
+    """
+    calls = []
+    for name, record in manifest.methods.items():
+        words = record.command or manifest.command
+        named = Path(words[0].removeprefix("plas-jax ")).stem.replace("-", "_") if words else ""
+        if named not in TABLES:
+            raise ValueError(
+                f"{folder}: {name} was begun by {' '.join(words[:1]) or 'nobody who is known'}: call that again, with "
+                f"this folder as its output and resume"
+            )
+        kept = [
+            word for word in words[1:] if not word.lstrip("-").startswith(("output", "resume", "noresume", "retrain"))
+        ]
+        call = named, [*kept, f"--output={folder}", "--resume"]
+        if call not in calls:
+            calls.append(call)
+    return calls
