@@ -121,9 +121,9 @@ def accepted() -> Target:
 
 def recipes() -> Target:
     """Make the target of the manifest beside a recipe's file, as `list`, `make` and `validate` read it."""
-    from plas_jax.verification.data.listing import _made  # noqa: PLC0415
     from plas_jax.datasets.catalogue import parse  # noqa: PLC0415
     from plas_jax.recipes import manifests  # noqa: PLC0415
+    from plas_jax.verification.data.listing import _made  # noqa: PLC0415
 
     file = "hopper-medium-r1-9.hdf5"
     sound = {
