@@ -58,7 +58,7 @@ class Comparison(NamedTuple):
     def thresholds(self) -> np.ndarray:
         """Return the τ of performance profiles, from the lowest score to the highest."""
         values = np.concatenate([task for tasks in self.scores.values() for task in tasks])
-        values = np.clip(values[np.isfinite(values)], -LARGEST, LARGEST)
+        values = values[np.isfinite(values)]
         low, high = (values.min(), values.max()) if len(values) else (0.0, 100.0)
         return np.linspace(np.floor(low), np.ceil(high), THRESHOLDS)
 
@@ -102,7 +102,9 @@ def comparison(series: Sequence[Series]) -> Comparison | None:
     for place, one in enumerate(series):
         spreads = spreads_of(tasks, one.column, across_seeds(one.folder.scores.reported))
         if spreads and len(scores) < COMPARED:
-            scores[place] = [np.array(spread.values) for spread in spreads]
+            # What no score can be counts as none: sums of it would not be finite.
+            tasks_of = [np.array(spread.values) for spread in spreads]
+            scores[place] = [np.where(np.abs(task) < LARGEST, task, np.nan) for task in tasks_of]
         else:
             left_out.append(place)
     return Comparison(tasks, scores, left_out) if scores else None
