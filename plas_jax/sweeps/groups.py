@@ -93,7 +93,7 @@ def _shapes(method: Method) -> tuple:
 def _name(method: Method, dataset: Dataset) -> str:
     width = getattr(method.with_shapes_of(dataset.name).phase.architecture, "cvae_width", None)
     environment = dataset.environment
-    family = [environment.family] if environment.is_own or not environment.simulated else []
+    family = [environment.family] if environment.family != "locomotion" else []
     return "-".join(map(str, (method.name, *([] if width is None else [width]), *family)))
 
 

@@ -24,7 +24,8 @@ SECTIONS = (
         ("paper",),
         "Which evaluations a score is made of is not stated; means of 3 seeds, no spread printed. BEAR, BRAC-v and BCQ"
         " are the D4RL paper's numbers, but for hopper-medium-expert (b), here hopper-medium-expert-v0; its (a) is"
-        " hopper-medium-expert-a-v0. PLAS+P is the best of several perturbation limits, chosen by what it reports.",
+        " hopper-medium-expert-a-v0. PLAS+P is the best of several perturbation limits, chosen by what it reports;"
+        " in Tables 4 and 5 PLAS is the best of σ in {0.5, 1, 2}, and Maze2D is D4RL's v1.",
     ),
     Section(
         "logged runs of others, v0",

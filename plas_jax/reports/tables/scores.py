@@ -1,8 +1,9 @@
 """Tables 2 and 3 of any methods as Markdown: ours, what they differ by from cloning, and what others published."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from plas_jax.datasets.catalogue import LOCOMOTION, robot
 from plas_jax.reports import markdown
 from plas_jax.reports.heading import choosing_seeds, score_heading, score_marks
 from plas_jax.reports.lines import CHOSEN, Line, Scores, in_symbols
@@ -41,7 +42,7 @@ def score_tables(scores: Scores, manifest: Manifest) -> str:
     seeds = max((spread.seeds for spread in across_seeds(scores.reported).values()), default=0)
     table = Table(scores, manifest, here(scores.results, manifest), scores.columns(), seeds)
     parts = [
-        "# D4RL scores: Tables 2 and 3",
+        f"# D4RL scores: {_numbered('Tables', scores.datasets, '2 and 3', '4 and 5')}",
         *(f"**{mark}**" for mark in score_marks(scores, manifest)),
         "\n".join(score_heading(scores, manifest)),
         *_scores(table),
@@ -73,7 +74,15 @@ def _scores(table: Table) -> list[str]:
         theirs = [_mean_over(scored, column) for column in printed]
         body.append([f"mean of {len(scored)}", data, *ours, *theirs])
     shown = markdown.table(["data set", "data", *columns, *beside], body)
-    return [f"## Table 3: normalised scores ({table.ours})", shown, _notes(table, spreads)]
+    numbered = _numbered("Table", scores.datasets, "3", "5")
+    return [f"## {numbered}: normalised scores ({table.ours})", shown, _notes(table, spreads)]
+
+
+def _numbered(word: str, datasets: Sequence[str], locomotion: str, others: str) -> str:
+    """Name the paper's table of these data sets: mazes, hand and kitchen have tables of their own."""
+    are_others = [robot(name) not in ("", *LOCOMOTION) for name in datasets]
+    numbers = ([] if all(are_others) and are_others else [locomotion]) + ([others] if any(are_others) else [])
+    return f"{word} {', '.join(numbers)}"
 
 
 def _mean_over(names: list[str], numbers: Mapping[str, float | None]) -> str:
@@ -137,7 +146,8 @@ def _returns(table: Table) -> list[str]:
         body.append([name, markdown.number(table.manifest.dataset(name).mean_return), *ours])
     shown = markdown.table(["data set", "data", *columns], body)
     note = "No mean over data sets: the returns of different robots have no common scale."
-    return [f"## Table 2: mean returns, undiscounted ({table.ours})", shown, note]
+    numbered = _numbered("Table", table.scores.datasets, "2", "4")
+    return [f"## {numbered}: mean returns, undiscounted ({table.ours})", shown, note]
 
 
 def _against_cloning(table: Table) -> list[str]:
