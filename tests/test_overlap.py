@@ -17,10 +17,11 @@ from plas_jax.environments.lockstep import Lockstep
 from plas_jax.evaluation.returns import Stage
 from plas_jax.methods.presets import PRESETS, SMOKE, every
 from plas_jax.results.rows import read_rows
-from plas_jax.sweeps import phase_training
+from plas_jax.sweeps import evaluator, phase_training
 from plas_jax.sweeps.book import Book
 from plas_jax.sweeps.evaluator import MOST_BEHIND, Evaluator
 from plas_jax.training import phases
+from plas_jax.training.layout import run_mesh
 
 call_here = partial(by_subprocess.call_here, "sweep_perturbation.py")
 WORDS = ["--preset=smoke", "--datasets=hopper-random-r1", "--seeds=3", "--perturbation_limits=0.1"]
@@ -116,6 +117,14 @@ def test_runs_that_diverge_meanwhile_are_marked_as_without_overlap(data, tmp_pat
     marked = {row.update for row in rows if row.diverged_at is not None}
     assert set() < marked < set(ENDS)
     assert all(row.diverged_at is None or row.diverged_at <= row.update for row in rows)
+
+
+def test_policies_are_played_on_devices_of_another_number(alone, data, tmp_path, monkeypatch):
+    """As where an accelerator trains: three runs are three slots on one core, and four where they are trained."""
+    changed(monkeypatch, evaluations=ENDS)
+    monkeypatch.setattr(evaluator, "is_cpu", lambda mesh: False)
+    monkeypatch.setattr(evaluator, "host_mesh", lambda runs: run_mesh(1))
+    assert swept(tmp_path / "sweep", data) == alone
 
 
 def stopped_sweep(number, folder, *words):

@@ -116,10 +116,12 @@ class Evaluator:
         mesh = part.mesh if is_cpu(part.mesh) else host_mesh(len(part.cells))
         leaves, count = leaves_by_path(batch.state), max(1, len(part.cells))
         kept = {name: leaf for name, leaf in leaves.items() if not self._copied or name in self._read}
-        copied, knobs = jax.tree.map(lambda leaf: np.array(leaf)[:count], (kept, runs.knobs))
-        self._copied |= on_runs(mesh, copied)
+        # Other devices may have other padding: what says how many slots there are comes along.
+        told = kept, runs.start, runs.knobs
+        copied, start, knobs = on_runs(mesh, jax.tree.map(lambda leaf: np.array(leaf)[:count], told))
+        self._copied |= copied
         state = jax.tree.unflatten(jax.tree.structure(batch.state), [self._copied[name] for name in leaves])
-        return part._replace(mesh=mesh), batch._replace(state=state), runs._replace(knobs=on_runs(mesh, knobs))
+        return part._replace(mesh=mesh), batch._replace(state=state), runs._replace(start=start, knobs=knobs)
 
     @cached_property
     def _read(self) -> set[str]:
