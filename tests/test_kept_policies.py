@@ -54,7 +54,8 @@ def run(module, capsys, *words):
 
 
 def test_every_run_has_a_policy_that_plays_its_last_evaluation_again(folder):
-    rows = [row for row in read_rows(folder / "results.csv") if row.update == 40]
+    # Controls act with the CVAE alone, and have no file.
+    rows = [row for row in read_rows(folder / "results.csv") if row.update == 40 and row.algorithm[:5] != "cvae_"]
     policies = [read_policy(path, own(path)) for path in (folder / "policies").iterdir()]
     assert len(policies) == len(rows) == 6
     for policy in policies:
