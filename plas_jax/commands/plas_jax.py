@@ -5,7 +5,7 @@ usage: plas-jax COMMAND [ARGUMENTS]      plas-jax COMMAND --help      plas-jax -
 make tables
   sweep-perturbation   Table 1 and Figure 7: train, evaluate, report
   sweep-latent-action  Figure 6: the same over the latent limit σ
-  d4rl-scores          Tables 2 and 3: any methods on any data sets
+  d4rl-scores          Tables 2 to 5: any methods on any data sets
   resume               go on with whatever a folder of results lacks
   status               how far a sweep has come, seen from outside
   report               one page to look at, of one folder of results or of several
