@@ -36,8 +36,9 @@ def algorithm_files():
     return [path.stem for path in sorted(ALGORITHMS.glob("*.py")) if "= Algorithm(" in path.read_text("utf-8")]
 
 
-def test_every_record_is_a_method_of_the_tables_or_a_phase_of_one():
+def test_every_record_is_a_method_of_the_tables_a_phase_or_a_control_of_one():
     used = {phase.algorithm for method in METHODS.values() for phase in (method.phase, method.first) if phase}
+    used |= {algorithm for method in METHODS.values() for _, algorithm in method.controls}
     assert len(algorithm_files()) == 13
     for name in algorithm_files():
         assert set(records(name)) <= used, name
