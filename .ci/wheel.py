@@ -20,6 +20,7 @@ COMMANDS = (
     ("plas-jax", "datasets", "make", "hopper-medium-r1", "--size=2000"),
     ("plas-jax", "sweep_perturbation", "--preset=smoke"),
 )
+COMMIT = "plas_jax/commit.txt"  # which setup.py writes into what it builds
 
 
 def main() -> int:
@@ -45,7 +46,7 @@ def main() -> int:
 def differences(wheel: Path) -> list[str]:
     """Return a line for each file that the wheel lacks or should not have, beside its own metadata."""
     package = {path.relative_to(CHECKOUT).as_posix() for path in (CHECKOUT / "plas_jax").rglob("*") if path.is_file()}
-    package = {name for name in package if "__pycache__" not in name}
+    package = {name for name in package if "__pycache__" not in name} | {COMMIT}
     packed = {name for name in ZipFile(wheel).namelist() if not name.split("/")[0].endswith(".dist-info")}
     lacks = [f"{wheel.name} lacks {name}: package_data of setup.py" for name in sorted(package - packed)]
     return lacks + [f"{wheel.name} must not have {name}" for name in sorted(packed - package)]
