@@ -23,6 +23,7 @@ from plas_jax.sweeps.evaluator import MOST_BEHIND, Evaluator
 from plas_jax.training import phases
 from plas_jax.training.layout import run_mesh
 
+pytestmark = pytest.mark.slow  # a sweep of twenty evaluations each
 call_here = partial(by_subprocess.call_here, "sweep_perturbation.py")
 WORDS = ["--preset=smoke", "--datasets=hopper-random-r1", "--seeds=3", "--perturbation_limits=0.1"]
 ENDS = every(2, 40)
@@ -62,7 +63,6 @@ def alone(data, tmp_path_factory):
         return swept(tmp_path_factory.mktemp("alone") / "sweep", data)
 
 
-@pytest.mark.slow
 def test_slow_evaluations_beside_training_give_the_same_bytes_in_the_time_of_the_longer(
     alone, data, tmp_path, monkeypatch
 ):
@@ -159,7 +159,6 @@ def stopped_sweep(number, folder, *words):
     sys.exit(sweep_perturbation.main())
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("number", "status", "how"), [(signal.SIGKILL, -9, "--overlap"), (signal.SIGTERM, 143, "--nooverlap")]
 )

@@ -43,6 +43,7 @@ def arrays(rows=400, observation=4, action=2):
     }
 
 
+@pytest.mark.slow
 def test_the_documented_lines_run_as_they_stand(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     shutil.copy(ROOT / "docs" / "own_method" / "filtered_cloning.py", tmp_path)
