@@ -3,11 +3,12 @@
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from plas_jax.methods.method import POLICY
 from plas_jax.reports import markdown
 from plas_jax.reports.lines import REJECTED, scores
 from plas_jax.results.folder import OutputFolder
 from plas_jax.results.manifest import Manifest
-from plas_jax.results.metrics import POLICY, MetricsRow
+from plas_jax.results.metrics import MetricsRow
 from plas_jax.results.runs import Spread, across_seeds
 
 Cell = str | int | float
@@ -64,10 +65,7 @@ def _offline(metrics: Iterable[MetricsRow]) -> Table:
         setting = ([knobs] if knobs else []) + ([f"ε = {float(limit):g}"] if several else [])
         rows.append({"method": " ".join([algorithm, *setting]), "dataset": dataset, "seeds": len(of_run), **means})
     header = list(dict.fromkeys(name for row in rows for name in row))
-    shown = [
-        [f"{row[name]:.4g}" if isinstance(row.get(name), float) else str(row.get(name, "")) for name in header]
-        for row in rows
-    ]
+    shown = [[_shown(row.get(name, "")) for name in header] for row in rows]
     return Table(rows, markdown.table(header, shown) if rows else "nothing has been trained yet")
 
 

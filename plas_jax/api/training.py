@@ -6,10 +6,11 @@ from typing import TypedDict, Unpack
 
 from plas_jax.api.data import Dataset
 from plas_jax.api.folders import Folder
+from plas_jax.files.messages import unknown
 from plas_jax.methods.method import Method
 from plas_jax.methods.published import METHODS
 from plas_jax.methods.scales import SCORE_PRESETS
-from plas_jax.methods.settings import settings_of, unknown
+from plas_jax.methods.settings import settings_of
 from plas_jax.reports.writing import write_scores
 from plas_jax.results.folder import output_folder
 from plas_jax.sweeps.flag_values import published, seeds_of, seeds_of_flags

@@ -15,11 +15,12 @@ import numpy as np
 
 from plas_jax.datasets.minibatch import Rows
 from plas_jax.evaluation.probe_rows import one_by_one, probe_rows, return_to_go
+from plas_jax.methods.method import discount_of
 from plas_jax.training import phases
+from plas_jax.training.acting import actions_of
 from plas_jax.types import Algorithm, Array, Metrics, State, Transition
 
 SATURATED = 0.99
-DISCOUNT = 0.99  # of a method that names none
 
 
 class Diagnosed(NamedTuple):
@@ -34,10 +35,8 @@ class Diagnosed(NamedTuple):
 
 def diagnose(algorithm: Algorithm, run: Diagnosed) -> Metrics:
     """Return every measure of one run, scalars; pure, so that runs can be mapped over."""
-    state, rows, noise = run.state, run.rows, None
-    if algorithm.acting_noise is not None:
-        noise = algorithm.acting_noise(run.key, state.architecture, state.sizes, len(rows.reward))
-    action = algorithm.act(state, rows.observation, noise, run.knobs)
+    state, rows = run.state, run.rows
+    action = actions_of(algorithm, state, rows.observation, run.key, run.knobs)
     measures = {"action_saturation": state.sizes.action.mean(jnp.abs(action) > SATURATED).mean()}
     if algorithm.value is not None:
         q = algorithm.value(state, rows.observation, rows.action, run.knobs)
@@ -62,7 +61,7 @@ class Probes:
         # All on one device: a chunk's layout has runs that are there twice.
         state, knobs = jax.tree.map(lambda leaf: np.asarray(leaf)[:count], (state, knobs))
         _, keys = phases.phase_keys(self._pairs, phases.LAST_EVALUATION)
-        discounts = [float(getattr(each, "discount", DISCOUNT)) for each in part.knobs]
+        discounts = map(discount_of, part.knobs)
         known = np.stack([self._return_to_go(*place) for place in zip(datasets, discounts, strict=True)])
         rows = jax.tree.map(lambda leaf: leaf[datasets], self._probes)
         measured = one_by_one(partial(diagnose, part.phase.algorithm))(

@@ -12,7 +12,7 @@ from plas_jax.datasets.catalogue import Environment
 from plas_jax.methods.method import Method, Phase
 from plas_jax.methods.shapes import state_shapes
 from plas_jax.training import phases
-from plas_jax.training.acting import Acting, act_runs
+from plas_jax.training.acting import Acting, act_runs, actions_of
 from plas_jax.training.layout import on_runs, run_mesh
 from plas_jax.types import Array, Axis, Sizes, State
 
@@ -137,14 +137,10 @@ def acting_leaves(method: Method, sizes: Sizes) -> dict[str, jax.ShapeDtypeStruc
     """Return those leaves of a run's state that acting depends on, by their paths: neither optimisers nor targets."""
     shapes = state_shapes(method, sizes)[1]
     leaves, structure = leaves_by_path(shapes), jax.tree.structure(shapes)
-    algorithm = method.phase.algorithm
 
     def act(leaves: list[jax.Array], observation: jax.Array, key: jax.Array) -> jax.Array:
         state = jax.tree.unflatten(structure, leaves)
-        noise = None
-        if algorithm.acting_noise is not None:
-            noise = algorithm.acting_noise(key, state.architecture, state.sizes, len(observation))
-        return algorithm.act(state, observation, noise, method.phase.knobs)
+        return actions_of(method.phase.algorithm, state, observation, key, method.phase.knobs)
 
     inputs = jax.ShapeDtypeStruct((1, sizes.observation.padded), np.float32), jax.eval_shape(lambda: jax.random.key(0))
     kept = export.export(jax.jit(act))(list(leaves.values()), *inputs).module_kept_var_idx

@@ -1,7 +1,7 @@
 """What is said of an error: one line, whatever another package or another program has to say."""
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 LONGEST = 2000  # characters of a line; the names of all data sets are 1,500
 
@@ -19,3 +19,10 @@ def nearest(name: str, names: Iterable[str]) -> str:
     """Return "; the nearest is 'x'" for the name that is most like it, and nothing where none is like it at all."""
     close = difflib.get_close_matches(name, names, n=1)
     return f"; the nearest is {close[0]!r}" if close else ""
+
+
+def unknown(name: str, known: Sequence[str], kind: str) -> str:
+    """Say that a name is none of its kind, with the nearest ones, or else with all."""
+    close = difflib.get_close_matches(name.lower(), known, n=3, cutoff=0.6)
+    advice = f"did you mean {' or '.join(close)}?" if close else f"there are {', '.join(known)}"
+    return f"no {kind}; {advice}"

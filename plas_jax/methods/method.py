@@ -6,6 +6,7 @@ from typing import NamedTuple, TypeVar
 
 from plas_jax.types import Algorithm, Parameters, Sizes, State, Statistics
 
+BEHAVIOUR, POLICY = "behaviour", "policy"  # what a method's first phase, and its last, is called
 Record = TypeVar("Record", bound=NamedTuple)  # a method's architecture or its knobs
 
 
@@ -89,9 +90,19 @@ def with_fields(record: Record, values: Mapping[str, object]) -> Record:
     return record._replace(**{name: value for name, value in values.items() if name in record._fields})
 
 
+def discount_of(knobs: NamedTuple) -> float:
+    """Return a method's own γ, and 0.99 where it names none."""
+    return float(getattr(knobs, "discount", 0.99))
+
+
 def plain(constants: NamedTuple) -> dict[str, object]:
     """Return a NamedTuple as JSON gives it back: lists for tuples."""
     return {name: list(value) if isinstance(value, tuple) else value for name, value in constants._asdict().items()}
+
+
+def ending_at(evaluations: Iterable[int], updates: int) -> tuple[int, ...]:
+    """Return those evaluations that come before the end of a training, and one at it."""
+    return (*(each for each in evaluations if each < updates), updates)
 
 
 class EvaluationProtocol(NamedTuple):

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from plas_jax.algorithms import behaviour, plas
 from plas_jax.datasets.catalogue import ENVIRONMENTS, robot, task
-from plas_jax.methods.method import EvaluationProtocol, Method, Phase
+from plas_jax.methods.method import EvaluationProtocol, Method, Phase, ending_at
 from plas_jax.methods.settings import Value
 
 # Widths and rates of the official code (algos.py:15-138, 189-190; main.py:55-60); the paper's appendix A agrees.
@@ -62,8 +62,9 @@ class PlasPreset(NamedTuple):
         """Return when and how policies are evaluated."""
         updates = method.phase.updates
         evaluations = adapted(self.evaluations, self.policy_updates, updates) if self.adapts else self.evaluations
-        evaluations = (*(each for each in evaluations if each < updates), updates)
-        return EvaluationProtocol(evaluations, self.episodes, self.evaluations_in_mean, self.horizon)
+        return EvaluationProtocol(
+            ending_at(evaluations, updates), self.episodes, self.evaluations_in_mean, self.horizon
+        )
 
     def with_sizes(self, sizes: Mapping[str, Value]) -> "PlasPreset":
         """Return the preset with other sizes, by the names of its fields."""
@@ -77,7 +78,7 @@ def adapted(evaluations: tuple[int, ...], before: int, updates: int) -> tuple[in
     interval = evaluations[0]
     regular = evaluations == every(interval, before)
     again = every(interval, updates) if regular else [max(1, updates * each // before) for each in evaluations]
-    return (*sorted({each for each in again if each < updates}), updates)
+    return ending_at(sorted(set(again)), updates)
 
 
 def every(interval: int, updates: int) -> tuple[int, ...]:

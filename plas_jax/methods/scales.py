@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import NamedTuple
 
-from plas_jax.methods.method import EvaluationProtocol, Method, Phase, Record, with_fields
+from plas_jax.methods.method import EvaluationProtocol, Method, Phase, Record, ending_at, with_fields
 from plas_jax.methods.presets import every
 from plas_jax.methods.settings import Value
 
@@ -52,8 +52,9 @@ class ScorePreset(NamedTuple):
     def protocol(self, method: Method) -> EvaluationProtocol:
         """Return how a method of this size is evaluated."""
         updates = method.phase.updates
-        evaluations = (*(each for each in self.evaluations(updates) if each < updates), updates)
-        return EvaluationProtocol(evaluations, self.episodes, self.evaluations_in_mean, self.horizon)
+        return EvaluationProtocol(
+            ending_at(self.evaluations(updates), updates), self.episodes, self.evaluations_in_mean, self.horizon
+        )
 
 
 def scaled(phase: Phase, scale: Scale) -> Phase:

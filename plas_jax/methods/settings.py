@@ -1,16 +1,15 @@
 """Sizes and constants by flag: `[METHOD.][PHASE.]NAME=VALUE`, of the type and among the names that there are."""
 
-import difflib
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple, TypeVar
 
-from plas_jax.methods.method import Method, Phase, with_fields
+from plas_jax.files.messages import unknown
+from plas_jax.methods.method import BEHAVIOUR, POLICY, Method, Phase, with_fields
 
 Kind = TypeVar("Kind")  # of the constants that depend on the data set
 Value = int | float | tuple[int, ...]
 
-BEHAVIOUR, POLICY = "behaviour", "policy"  # a method's first phase, and its last
 PHASES = (BEHAVIOUR, POLICY)
 # What a preset has that decides results, beside what methods have.
 OF_PRESETS = ("episodes", "evaluations_in_mean", "rows", "horizon", "evaluations")
@@ -52,13 +51,6 @@ def _setting(text: str, methods: Sequence[str]) -> Setting:
         wrong = next((part for part in scope if part not in (*PHASES, *methods)), path)
         raise ValueError(f"--set {path}: {wrong!r} is {unknown(wrong, [*methods, *PHASES], 'method or phase')}")
     return Setting(method, phase, name, value)
-
-
-def unknown(name: str, known: Sequence[str], kind: str) -> str:
-    """Say that a name is none of its kind, with the nearest ones, or else with all."""
-    close = difflib.get_close_matches(name.lower(), known, n=3, cutoff=0.6)
-    advice = f"did you mean {' or '.join(close)}?" if close else f"there are {', '.join(known)}"
-    return f"no {kind}; {advice}"
 
 
 def names_of(method: Method) -> list[str]:

@@ -10,8 +10,6 @@ from typing import NamedTuple
 from plas_jax.files.whole_files import whole_file
 from plas_jax.results.rows import NUMERAL
 
-BEHAVIOUR, POLICY = "behaviour", "policy"
-
 
 class MetricsRow(NamedTuple):
     """What one run's update returned; the fields are the first columns, the metrics by name the others."""

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from plas_jax.methods.method import BEHAVIOUR, POLICY
 from plas_jax.results.folder import OutputFolder
 from plas_jax.results.manifest import Manifest, MethodRecord
 from plas_jax.results.metrics import MetricsRow
@@ -21,12 +22,13 @@ def line(name: str, record: MethodRecord, rows: list[Row], metrics: list[Metrics
     labels = {name, "plas+p"} if name == "plas" else {name}
     ours = [row for row in rows if row.algorithm in labels]
     kept = [row for row in metrics if row.algorithm in labels]
-    phase = kept[-1].phase if kept and not any(row.phase == "policy" for row in kept) else "policy"
-    total = record.first_updates if phase == "behaviour" else record.updates
+    phase = kept[-1].phase if kept and not any(row.phase == POLICY for row in kept) else POLICY
+    total = record.first_updates if phase == BEHAVIOUR else record.updates
     done = max((row.update for row in kept if row.phase == phase), default=0)
     groups = sum(group.complete for group in record.groups.values())
     begun = f"{phase}, {groups} of {len(record.groups)} groups done" if record.wall_seconds else "waiting"
-    latest = [row.score for row in ours if row.update == max(each.update for each in ours)]
+    last = max((row.update for row in ours), default=0)
+    latest = [row.score for row in ours if row.update == last]
     score = f"{np.nanmean(latest):.1f}" if np.isfinite(latest).any() else ""
     diverged = len({(*row[:3], row.perturbation_limit, row.knobs) for row in ours if row.diverged_at is not None})
     seconds = f"{sum(record.wall_seconds.values()):,.0f} s"

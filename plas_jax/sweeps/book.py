@@ -19,6 +19,7 @@ class Book:
         """Take up the rows that the folder has of the group's data sets and seeds under these labels."""
         self._folder, self._group, self._labels = folder, group, labels
         self._datasets = {dataset.name for dataset in group.datasets}
+        self._controls = set(dict(group.method.controls))
         agreed(folder.merge_rows)
         self._take_up(folder.read_rows())
         agreed(lambda: None)  # nobody writes before all have read
@@ -33,13 +34,12 @@ class Book:
 
     def _evaluation(self, row: Row) -> tuple[bool, int]:
         """Return which evaluation a row is of: whether of the method's controls, and at which update."""
-        return row.algorithm in dict(self._group.method.controls), row.update
+        return row.algorithm in self._controls, row.update
 
     def _count(self, rows: Iterable[Row]) -> None:
         for row in rows:
-            is_control, _ = self._evaluation(row)
-            self._counts[is_control, row.update] += 1
-            if is_control:
+            self._counts[self._evaluation(row)] += 1
+            if row.algorithm in self._controls:
                 continue
             if row.update > self._latest:
                 self._latest, self._scores = row.update, []

@@ -8,9 +8,9 @@ import numpy as np
 from plas_jax.datasets.minibatch import Rows
 from plas_jax.evaluation.diagnostics import Probes
 from plas_jax.results.diagnostics import Diagnostic, replace_diagnostics
-from plas_jax.results.runs import Cell, Run
+from plas_jax.results.runs import Run
 from plas_jax.sweeps.groups import Group
-from plas_jax.sweeps.rows import label, setting
+from plas_jax.sweeps.rows import named_cell
 from plas_jax.training import phases
 from plas_jax.training.chunk import HEALTHY, Batch, Runs
 from plas_jax.training.hosts import is_first, on_host
@@ -38,7 +38,6 @@ class DiagnosticsWriter:
         for place, cell in enumerate(part.cells):
             if diverged_at[place] == HEALTHY:
                 pair, knobs = self._pairs[cell.pair], part.knobs[place]
-                limit = float(getattr(knobs, "perturbation_limit", 0.0))
-                named = Cell(pair.name, label(self._group.method, knobs), limit, setting(cell))
+                run = Run(named_cell(self._group.method, pair.name, cell, knobs), pair.seed)
                 for measure, values in measured.items():
-                    yield Diagnostic(Run(named, pair.seed), measure, float(values[place]))
+                    yield Diagnostic(run, measure, float(values[place]))

@@ -131,14 +131,12 @@ class Evaluator:
 
     def _play(self, policy: Act, update: int, active: np.ndarray, shown: Phase) -> tuple[Returns, float]:
         """Play this process's runs; return what they gave, and the seconds."""
+        watched = self._journal.watched(policy, shown)
 
         def act(observation: np.ndarray, step: int) -> np.ndarray:
             if self._left.is_set():
                 raise Interrupted
-            if jax.process_count() == 1:  # several stop together, which they cannot while each plays
-                self._journal.interruption.check()
-            shown.show(step)
-            return policy(observation, step)
+            return watched(observation, step)
 
         episodes, started = self._group.protocol.episodes, time.perf_counter()
         cells = self._part.cells[self._own]

@@ -6,10 +6,10 @@ from pathlib import Path
 
 from plas_jax.datasets.catalogue import Dataset
 from plas_jax.environments.own_data import find
+from plas_jax.files.messages import unknown
 from plas_jax.methods.method import Method
 from plas_jax.methods.own import own_method
 from plas_jax.methods.published import METHODS
-from plas_jax.methods.settings import unknown
 
 
 def seeds_of_flags(text: str, first_seed: int) -> tuple[int, ...]:

@@ -5,6 +5,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
+import jax
+import numpy as np
+
+from plas_jax.evaluation.returns import Act
 from plas_jax.results.manifest import MethodRecord
 from plas_jax.sweeps.interruption import Interruption
 from plas_jax.sweeps.progress import Phase, Watch
@@ -23,6 +27,17 @@ class Journal(NamedTuple):
     def phase(self, name: str, total: float) -> Phase:
         """Return the phase of this name, as a user watches it."""
         return self.watch.phase(self.title(name), total)
+
+    def watched(self, policy: Act, shown: Phase) -> Act:
+        """Return a policy that shows each control step, and stops at one where a stop was asked for."""
+
+        def act(observation: np.ndarray, step: int) -> np.ndarray:
+            if jax.process_count() == 1:  # several stop together, which they cannot while each plays
+                self.interruption.check()
+            shown.show(step)
+            return policy(observation, step)
+
+        return act
 
     @contextmanager
     def timed(self, phase: str) -> Iterator[None]:

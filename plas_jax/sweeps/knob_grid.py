@@ -2,8 +2,8 @@
 
 import math
 
+from plas_jax.files.messages import unknown
 from plas_jax.methods.method import Method
-from plas_jax.methods.settings import unknown
 from plas_jax.sweeps.request import Grid
 
 

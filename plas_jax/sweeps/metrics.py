@@ -4,8 +4,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from plas_jax.methods.method import BEHAVIOUR, POLICY
 from plas_jax.results.folder import OutputFolder
-from plas_jax.results.metrics import BEHAVIOUR, POLICY, MetricsRow, append_metrics, on_the_disk
+from plas_jax.results.metrics import MetricsRow, append_metrics, on_the_disk
 from plas_jax.sweeps.groups import Group
 from plas_jax.sweeps.rows import columns, label, setting
 from plas_jax.training import phases
@@ -30,7 +31,8 @@ class MetricsBook:
 
     def keep_until(self, update: int) -> None:
         """Drop the rows of later updates: they are made again."""
-        agreed(lambda: self._folder.keep_metrics(lambda row: row.update <= update or row[:-2] not in set(self._runs)))
+        runs = set(self._runs)
+        agreed(lambda: self._folder.keep_metrics(lambda row: row.update <= update or row[:-2] not in runs))
 
     def add(self, update: int, metrics: Metrics) -> None:
         """Write down what the update before `update` returned to every run."""

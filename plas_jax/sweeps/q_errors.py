@@ -3,24 +3,22 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-import jax
 import numpy as np
 
 from plas_jax.evaluation.q_error import QError, Rollouts, lengthened, q_errors
 from plas_jax.evaluation.returns import Stage, episode_seeds
+from plas_jax.methods.method import discount_of
 from plas_jax.results.q_rows import QRow, append_q_rows
-from plas_jax.results.runs import Cell
 from plas_jax.sweeps.groups import Group, widest
 from plas_jax.sweeps.journal import Journal
 from plas_jax.sweeps.progress import Phase
-from plas_jax.sweeps.rows import label, setting
+from plas_jax.sweeps.rows import named_cell
 from plas_jax.training import phases
 from plas_jax.training.acting import policy_of, values_of
 from plas_jax.training.chunk import HEALTHY, Batch, Runs
 from plas_jax.training.hosts import is_first, joined, on_host, own_runs
 
 AT_THE_END = 5  # times as many episodes: 50 where there are 10 otherwise (eval_functions.py of the official code)
-DISCOUNT = 0.99  # of a method that names none
 
 
 class QErrors:
@@ -65,21 +63,14 @@ class QErrors:
         limits, update, shown = when
         _, keys = phases.phase_keys(self._pairs, phases.LAST_EVALUATION)
         own = phases.own(part, batch, runs)
-        policy = policy_of(*own, keys, update * self._group.horizon)
-
-        def act(observation: np.ndarray, step: int) -> np.ndarray:
-            if jax.process_count() == 1:  # several stop together, which they cannot while each plays
-                self._journal.interruption.check()
-            shown.show(step)
-            return policy(observation, step)
-
+        act = self._journal.watched(policy_of(*own, keys, update * self._group.horizon), shown)
         diverged = on_host(batch.diverged_at)[: len(part.cells)][own_runs(part.mesh, len(part.cells))]
-        discounts = [float(getattr(knobs, "discount", DISCOUNT)) for knobs in own[0].knobs]
+        discounts = list(map(discount_of, own[0].knobs))
         return Rollouts(act, values_of(*own), np.array(discounts), limits, diverged == HEALTHY)
 
     def _rows(self, part: phases.Part, table: np.ndarray, update: int, episodes: int) -> Iterator[QRow]:
         for cell, knobs, (transitions, *errors) in zip(part.cells, part.knobs, table.tolist(), strict=True):
             if transitions:
-                pair, limit = self._pairs[cell.pair], float(getattr(knobs, "perturbation_limit", 0.0))
-                named = Cell(pair.name, label(self._group.method, knobs), limit, setting(cell))
+                pair = self._pairs[cell.pair]
+                named = named_cell(self._group.method, pair.name, cell, knobs)
                 yield QRow(named, pair.seed, update, episodes, QError(int(transitions), *errors))

@@ -9,6 +9,7 @@ from plas_jax.datasets.catalogue import normalised_score
 from plas_jax.evaluation.returns import Returns
 from plas_jax.methods.method import Method
 from plas_jax.results.rows import Row
+from plas_jax.results.runs import Cell as NamedCell
 from plas_jax.sweeps.groups import Group
 from plas_jax.training.chunk import HEALTHY
 from plas_jax.training.phases import Cell, Pair, Part
@@ -33,6 +34,11 @@ def label(method: Method, knobs: NamedTuple) -> str:
 def setting(cell: Cell) -> str:
     """Return the swept knobs that have no column, as name=value with blanks between them."""
     return " ".join(f"{name}={float(value)!r}" for name, value in cell.swept if name != "perturbation_limit")
+
+
+def named_cell(method: Method, dataset: str, cell: Cell, knobs: NamedTuple) -> NamedCell:
+    """Return the place in a table that a cell of a part has, by the names in the rows."""
+    return NamedCell(dataset, label(method, knobs), float(getattr(knobs, "perturbation_limit", 0.0)), setting(cell))
 
 
 def rows_of(group: Group, pairs: Sequence[Pair], part: Part, played: Played) -> Iterator[Row]:

@@ -8,9 +8,9 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
+from plas_jax.files.messages import unknown
 from plas_jax.methods.method import Method
 from plas_jax.methods.published import METHODS
-from plas_jax.methods.settings import unknown
 from plas_jax.results.folder import OutputFolder
 from plas_jax.results.loggers import told
 from plas_jax.results.manifest import Manifest

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 
-from plas_jax.methods.method import Phase
+from plas_jax.methods.method import BEHAVIOUR, POLICY, Phase
 from plas_jax.results.folder import OutputFolder
 from plas_jax.results.runs import CONTROLS
 from plas_jax.sweeps.book import Book
@@ -56,9 +56,9 @@ class Sweep:
     def run(self) -> None:
         """Run every phase. Raises `Interrupted` once what was finished is on disk."""
         with self.journal.interruption, self.open:
-            with placed_errors(self.method, "behaviour"):
+            with placed_errors(self.method, BEHAVIOUR):
                 first = None if self.method.first is None else self._train_first(self.method.first)
-            with placed_errors(self.method, "policy"):
+            with placed_errors(self.method, POLICY):
                 self._train_last(first)
         self.journal.record.groups[self.group.name].complete = True
         self.journal.save()

@@ -24,12 +24,17 @@ class Acting(NamedTuple):
     knobs: NamedTuple
 
 
-def _one_run(algorithm: Algorithm, state: State, observation: Array, acting: Acting) -> Array:
+def actions_of(algorithm: Algorithm, state: State, observation: Array, key: Array, knobs: NamedTuple) -> Array:
+    """Return one run's actions `[states, action]` at these observations, with what acting draws of a key."""
     noise = None
     if algorithm.acting_noise is not None:
-        key = jax.random.fold_in(acting.key, acting.moment)
         noise = algorithm.acting_noise(key, state.architecture, state.sizes, len(observation))
-    return algorithm.act(state, observation, noise, acting.knobs)
+    return algorithm.act(state, observation, noise, knobs)
+
+
+def _one_run(algorithm: Algorithm, state: State, observation: Array, acting: Acting) -> Array:
+    key = jax.random.fold_in(acting.key, acting.moment)
+    return actions_of(algorithm, state, observation, key, acting.knobs)
 
 
 @cache

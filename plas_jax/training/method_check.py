@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from plas_jax.methods.method import Method, Phase
+from plas_jax.methods.method import BEHAVIOUR, POLICY, Method, Phase
 from plas_jax.methods.scales import Scale, scaled
 from plas_jax.training.user_code import placed_errors
 from plas_jax.types import Array, Metrics, Sizes, State, Statistics, Transition
@@ -64,9 +64,9 @@ def refuse_unfit(method: Method) -> None:
 def _run(method: Method, sizes: Sizes) -> _Run:
     before = None
     if method.first is not None:
-        with placed_errors(method, "behaviour", whatever=True):
+        with placed_errors(method, BEHAVIOUR, whatever=True):
             before, _, _ = _trained(method.first, sizes, method.first.algorithm.init, (sizes,))
-    with placed_errors(method, "policy", whatever=True):
+    with placed_errors(method, POLICY, whatever=True):
         inputs = method.inputs(sizes, before, _statistics(sizes))
         state, metrics, compiled = _trained(method.phase, sizes, method.phase.algorithm.init, inputs)
         act = jax.jit(lambda state, noise: _act(method.phase, state, noise), compiler_options=QUICKLY)
@@ -170,10 +170,6 @@ def _actions(run: _Run) -> Iterator[str]:
         yield f"act returns actions outside [-1, 1]: up to {np.abs(run.actions).max():.4g}"
     elif run.actions[:, 3:].any():
         yield "act returns actions that are not 0 in the padding"
-
-
-def _unequal(run: _Run) -> str:
-    return "" if np.array_equal(run.actions, run.again) else "act gave other actions for the same noise"
 
 
 def _padding(alone: _Run, padded: _Run) -> Iterator[str]:

@@ -23,6 +23,7 @@ from plas_jax.algorithms.draws import padded_normal
 from plas_jax.evaluation.probe_rows import ProbeRows
 from plas_jax.models.cvae import CVAE, kl_from_standard_normal, reconstruction_error
 from plas_jax.models.twin_critics import TwinCritics
+from plas_jax.training.acting import actions_of
 from plas_jax.types import Algorithm, Array, Parameters, State, Transition
 
 # A yardstick of its own: with the method's discount a mistaken one would be measured by itself.
@@ -60,10 +61,7 @@ def run_measures(algorithm: Algorithm, run: Trained, probe: ProbeRows) -> Measur
 
 def policy_action(algorithm: Algorithm, run: Trained, observation: Array) -> Array:
     """Return the trained policy's action at these states, `[states, action]`, as `Algorithm.act` says it."""
-    state, noise = run.state, None
-    if algorithm.acting_noise is not None:
-        noise = algorithm.acting_noise(run.key, state.architecture, state.sizes, len(observation))
-    return algorithm.act(state, observation, noise, run.knobs)
+    return actions_of(algorithm, run.state, observation, run.key, run.knobs)
 
 
 def critics_of(state: State) -> Critics | None:
