@@ -78,8 +78,9 @@ def _make(name: str) -> None:
     rows, weights = FLAGS.size or dataset.rows or 0, _ingredients(dataset)
     folder = writable_folder(FLAGS.data_dir)
     with Watch() as watch:
-        shown = lambda done: watch.rows_made(dataset.name, done, rows)  # noqa: E731
-        path = make(dataset.name, rows, FLAGS.seed, folder, shown, weights)
+        path = make(
+            dataset.name, rows, FLAGS.seed, folder, lambda done: watch.rows_made(dataset.name, done, rows), weights
+        )
     manifest = manifests.read(path)
     if manifest is None:
         raise FileNotFoundError(f"{path} or its manifest vanished as soon as it was made")

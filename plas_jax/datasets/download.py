@@ -14,6 +14,7 @@ from urllib3.exceptions import HTTPError, ReadTimeoutError
 
 from plas_jax.files import whole_files
 
+PLAIN = {"Accept-Encoding": "identity"}  # a length or an offset counts the file's bytes, not those of its compression
 PIECE = 1 << 18  # bytes taken from the connection at once, at most
 REPORT_EVERY = 0.25  # seconds
 
@@ -175,7 +176,7 @@ def _fetch(wanted: _Wanted, file: BinaryIO) -> bool:
 
 def _ask(wanted: _Wanted, start: int) -> requests.Response:
     """Return the reply to a request for the bytes from `start` on, its body not read yet."""
-    headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={start}-"} if start else {})
+    headers = PLAIN | ({"Range": f"bytes={start}-"} if start else {})
     try:
         return requests.get(wanted.url, headers=headers, stream=True, timeout=wanted.patience.timeout)
     except requests.Timeout as error:
@@ -191,7 +192,7 @@ def _ask(wanted: _Wanted, start: int) -> requests.Response:
 def _start(wanted: _Wanted, file: BinaryIO, reply: requests.Response) -> int:
     """Cut the partial file to the offset of a reply's first byte and return it; `DownloadError` for a useless reply."""
     status, start = reply.status_code, file.tell()
-    answer = f"the server answered {status} {responses.get(status, '')}".rstrip()
+    answer = answered(reply)
     if status >= 500:
         raise _Interrupted(answer)
     if status == 416 and start:
@@ -211,6 +212,11 @@ def _start(wanted: _Wanted, file: BinaryIO, reply: requests.Response) -> int:
     if status == 206:
         raise _Interrupted("the server sent another part than was asked for")
     return 0
+
+
+def answered(reply: requests.Response) -> str:
+    """Say what a server answered, by the status of its reply."""
+    return f"the server answered {reply.status_code} {responses.get(reply.status_code, '')}".rstrip()
 
 
 def _receive(wanted: _Wanted, file: BinaryIO, reply: requests.Response) -> None:

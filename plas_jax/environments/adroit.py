@@ -147,10 +147,8 @@ def _step_with_old_tolerance(model: mujoco.MjModel, data: mujoco.MjData) -> None
     relative to the trace of the inertia matrix where the hand is.
     """
     diagonal = model.M_rowadr + model.M_rownnz - 1
+    rest = model.stat.meaninertia * model.nv
     for _ in range(FRAME_SKIP):
-        mujoco.mj_kinematics(model, data)
-        mujoco.mj_comPos(model, data)
-        mujoco.mj_makeM(model, data)
-        rest = model.stat.meaninertia * model.nv
+        mujoco.mj_step1(model, data)  # up to the inertia matrix and the contacts, which know of no tolerance
         model.opt.noslip_tolerance = NOSLIP_TOLERANCE * rest / data.M[diagonal].sum()
-        mujoco.mj_step(model, data)
+        mujoco.mj_step2(model, data)

@@ -101,8 +101,12 @@ class AntMaze(NamedTuple):
 
     def outcome(self, before: Moment, after: Moment, action: np.ndarray) -> Outcome:
         """Return 1 and an end where the Ant is within half a metre of the goal; falling ends nothing."""
-        reached = np.linalg.norm(after.position[:, :2] - after.memory, axis=-1) <= GOAL_RADIUS
+        reached = self.reached(after.position[:, :2], after.memory)
         return Outcome(self.observed(after), reached.astype(np.float64), reached, after.memory)
+
+    def reached(self, xy: np.ndarray, goal: np.ndarray) -> np.ndarray:
+        """Tell of places `xy [..., 2]` which are at the goal, bool `[...]`."""
+        return np.linalg.norm(xy - goal, axis=-1) <= GOAL_RADIUS
 
 
 # `init_qpos` is not used by gym's environments: the rest is the model's own.

@@ -66,20 +66,22 @@ class Maze2D(NamedTuple):
     @property
     def goal(self) -> tuple[int, int]:
         """Return the goal's cell, which is also its xy."""
-        return next((x, y) for x, row in enumerate(self.cells) for y, cell in enumerate(row) if cell == "G")
+        return self.marked("G")[0]
 
     @property
     def free(self) -> list[tuple[int, int]]:
         """List the cells that are no walls in D4RL's order: the goal's last."""
-        empty = [(x, y) for x, row in enumerate(self.cells) for y, cell in enumerate(row) if cell == "O"]
-        return [*empty, self.goal]
+        return [*self.marked("O"), self.goal]
+
+    def marked(self, mark: str) -> list[tuple[int, int]]:
+        """List the cells with this mark, row by row."""
+        return [(x, y) for x, row in enumerate(self.cells) for y, cell in enumerate(row) if cell == mark]
 
     def model(self, dynamics: str) -> mujoco.MjModel:
         """Return the model, `KeyError` or `ValueError` for dynamics that are not D4RL's."""
         refuse_other_dynamics(self.name, dynamics)
-        walls = [(x, y) for x, row in enumerate(self.cells) for y, cell in enumerate(row) if cell == "#"]
-        world = WORLD.format(walls="\n".join(WALL.format(x=x + 1.0, y=y + 1.0) for x, y in walls))
-        model = mujoco.MjModel.from_xml_string(world)
+        walls = "\n".join(WALL.format(x=x + 1.0, y=y + 1.0) for x, y in self.marked("#"))
+        model = mujoco.MjModel.from_xml_string(WORLD.format(walls=walls))
         halve_margins(model)
         # MuJoCo 3 leaves the axis that the particle cannot move along out of this mean of its inverse inertias, which
         # softens contacts; before, that axis counted as 0.

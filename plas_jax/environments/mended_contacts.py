@@ -21,10 +21,10 @@ def mended_contacts(robot: Adroit, model: mujoco.MjModel, start: Start, action: 
     data = mujoco.MjData(model)
     data.qpos[:], data.qvel[:] = start.position, start.velocity
     data.ctrl[:] = targets(model, np.clip(action, -1.0, 1.0))
-    kinds: dict[str, None] = {}
+    kinds: set[str] = set()
     for _ in range(FRAME_SKIP):
         mujoco.mj_step(model, data)
-        kinds |= dict.fromkeys(_kind(model, contact) for contact in data.contact)
+        kinds.update(_kind(model, contact) for contact in data.contact)
     named = [kind for kind in (DEEP_CAPSULE, BOXES) if kind in kinds]
     return f"{' and '.join(named)}, of whose depth MuJoCo has mended its reckoning since 2.1.0" if named else ""
 

@@ -18,9 +18,10 @@ from plas_jax.datasets.catalogue import Dataset
 from plas_jax.datasets.recordings import Recording
 from plas_jax.datasets.statistics import statistics
 from plas_jax.datasets.transitions import describe, qlearning_transitions
-from plas_jax.recipes.behaviour_policy import BehaviourPolicy
+from plas_jax.recipes.behaviour_policy import BehaviourPolicy, layers_of
 from plas_jax.recipes.given_policy import read_policy
-from plas_jax.recipes.rollout import Behaviour, Columns, Series, roll_out, stream
+from plas_jax.recipes.rollout import Behaviour, Columns, stream
+from plas_jax.recipes.stretches import Stretch, roll_out_all, sampled
 from plas_jax.types import Array, Sizes, Transition
 
 UPDATES = 10_000  # of the policy that is cloned, a choice of ours
@@ -38,9 +39,8 @@ def ask_for(dataset: Dataset) -> ValueError:
 
 def expert(dataset: Dataset, policy: Path, rows: int, seed: int, progress: Callable[[int], None]) -> Columns:
     """Roll out the policy in a file. Raises `ValueError` and `OSError` as `read_policy` does."""
-    environment, given = dataset.environment, read_policy(policy, dataset.environment)
-    noisy = Behaviour(lambda generator, shape: generator.standard_normal(shape), given.sample)
-    return roll_out(Series(environment.name, environment.horizon, noisy, (seed, stream(dataset.name))), rows, progress)
+    noisy = sampled(read_policy(policy, dataset.environment))
+    return roll_out_all(dataset, [Stretch(noisy, stream(dataset.name), 1.0)], rows, seed, progress)
 
 
 def cloned(dataset: Dataset, demonstrations: Path, rows: int, seed: int, progress: Callable[[int], None]) -> Columns:
@@ -51,8 +51,7 @@ def cloned(dataset: Dataset, demonstrations: Path, rows: int, seed: int, progres
         raise ValueError(f"{demonstrations}: neither timeouts nor terminals say where a demonstration ends")
     half = rows - rows // 2
     clone = Behaviour(lambda generator, shape: np.zeros(shape), clone_of(shown, environment.horizon, seed).sample)
-    series = Series(environment.name, environment.horizon, clone, (seed, stream(dataset.name)))
-    rolled = roll_out(series, half, progress)
+    rolled = roll_out_all(dataset, [Stretch(clone, stream(dataset.name), 1.0)], half, seed, progress)
     rolled["timeouts"][-1] = True  # no transition leads from a rollout to a demonstration
     repeated = _repeated(shown, rows - half)
     progress(rows)
@@ -95,16 +94,10 @@ def _trained(
 
 def _in_numpy(state: deterministic_cloning.State) -> BehaviourPolicy:
     """Return the policy with the normalisation of observations folded into its first layer."""
-    layers = state.policy.parameters["params"]["Perceptron_0"]
-    pairs = [
-        (np.asarray(layers[f"Linear_{place}"]["kernel"], float), np.asarray(layers[f"Linear_{place}"]["bias"], float))
-        for place in range(len(layers))
-    ]
-    scale = np.asarray(state.observation_std, float) + STD_OFFSET
-    kernel, bias = pairs[0]
-    folded = kernel / scale[:, None]
-    pairs[0] = folded, bias - np.asarray(state.observation_mean, float) @ folded
-    return BehaviourPolicy(tuple(pairs[:-1]), pairs[-1], (np.zeros_like(pairs[-1][0]), np.zeros_like(pairs[-1][1])))
+    (kernel, bias), *between, mean = layers_of(state.policy.parameters["params"]["Perceptron_0"])
+    folded = kernel / (np.asarray(state.observation_std, float) + STD_OFFSET)[:, None]
+    first = folded, bias - np.asarray(state.observation_mean, float) @ folded
+    return BehaviourPolicy((first, *between), mean, (np.zeros_like(mean[0]), np.zeros_like(mean[1])))
 
 
 def constants() -> dict[str, object]:

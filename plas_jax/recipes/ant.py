@@ -14,6 +14,7 @@ FEATURES = 28
 LEGS = 4
 # Of the four ankles the second and the third turn the other way round (axes and ranges in Gymnasium's ant.xml).
 ANKLE_SIGNS = np.array([1.0, -1.0, -1.0, 1.0])
+SIGNS = np.stack([np.ones(LEGS), ANKLE_SIGNS], axis=1)  # of each leg's hip and ankle
 # The motors are listed from the fourth leg on: hip_4, ankle_4, hip_1, …
 FIRST_MOTOR = 3
 QUARTER = np.pi / 2
@@ -44,8 +45,7 @@ def motors(action: np.ndarray, quarters: np.ndarray) -> np.ndarray:
     """Map actions `[ants, 8]` of the turned legs, hip and ankle each, to the Ant's motors in their order."""
     legs = action.reshape(-1, LEGS, 2)
     own = np.take_along_axis(legs, ((np.arange(LEGS) - quarters[:, None]) % LEGS)[:, :, None], axis=1)
-    own = own * np.stack([np.ones(LEGS), ANKLE_SIGNS], axis=1)
-    return np.roll(own, -FIRST_MOTOR, axis=1).reshape(len(action), -1)
+    return np.roll(own * SIGNS, -FIRST_MOTOR, axis=1).reshape(len(action), -1)
 
 
 def walk(policy: BehaviourPolicy, position: np.ndarray, velocity: np.ndarray, direction: np.ndarray) -> np.ndarray:
@@ -79,6 +79,5 @@ def _turned(vector: np.ndarray, quarters: np.ndarray) -> np.ndarray:
 
 def _relabelled(legs: np.ndarray, quarters: np.ndarray) -> np.ndarray:
     """Return hips and ankles `[ants, 8]` of legs `[ants, 4, 2]` from the one that is now first on, all alike."""
-    alike = legs * np.stack([np.ones(LEGS), ANKLE_SIGNS], axis=1)
     order = (np.arange(LEGS) + quarters[:, None]) % LEGS
-    return np.take_along_axis(alike, order[:, :, None], axis=1).reshape(len(legs), -1)
+    return np.take_along_axis(legs * SIGNS, order[:, :, None], axis=1).reshape(len(legs), -1)

@@ -12,12 +12,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from plas_jax.environments.antmaze import ANTMAZE, CELL, GOAL_RADIUS, AntMaze
+from plas_jax.environments.antmaze import ANTMAZE, CELL, AntMaze
 from plas_jax.environments.lockstep import Lockstep
 from plas_jax.recipes.ant import walk
 from plas_jax.recipes.behaviour_policy import BehaviourPolicy
-from plas_jax.recipes.rollout import KINDS, Columns, stream
-from plas_jax.recipes.waypoints import Cell, distances, neighbours
+from plas_jax.recipes.rollout import Columns, named, stream
+from plas_jax.recipes.waypoints import Cell, distances, nearer
 
 ROWS = 1_001  # of an episode: D4RL's generator ends one behind the step that it counts as the thousandth
 NOISE = 0.2  # of actions
@@ -77,9 +77,7 @@ class Leader:
         distance = self._distance.get(target, {})
         if here not in distance:  # pushed against a wall's middle: to the nearest cell's
             here = min(distance, key=lambda cell: float(np.hypot(*(self.maze.middle(*cell) - xy))))
-        following = here
-        if here != target:
-            following = next(near for near in neighbours(here) if distance.get(near, len(self.free)) < distance[here])
+        following = here if here == target else nearer(distance, here)
         if following == target:
             return goal
         return self.maze.middle(*following) + WAYPOINT_NOISE * noise
@@ -102,6 +100,7 @@ def led(
     """
     rows, seed = size
     maze, plan = ANTMAZE[environment], plan_of(environment, level)
+    leader = Leader(maze)
     entropy = [seed, stream(f"antmaze-{level}")]
     rewarded = maze.draw_goal(np.random.default_rng([*entropy, 0]), maze.place_of("G"))
     episodes = -(-rows // ROWS)
@@ -111,9 +110,9 @@ def led(
             numbers = range(first, min(first + SLOTS, episodes))
             seeds = [[*entropy, 1 + number] for number in numbers]
             told = partial(_report, progress, rows, first * ROWS, len(numbers))
-            blocks.append(_block(lockstep, maze, plan, seeds, policy, told))
+            blocks.append(_block(lockstep, leader, plan, seeds, policy, told))
     columns = {key: np.concatenate([block[key] for block in blocks])[:rows] for key in blocks[0]}
-    reached = np.linalg.norm(columns["next_observations"][:, :2] - rewarded, axis=1) <= GOAL_RADIUS
+    reached = maze.reached(columns["next_observations"][:, :2], rewarded)
     return columns | {"rewards": reached.astype(np.float32), "terminals": reached & ~columns["timeouts"]}
 
 
@@ -123,30 +122,29 @@ def _report(progress: Callable[[int], None], rows: int, before: int, episodes: i
 
 def _block(
     lockstep: Lockstep,
-    maze: AntMaze,
+    leader: Leader,
     plan: Plan,
     seeds: list[list[int]],
     policy: BehaviourPolicy,
     progress: Callable[[int], None],
 ) -> Columns:
     """Play some episodes side by side; return their rows one after the other."""
-    leader, episodes = Leader(maze), [_begun(lockstep, slot, maze, plan, seed) for slot, seed in enumerate(seeds)]
-    every, count = np.arange(len(seeds)), len(seeds)
+    maze, every, count = leader.maze, np.arange(len(seeds)), len(seeds)
+    episodes = [_begun(lockstep, slot, maze, plan, seed) for slot, seed in enumerate(seeds)]
     states = np.zeros((count, ROWS + 1, maze.observation_size))
     actions = np.zeros((count, ROWS, maze.action_size), np.float32)
+    states[:, 0] = lockstep.observed(every)
     for step in range(ROWS):
         position, velocity = lockstep.position[every], lockstep.velocity[every]
-        states[:, step] = np.concatenate([position, velocity], axis=1)
         direction, noise = np.zeros((count, 2)), np.zeros((count, maze.action_size))
         for slot, (generator, goal) in enumerate(episodes):
             xy = position[slot, :2]
             direction[slot] = leader.waypoint(xy, goal, generator.uniform(size=2)) - xy
             noise[slot] = generator.standard_normal(maze.action_size)
         actions[:, step] = np.clip(walk(policy, position, velocity, direction) + NOISE * noise, -1.0, 1.0)
-        lockstep.step(actions[:, step], every)
+        states[:, step + 1] = lockstep.step(actions[:, step], every)[0]
         if step % 50 == 49:
             progress(step + 1)
-    states[:, ROWS] = np.concatenate([lockstep.position[every], lockstep.velocity[every]], axis=1)
     return _columns(states, actions, np.stack([episode.goal for episode in episodes]))
 
 
@@ -170,8 +168,5 @@ def _columns(states: np.ndarray, actions: np.ndarray, goals: np.ndarray) -> Colu
     timeouts[:, -1] = True
     empty = np.zeros((count, ROWS))
     values = (now, actions, empty, empty, timeouts, after, now[..., :positions], now[..., positions:])
-    named: Columns = {
-        key: column.reshape(count * ROWS, *column.shape[2:]).astype(kind)
-        for (key, kind), column in zip(KINDS.items(), values, strict=True)
-    }
-    return named | {"infos/goal": np.repeat(goals, ROWS, axis=0)}
+    columns = named(column.reshape(count * ROWS, *column.shape[2:]) for column in values)
+    return columns | {"infos/goal": np.repeat(goals, ROWS, axis=0)}

@@ -46,13 +46,14 @@ class BehaviourPolicy(NamedTuple):
 
 def from_parameters(policy: Parameters) -> BehaviourPolicy:
     """Return the numpy policy of a `GaussianPolicy`'s Flax parameters."""
+    hidden, (mean,), (log_std,) = (layers_of(policy["params"][f"Perceptron_{index}"]) for index in range(3))
+    return BehaviourPolicy(hidden, mean, log_std)
 
-    def layer(node: Parameters) -> tuple[np.ndarray, np.ndarray]:
-        return np.asarray(node["kernel"], np.float64), np.asarray(node["bias"], np.float64)
 
-    body, mean, log_std = (policy["params"][f"Perceptron_{index}"] for index in range(3))
-    hidden = tuple(layer(body[f"Linear_{index}"]) for index in range(len(body)))
-    return BehaviourPolicy(hidden, layer(mean["Linear_0"]), layer(log_std["Linear_0"]))
+def layers_of(perceptron: Parameters) -> tuple[tuple[np.ndarray, np.ndarray], ...]:
+    """Return kernel and bias, float64, of each layer of a `Perceptron`'s Flax parameters."""
+    layers = [perceptron[f"Linear_{index}"] for index in range(len(perceptron))]
+    return tuple((np.asarray(each["kernel"], np.float64), np.asarray(each["bias"], np.float64)) for each in layers)
 
 
 def save_policies(path: Path, policies: Sequence[BehaviourPolicy], provenance: Mapping[str, object]) -> None:

@@ -16,7 +16,7 @@ from plas_jax.algorithms import sac
 from plas_jax.environments.lockstep import Lockstep
 from plas_jax.environments.locomotion import HORIZON, LOCOMOTION
 from plas_jax.recipes.behaviour_policy import BehaviourPolicy, from_parameters
-from plas_jax.recipes.rollout import KINDS, Columns
+from plas_jax.recipes.rollout import Columns, named
 from plas_jax.types import Array, Sizes, Transition
 
 # The shipped actors have 128 units so that a ladder of ten fits the repository; the critics keep rlkit's 256.
@@ -127,8 +127,7 @@ class _Actor:
             if terminated[0] or timeout:
                 returns.append(self.episode_return)
                 self.length = HORIZON
-        columns = zip(KINDS.items(), zip(*rows, strict=True), strict=True)
-        return {key: np.asarray(column, kind) for (key, kind), column in columns}, returns
+        return named(zip(*rows, strict=True)), returns
 
 
 def transitions(columns: Columns) -> Transition:

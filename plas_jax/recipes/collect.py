@@ -111,7 +111,8 @@ def _made_before(dataset: Dataset, rows: int, seed: int, folder: Path) -> Path:
 
 def _recipe(dataset: Dataset, rows: int, seed: int, folder: Path) -> dict[str, object]:
     """Return everything that the rows depend on; its hash is the fingerprint."""
-    is_trained = dataset.level == TRAINED
+    is_trained, is_hand = dataset.level == TRAINED, dataset.environment.family == "adroit"
+    packages = PACKAGES + (PACKAGES_OF_TRAINING if is_trained or is_hand else ())
     recipe: dict[str, object] = {
         "name": dataset.name,
         "recipe": dataset.version,
@@ -119,12 +120,11 @@ def _recipe(dataset: Dataset, rows: int, seed: int, folder: Path) -> dict[str, o
         "seed": seed,
         "dynamics": DYNAMICS,
         "actions": ARITHMETIC,
-        "versions": {package: version(package) for package in PACKAGES + (PACKAGES_OF_TRAINING if is_trained else ())},
+        "versions": {package: version(package) for package in packages},
         "weights": None,
     }
-    if dataset.environment.family == "adroit":
+    if is_hand:
         # Its content and not its name, which may change.
-        recipe["versions"] = {package: version(package) for package in PACKAGES + PACKAGES_OF_TRAINING}
         training = {"training": adroit.constants()} if dataset.level == "cloned" else {}
         return recipe | {"weights": {"sha256": sha256(folder)}} | training
     if is_trained:
@@ -143,8 +143,8 @@ def _columns(dataset: Dataset, rows: int, seed: int, weights: Path, progress: Ca
         ant = load_policies(weights_of(dataset, weights)[0])[0][-1]
         return led(dataset.environment.name, dataset.level, ant, (rows, seed), progress)
     if dataset.environment.family == "adroit":
-        of = adroit.cloned if dataset.level == "cloned" else adroit.expert
-        return of(dataset, weights, rows, seed, progress)
+        hand = adroit.cloned if dataset.level == "cloned" else adroit.expert
+        return hand(dataset, weights, rows, seed, progress)
     if dataset.level == TRAINED:
         return replay_buffer(dataset.environment.name, rows, seed, progress)
     return roll_out_all(dataset, stretches(dataset, weights), rows, seed, progress)

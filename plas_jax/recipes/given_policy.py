@@ -66,9 +66,9 @@ def _snapshot(path: Path) -> GivenPolicy:
     """Read the last snapshot of a file of published policies."""
     last = load(path).policies[-1]
     plain = np.zeros(1), np.ones(1), np.zeros(1), np.ones(1)
-    layers = [(np.asarray(weight, float), np.asarray(bias, float)) for weight, bias in last.layers]
-    mean, log_std = ((np.asarray(weight, float), np.asarray(bias, float)) for weight, bias in (last.mean, last.log_std))
-    return GivenPolicy(tuple(layers), mean, log_std, last.nonlinearity == "tanh", last.is_squashed, plain)
+    layers = (*last.layers, last.mean, last.log_std)
+    *hidden, mean, log_std = ((np.asarray(weight, float), np.asarray(bias, float)) for weight, bias in layers)
+    return GivenPolicy(tuple(hidden), mean, log_std, last.nonlinearity == "tanh", last.is_squashed, plain)
 
 
 def _dapg(arrays: Arrays, path: Path) -> GivenPolicy:

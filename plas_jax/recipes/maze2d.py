@@ -12,7 +12,7 @@ import numpy as np
 from plas_jax.datasets.catalogue import ENVIRONMENTS
 from plas_jax.environments.lockstep import Lockstep
 from plas_jax.environments.maze2d import MAZE2D, Maze2D
-from plas_jax.recipes.rollout import KINDS, Columns, stream
+from plas_jax.recipes.rollout import Columns, named, stream
 from plas_jax.recipes.waypoints import Cell, shortest_way
 
 # waypoint_controller.py:11-17
@@ -68,19 +68,10 @@ def steered(environment: str, rows: int, seed: int, progress: Callable[[int], No
     generator = np.random.default_rng([seed, stream(environment)])
     with Lockstep(environment, 1, threads=1) as lockstep:
         states, actions, targets, flags = _trajectory(lockstep, maze, generator, rows, progress)
-    observations, goal = states.astype(np.float32), np.array(maze.goal, float)
-    columns = (
-        observations[:-1],
-        actions,
-        maze.reward(states[:-1, :2], goal),
-        np.zeros(rows, bool),
-        flags,
-        observations[1:],
-        states[:-1, :2],
-        states[:-1, 2:],
-    )
-    named: Columns = {key: values.astype(kind) for (key, kind), values in zip(KINDS.items(), columns, strict=True)}
-    return named | {"infos/goal": targets}
+    now, after = states[:-1], states[1:]
+    reward = maze.reward(now[:, :2], np.array(maze.goal, float))
+    columns = named((now, actions, reward, np.zeros(rows, bool), flags, after, now[:, :2], now[:, 2:]))
+    return columns | {"infos/goal": targets}
 
 
 def _trajectory(

@@ -6,10 +6,11 @@ run at a time changes only the speed.
 """
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from plas_jax.environments.lockstep import Lockstep
 
@@ -50,6 +51,11 @@ class Series(NamedTuple):
 def stream(name: str) -> int:
     """Return a number for a name, to seed its episodes apart from every other's."""
     return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "little")
+
+
+def named(values: Iterable[ArrayLike]) -> Columns:
+    """Return copies of the columns by their keys, in the order of `KINDS` and of these types."""
+    return {key: np.array(column, kind) for (key, kind), column in zip(KINDS.items(), values, strict=True)}
 
 
 class _Slots:

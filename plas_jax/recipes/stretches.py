@@ -9,6 +9,7 @@ import numpy as np
 
 from plas_jax.datasets.catalogue import Dataset, parts
 from plas_jax.recipes.behaviour_policy import BehaviourPolicy, load_policies, shipped
+from plas_jax.recipes.given_policy import GivenPolicy
 from plas_jax.recipes.rollout import Behaviour, Columns, Series, roll_out, stream
 
 # D4RL's v0 file of this name: 1,000,000 rows of expert, then all 200,919 of medium-replay (D4RL#19).
@@ -30,7 +31,7 @@ def _uniform(generator: np.random.Generator, shape: tuple[int, int]) -> np.ndarr
 UNIFORM = Behaviour(noise=_uniform, act=lambda observation, noise: noise.astype(np.float32))
 
 
-def sampled(policy: BehaviourPolicy) -> Behaviour:
+def sampled(policy: BehaviourPolicy | GivenPolicy) -> Behaviour:
     """Return the behaviour that samples a policy: its actions with standard normal noise."""
     return Behaviour(lambda generator, shape: generator.standard_normal(shape), policy.sample)
 

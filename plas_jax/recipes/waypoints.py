@@ -1,6 +1,6 @@
 """Ways through a maze, cell by cell."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 Cell = tuple[int, int]
 # Up, down, left, right: the order in which D4RL prefers moves of equal worth (gridcraft/grid_env.py:10-21).
@@ -19,9 +19,14 @@ def shortest_way(free: Collection[Cell], start: Cell, target: Cell) -> Sequence[
         raise ValueError(f"there is no way from {start} to {target}")
     cell, way = start, []
     while cell != target:
-        cell = next(near for near in neighbours(cell) if distance.get(near, len(free)) < distance[cell])
+        cell = nearer(distance, cell)
         way.append(cell)
     return way or [target]
+
+
+def nearer(distance: Mapping[Cell, int], cell: Cell) -> Cell:
+    """Return the first cell beside one that is a step nearer to what `distances` were taken to."""
+    return next(near for near in neighbours(cell) if near in distance and distance[near] < distance[cell])
 
 
 def distances(free: Collection[Cell], target: Cell) -> dict[Cell, int]:
