@@ -159,6 +159,7 @@ def test_figure_6_is_another_grid_on_the_same_engine(finished, data, tmp_path):
     table = (tmp_path / "out" / "latent_limit.md").read_text()
     assert "| data set | data | CVAE prior | z = 0 | σ = 0.5 | σ = 2 |" in table
     assert "incomplete" not in table
+    assert "## Whether a method can work on its data" in table
 
 
 def test_any_mix_of_data_sets_is_one_program_per_shape_group(mixed):

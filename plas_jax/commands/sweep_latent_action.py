@@ -5,6 +5,7 @@ from absl import flags
 from plas_jax.commands.invocation import invoke
 from plas_jax.commands.table_flags import clip_weights_flag, table_flags
 from plas_jax.methods.presets import PRESETS
+from plas_jax.reports.writing import write_plas_sweep
 from plas_jax.results.folder import OutputFolder
 from plas_jax.results.manifest import Manifest
 from plas_jax.sweeps.flag_values import limits
@@ -36,23 +37,12 @@ def requested() -> Request:
 
 
 def report(folder: OutputFolder, manifest: Manifest) -> str:
-    """Write table, figure and page of the rows so far; return the table. Each λ has a table and a figure of its own."""
+    """Write table, figure and page of the rows so far; return the table."""
     # Not at the top: matplotlib takes a second to load and writes a cache, which a refused request should not.
     from plas_jax.reports.figures.latent_limit import latent_limit_panel  # noqa: PLC0415
-    from plas_jax.reports.page.document import write_folder_page  # noqa: PLC0415
     from plas_jax.reports.tables.latent_limit import latent_limit_table  # noqa: PLC0415
-    from plas_jax.results.axes import by_knob  # noqa: PLC0415
-    from plas_jax.results.runs import results  # noqa: PLC0415
 
-    rows = folder.read_rows()
-    tables = []
-    for weight, part in by_knob(rows, "clip_weight").items():
-        all_results, of_weight = results(part), f"_clip_weight_{weight}" if weight else ""
-        tables.append(latent_limit_table(all_results, manifest))
-        folder.write_text(f"latent_limit{of_weight}.md", tables[-1])
-        latent_limit_panel(all_results, manifest, folder.path / f"figure_6{of_weight}.png")
-    write_folder_page(folder, manifest, rows)
-    return "\n".join(tables)
+    return write_plas_sweep(folder, manifest, "latent_limit", latent_limit_table, {"figure_6": latent_limit_panel})
 
 
 def main() -> int:

@@ -5,6 +5,7 @@ from absl import flags
 from plas_jax.commands.invocation import invoke
 from plas_jax.commands.table_flags import clip_weights_flag, table_flags
 from plas_jax.methods.presets import PRESETS, TABLE_1_PERTURBATION_LIMITS, TABLE_1_RECIPES
+from plas_jax.reports.writing import write_plas_sweep
 from plas_jax.results.folder import OutputFolder
 from plas_jax.results.manifest import Manifest
 from plas_jax.sweeps.flag_values import limits
@@ -31,25 +32,13 @@ def requested() -> Request:
 
 
 def report(folder: OutputFolder, manifest: Manifest) -> str:
-    """Write table, both figures and page of the rows so far; return the table. Each λ has its own but for the page."""
+    """Write table, both figures and page of the rows so far; return the table."""
     # Not at the top: matplotlib takes a second to load and writes a cache, which a refused request should not.
     from plas_jax.reports.figures.perturbation import perturbation_panel, score_curves  # noqa: PLC0415
-    from plas_jax.reports.page.document import write_folder_page  # noqa: PLC0415
-    from plas_jax.reports.tables.diagnostics import diagnostics_section  # noqa: PLC0415
     from plas_jax.reports.tables.perturbation import table_1  # noqa: PLC0415
-    from plas_jax.results.axes import by_knob  # noqa: PLC0415
-    from plas_jax.results.runs import results  # noqa: PLC0415
 
-    rows = folder.read_rows()
-    tables = []
-    for weight, part in by_knob(rows, "clip_weight").items():
-        all_results, of_weight = results(part), f"_clip_weight_{weight}" if weight else ""
-        tables.append(table_1(all_results, manifest))
-        folder.write_text(f"table_1{of_weight}.md", tables[-1] + diagnostics_section(folder.diagnostics))
-        score_curves(all_results, manifest, folder.path / f"score_curves{of_weight}.png")
-        perturbation_panel(all_results, manifest, folder.path / f"figure_7{of_weight}.png")
-    write_folder_page(folder, manifest, rows)
-    return "\n".join(tables)
+    figures = {"score_curves": score_curves, "figure_7": perturbation_panel}
+    return write_plas_sweep(folder, manifest, "table_1", table_1, figures)
 
 
 def main() -> int:

@@ -1,7 +1,15 @@
 """Everything that is made of a folder's scores, as files beside its rows."""
 
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from plas_jax.results.axes import by_knob
 from plas_jax.results.folder import OutputFolder
 from plas_jax.results.manifest import Manifest
+from plas_jax.results.runs import Results, results
+
+Table = Callable[[Results, Manifest], str]
+Figure = Callable[[Results, Manifest, Path], None]
 
 
 def write_scores(folder: OutputFolder, manifest: Manifest) -> str:
@@ -22,3 +30,26 @@ def write_scores(folder: OutputFolder, manifest: Manifest) -> str:
     score_figure(all_scores, manifest, folder.path / "scores.png")
     write_folder_page(folder, manifest, rows)
     return tables
+
+
+def write_plas_sweep(
+    folder: OutputFolder, manifest: Manifest, name: str, table: Table, figures: Mapping[str, Figure]
+) -> str:
+    """Write a sweep's table, its figures by name, and its page of the rows so far; return the table.
+
+    Each λ has a table and figures of its own; the page has all of them.
+    """
+    # Not at the top, as above: a refused request should not wait for what a report alone needs.
+    from plas_jax.reports.page.document import write_folder_page  # noqa: PLC0415
+    from plas_jax.reports.tables.diagnostics import diagnostics_section  # noqa: PLC0415
+
+    rows, diagnostics = folder.read_rows(), diagnostics_section(folder.diagnostics)
+    tables = []
+    for weight, part in by_knob(rows, "clip_weight").items():
+        all_results, of_weight = results(part), f"_clip_weight_{weight}" if weight else ""
+        tables.append(table(all_results, manifest))
+        folder.write_text(f"{name}{of_weight}.md", tables[-1] + diagnostics)
+        for figure, draw in figures.items():
+            draw(all_results, manifest, folder.path / f"{figure}{of_weight}.png")
+    write_folder_page(folder, manifest, rows)
+    return "\n".join(tables)
