@@ -34,8 +34,8 @@ class Scores(NamedTuple):
 
     results: Results
     datasets: list[str]
-    algorithms: list[str]  # without the CVAE's prior
-    lines: list[Line]  # also of rejected settings, and of the prior
+    algorithms: list[str]  # without the controls
+    lines: list[Line]  # also of rejected settings, and of the controls
     reported: Runs
     choosing: Runs  # the runs on the seeds that settings are chosen on
     left_out: list[int]  # seeds of the rows that the manifest has in neither place

@@ -7,6 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import EngFormatter, FixedLocator, MaxNLocator
 
 from plas_jax.reports import published
+from plas_jax.reports.curves import scores_by_update
 from plas_jax.reports.figures.panels import by_limit, cross, finish, panels, references
 from plas_jax.reports.figures.style import PAPER, colours
 from plas_jax.reports.provenance import statistic
@@ -47,13 +48,9 @@ def perturbation_panel(results: Results, manifest: Manifest, path: Path | str) -
 
 
 def _curve(axes: Axes, results: Results, cell: Cell, colour: tuple) -> None:
-    seeds = [
-        {e.update: e.score for e in evaluations} for run, evaluations in policies(results).items() if run.cell == cell
-    ]
-    # only where every seed was evaluated: a mean over those that have not diverged would flatter the method
-    updates = sorted(set.intersection(*map(set, seeds))) if seeds else []
-    scores = [[seed[update] for seed in seeds] for update in updates]
-    means = [mean(at) for at in scores]
+    at = scores_by_update(evaluations for run, evaluations in policies(results).items() if run.cell == cell)
+    updates, scores = list(at), list(at.values())
+    means = [mean(seeds) for seeds in scores]
     width, marker = (1.6, "o") if len(updates) < 15 else (1.0, "")
     label = f"ε = {cell.perturbation_limit:g}"
     axes.plot(updates, means, color=colour, linewidth=width, marker=marker, markersize=3, label=label, zorder=3)

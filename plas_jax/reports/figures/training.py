@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import EngFormatter, MaxNLocator
 
+from plas_jax.reports.curves import scores_by_update
 from plas_jax.reports.figures.panels import cross
 from plas_jax.reports.figures.scores import grid_of
 from plas_jax.reports.figures.style import DATA, GRID, INK, colours, restrained, save_with_legend, titled
@@ -58,11 +59,9 @@ def _is_named(column: dict[str, Line], algorithms: Sequence[str]) -> bool:
 
 def _curve(axes: Axes, scores: Scores, line: Line, label: str, colour: tuple) -> None:
     runs = [run for run in scores.reported if run.cell == line.cell]
-    seeds = [{e.update: e.score for e in scores.results.evaluations[run]} for run in runs]
-    # only where every seed was evaluated: a mean over those that have not diverged would flatter the method
-    updates = sorted(set.intersection(*map(set, seeds))) if seeds else []
-    at = [[seed[update] for seed in seeds] for update in updates]
-    means, widths = np.array([mean(each) for each in at]), np.array([standard_deviation(each) for each in at])
+    at = scores_by_update(scores.results.evaluations[run] for run in runs)
+    updates = list(at)
+    means, widths = (np.array([*map(statistic, at.values())]) for statistic in (mean, standard_deviation))
     axes.plot(updates, means, color=colour, linewidth=1.5, label=label, zorder=3)
     axes.fill_between(updates, means - widths, means + widths, color=colour, alpha=0.15, linewidth=0)
     diverged = [scores.results.diverged[run] for run in runs if run in scores.results.diverged]

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from plas_jax.reports import markdown
 from plas_jax.reports.page.curves import rounded
 from plas_jax.reports.page.drawing import Dot, bars_panel, dots_panel, spanned
-from plas_jax.reports.page.figure import Figure, finite, key
+from plas_jax.reports.page.figure import Figure, finite, key, pair
 from plas_jax.reports.page.html import Html, cut, name, table
 from plas_jax.reports.page.loaded import Loaded
 from plas_jax.reports.page.movement import Move, changes
@@ -81,7 +81,10 @@ def moves_figure(moves: Sequence[Move], folders: Sequence[Loaded]) -> Figure:
         " excludes 0, which one in twenty does by chance where nothing differs.",
         [dots_panel("difference of scores", dots, spanned([0.0, *numbers]), 0.0)] if dots else [],
         _moves_tables(moves, folders),
-        [{"l": dot.label, "m": rounded(dot.value), "i": [rounded(dot.low), rounded(dot.high)]} for dot in dots],
+        [
+            {"l": dot.label, "m": rounded(dot.value), "i": pair(move.difference.interval)}
+            for dot, move in zip(dots, moves, strict=True)
+        ],
         is_open=True,
     )
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from math import isfinite
 
 from plas_jax.reports import markdown
-from plas_jax.reports.page.curves import Curve, rounded
+from plas_jax.reports.page.curves import Curve, rounded, thinned
 from plas_jax.reports.page.drawing import Dot, Frame, Stroke, dots_panel, lines_panel, spanned
 from plas_jax.reports.page.figure import FEW, Figure, data_score, finite, key, pair
 from plas_jax.reports.page.html import Html, cut, name, table
@@ -85,11 +85,11 @@ def curves_figure(curves: Sequence[Curve], series: Sequence[Series], datasets: S
             panels.append(_curves_panel(dataset, ours, data_score(series, dataset)))
             tables.append(_curves_table(dataset, ours, series))
     each = max((curve.each for curve in curves), default=1)
-    thinned = f" Every {each}th evaluation is drawn, and the last." if each > 1 else ""
+    left_out = f" Every {each}th evaluation is drawn, and the last." if each > 1 else ""
     return Figure(
         "curves",
         "While training",
-        f"Mean over seeds and one standard deviation on either side, by policy updates.{thinned}",
+        f"Mean over seeds and one standard deviation on either side, by policy updates.{left_out}",
         panels,
         tables,
         {
@@ -114,8 +114,7 @@ def curves_figure(curves: Sequence[Curve], series: Sequence[Series], datasets: S
 def _curves_panel(dataset: str, curves: Sequence[Curve], level: float | None) -> Html:
     strokes = []
     for curve in curves:
-        step = -(-len(curve.updates) // STATIC_POINTS)
-        places = range(len(curve.updates) - 1, -1, -step)[::-1]
+        places, _ = thinned(range(len(curve.updates)), STATIC_POINTS)
         points = [(float(curve.updates[place]), curve.means[place]) for place in places]
         halves = [curve.deviations[place] for place in places] if len(curves) <= FEW else []
         strokes.append(Stroke(curve.series, points, halves))
@@ -126,8 +125,7 @@ def _curves_panel(dataset: str, curves: Sequence[Curve], level: float | None) ->
 
 def _curves_table(dataset: str, curves: Sequence[Curve], series: Sequence[Series]) -> Html:
     longest = max((curve.updates for curve in curves), key=len)
-    step = -(-len(longest) // SHOWN_UPDATES)
-    updates = longest[::-1][::step][::-1]
+    updates, _ = thinned(longest, SHOWN_UPDATES)
     body = [
         [name(series[curve.series].name), *(_at(curve, update) for update in updates), _diverged(curve)]
         for curve in curves

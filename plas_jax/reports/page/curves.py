@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from math import isfinite
 from typing import NamedTuple
 
+from plas_jax.reports.curves import scores_by_update
 from plas_jax.reports.page.loaded import Loaded, Series
 from plas_jax.results.runs import CONTROLS, Cell, mean, standard_deviation
 
@@ -24,7 +25,7 @@ class Curve(NamedTuple):
 
 
 def curves(series: Sequence[Series]) -> list[Curve]:
-    """Return the curves of all series but the CVAE's prior, which is evaluated once."""
+    """Return the curves of all series but the controls, which have none."""
     found = []
     for place, one in enumerate(series):
         for dataset, line in one.column.items():
@@ -35,21 +36,18 @@ def curves(series: Sequence[Series]) -> list[Curve]:
 
 def _curve(folder: Loaded, cell: Cell, place: int, dataset: str) -> Curve | None:
     runs = [run for run in folder.scores.reported if run.cell == cell]
-    seeds = [{e.update: e.score for e in folder.scores.results.evaluations[run]} for run in runs]
-    # only where every seed was evaluated: a mean over those that have not diverged would flatter the method
-    updates = sorted(set.intersection(*map(set, seeds))) if seeds else []
-    if not updates:
+    at = scores_by_update(folder.scores.results.evaluations[run] for run in runs)
+    if not at:
         return None
-    kept, each = thinned(updates)
-    at = [[seed[update] for seed in seeds] for update in kept]
+    kept, each = thinned(list(at))
     diverged = [folder.scores.results.diverged[run] for run in runs if run in folder.scores.results.diverged]
     return Curve(
         dataset,
         place,
         tuple(kept),
-        tuple(rounded(mean(scores)) for scores in at),
-        tuple(rounded(standard_deviation(scores)) for scores in at),
-        len(seeds),
+        tuple(rounded(mean(at[update])) for update in kept),
+        tuple(rounded(standard_deviation(at[update])) for update in kept),
+        len(runs),
         tuple(sorted(diverged)),
         each,
     )

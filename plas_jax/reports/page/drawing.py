@@ -116,8 +116,7 @@ def dots_panel(title: str, dots: Sequence[Dot], span: Range, level: float | None
         parts.append(_line(x(level), TOP, x(level), height - 18, "data"))
     for place, dot in enumerate(dots):
         y = TOP + ROW * (place + 0.5)
-        label = dot.label if len(dot.label) < 24 else f"{dot.label[:22]}…"
-        parts.append(_text(label, NAMES - 6, y + 3, "end"))
+        parts.append(_row_name(dot.label, y + 3))
         if dot.low is not None and dot.high is not None:
             parts.append(_line(x(dot.low), y, x(dot.high), y, f"bar {look(dot.series)}"))
         if dot.reference is not None:
@@ -137,7 +136,7 @@ def bars_panel(title: str, bars: Sequence[tuple[str, Sequence[float]]], unit: st
     parts = [_text(title, WIDTH / 2, 14, "title")]
     for place, (label, lengths) in enumerate(bars):
         y, start = TOP + ROW * place + 2, 0.0
-        parts.append(_text(label if len(label) < 24 else f"{label[:22]}…", NAMES - 6, y + 9, "end"))
+        parts.append(_row_name(label, y + 9))
         for series, length in enumerate(lengths):
             left, wide, kind = f"{x(start):.1f}", f"{length * x.factor:.1f}", f"bar-part {look(series)}"
             parts.append(element("rect", x=left, y=y, width=wide, height=ROW - 4, class_=kind))
@@ -175,6 +174,11 @@ def _scale(span: Range, pixels: Range) -> _Scale:
 
 def _text(text: str, x: float, y: float, kind: str) -> Html:
     return element("text", cut(text), x=f"{x:.1f}", y=f"{y:.1f}", class_=kind)
+
+
+def _row_name(label: str, y: float) -> Html:
+    """Return the name beside a row, cut to the room that is there."""
+    return _text(label if len(label) < 24 else f"{label[:22]}…", NAMES - 6, y, "end")
 
 
 def _line(x_1: float, y_1: float, x_2: float, y_2: float, kind: str) -> Html:

@@ -25,7 +25,7 @@ class Loaded(NamedTuple):
     diagnostics: Mapping[Cell, Mapping[str, float]] = {}  # means over seeds
 
     def columns(self) -> dict[str, dict[str, Line]]:
-        """Return by label the line of each data set, the CVAE's own policy first."""
+        """Return by label the line of each data set, the controls first."""
         return {**self.scores.controls(), **self.scores.columns()}
 
     def scored(self) -> list[str]:

@@ -22,10 +22,11 @@ class Move(NamedTuple):
 def moves(folders: Sequence[Loaded]) -> list[Move]:
     """Return the differences of every later folder from the first, where both have runs of the same seed."""
     first, found = folders[0], list[Move]()
+    columns = first.columns()
     for folder in folders[1:]:
         for label, column in folder.columns().items():
             for dataset, line in column.items():
-                before = first.columns().get(label, {}).get(dataset)
+                before = columns.get(label, {}).get(dataset)
                 if before is None:
                     continue
                 after, prior = _named(line.cell, "after"), _named(before.cell, "before")

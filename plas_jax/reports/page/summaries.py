@@ -14,7 +14,7 @@ from plas_jax.reports.published import VERSION, published_scores, table_1_score,
 from plas_jax.reports.tables.aggregates import STATISTICS, spreads_of
 from plas_jax.results.aggregates import performance_profile, probability_of_improvement
 from plas_jax.results.intervals import Interval, stratified_interval
-from plas_jax.results.runs import PLAS, PLAS_P, Spread, across_seeds
+from plas_jax.results.runs import PLAS, PLAS_P, Cell, Spread, across_seeds
 
 PUBLISHED_SIZES = ("paper", "official_code")  # presets that train as long and as wide as the paper
 COMPARED = 40  # series at most in what compares every one with every other
@@ -64,7 +64,8 @@ class Comparison(NamedTuple):
 
     def profiles(self) -> dict[int, np.ndarray]:
         """Return the share of runs above each τ, by the series' place."""
-        return {place: performance_profile(tasks, self.thresholds()) for place, tasks in self.scores.items()}
+        thresholds = self.thresholds()
+        return {place: performance_profile(tasks, thresholds) for place, tasks in self.scores.items()}
 
     def improvements(self) -> dict[tuple[int, int], float]:
         """Return how likely a run of one series is to beat one of another on the same data set."""
@@ -78,7 +79,7 @@ class Comparison(NamedTuple):
 
 def scores_of(series: Sequence[Series]) -> list[Score]:
     """Return the score of every series on every data set that it has."""
-    spreads = {id(one.folder): across_seeds(one.folder.scores.reported) for one in series}
+    spreads = _spreads(series)
     found = []
     for place, one in enumerate(series):
         for dataset, line in one.column.items():
@@ -97,17 +98,24 @@ def comparison(series: Sequence[Series]) -> Comparison | None:
     tasks = [name for name in next(iter(folders)).scored() if all(name in folder.scored() for folder in folders)]
     if len(tasks) < 2:
         return None
+    spreads = _spreads(series)
     scores: dict[int, list[np.ndarray]] = {}
     left_out: list[int] = []
     for place, one in enumerate(series):
-        spreads = spreads_of(tasks, one.column, across_seeds(one.folder.scores.reported))
-        if spreads and len(scores) < COMPARED:
+        own = spreads_of(tasks, one.column, spreads[id(one.folder)])
+        if own and len(scores) < COMPARED:
             # What no score can be counts as none: sums of it would not be finite.
-            tasks_of = [np.array(spread.values) for spread in spreads]
+            tasks_of = [np.array(spread.values) for spread in own]
             scores[place] = [np.where(np.abs(task) < LARGEST, task, np.nan) for task in tasks_of]
         else:
             left_out.append(place)
     return Comparison(tasks, scores, left_out) if scores else None
+
+
+def _spreads(series: Sequence[Series]) -> dict[int, dict[Cell, Spread]]:
+    """Return the spreads of each folder, by what `id` says of it: made once, however many series it has."""
+    folders = {id(one.folder): one.folder for one in series}
+    return {place: across_seeds(folder.scores.reported) for place, folder in folders.items()}
 
 
 def printed(line: Line) -> float | None:

@@ -13,7 +13,7 @@ from plas_jax.models.twin_critics import TwinCritics
 from plas_jax.types import Array, Transition
 from plas_jax.verification.parity.golden import Golden
 from plas_jax.verification.parity.layers import Places, critic_places, heads, layers
-from plas_jax.verification.parity.settings import architecture, knobs, shapes_of
+from plas_jax.verification.parity.settings import architecture, bounds, knobs, shapes_of
 from plas_jax.verification.parity.training import Draw, Step, Training, swapped
 
 
@@ -69,10 +69,8 @@ def _policy(golden: Golden, net: str, place: str) -> Places:
 
 
 def _constants() -> Mapping[str, object]:
-    smallest, largest = BRAC_LOG_STD_RANGE
     return {
-        "log_std_min": smallest,
-        "log_std_max": largest,
+        **bounds(BRAC_LOG_STD_RANGE),
         "density_clip": round(1 - DENSITY_LIMIT, 9),
         "adam_epsilon": KERAS_EPSILON,
         "adam_epsilon_before_bias_correction": True,

@@ -16,7 +16,7 @@ from plas_jax.models.unsquashed_policy import LOG_STD_RANGE
 from plas_jax.types import Array
 from plas_jax.verification.parity.golden import Golden
 from plas_jax.verification.parity.layers import Places, chain, critic_places, layers, widths
-from plas_jax.verification.parity.settings import architecture, knobs, no_statistics
+from plas_jax.verification.parity.settings import architecture, bounds, knobs, no_statistics
 from plas_jax.verification.parity.training import Draw, Step, Training
 
 
@@ -66,7 +66,6 @@ def decoupled_penalties(golden: Golden) -> Training:
 def implicit(golden: Golden) -> Training:
     """Return the training of IQL, whose file has rewards that are already scaled."""
     hidden = layers(golden, "actor")
-    smallest, largest = LOG_STD_RANGE
     return Training(
         algorithm=iql.IQL,
         architecture=architecture(golden, iql.Architecture, policy_widths=widths(golden, hidden)),
@@ -82,8 +81,7 @@ def implicit(golden: Golden) -> Training:
         constants={
             "exp_advantage_max": iql.LARGEST_WEIGHT,
             "action_clip": iql.LARGEST_ACTION,
-            "log_std_min": smallest,
-            "log_std_max": largest,
+            **bounds(LOG_STD_RANGE),
             "dropout_rate": None,
         },
         losses=_iql_losses,

@@ -16,7 +16,7 @@ from plas_jax.verification.parity.deterministic import scale_of_states, states_o
 from plas_jax.verification.parity.golden import BadGoldenFileError, Golden
 from plas_jax.verification.parity.latent import cvae_places
 from plas_jax.verification.parity.layers import Places, critic_places, heads, layers, widths
-from plas_jax.verification.parity.settings import architecture, knobs, no_statistics
+from plas_jax.verification.parity.settings import architecture, bounds, knobs, no_statistics
 from plas_jax.verification.parity.training import Draw, Step, Training, in_rows, swapped
 
 KERNELS = {"gaussian": 1.0, "laplacian": 0.0}
@@ -31,7 +31,7 @@ def soft_actor_critic(golden: Golden) -> Training:
         knobs=knobs(golden, sac.Knobs),
         noise=(Draw("noise/action"), Draw("noise/next_action")),
         constants={
-            **_bounds(gaussian_policy.LOG_STD_RANGE),
+            **bounds(gaussian_policy.LOG_STD_RANGE),
             **{"target_update_period": 1, "reward_scale": 1.0, "target_entropy": -golden.whole("action_dim")},
             "log_density_epsilon": gaussian_policy.DENSITY_OFFSET,
         },
@@ -62,9 +62,9 @@ def support_constrained(golden: Golden) -> Training:
         ),
         noise=(Draw("noise/posterior"), Draw(flat[0], in_rows), Draw("noise/latent"), Draw(flat[1], in_rows)),
         constants={
-            **_bounds(gaussian_policy.LOG_STD_RANGE),
-            **_bounds(bear.LOG_MULTIPLIER_RANGE, "log_alpha"),
-            **_bounds(cvae.LOG_STD_RANGE, "vae_log_std"),
+            **bounds(gaussian_policy.LOG_STD_RANGE),
+            **bounds(bear.LOG_MULTIPLIER_RANGE, "log_alpha"),
+            **bounds(cvae.LOG_STD_RANGE, "vae_log_std"),
             **{"mode": "auto", "policy_update_style": "0", "target_update_period": 1, "reward_scale": 1.0},
         },
         losses=_bear_losses,
@@ -97,7 +97,7 @@ def conservative(golden: Golden) -> Training:
         ),
         fields=scale_of_states(golden),
         constants={
-            **_bounds(affine_std_policy.LOG_STD_RANGE),
+            **bounds(affine_std_policy.LOG_STD_RANGE),
             **{"target_entropy": -golden.whole("action_dim"), "alpha_multiplier": 1.0, "backup_entropy": False},
             **{"bc_steps": 0, "cql_importance_sample": True, "cql_lagrange": False, "cql_temp": 1.0},
             **{"cql_max_target_backup": False, "target_update_period": 1, "max_action": cvae.MAX_ACTION},
@@ -110,10 +110,6 @@ def conservative(golden: Golden) -> Training:
 
 def _rlkit_policy(golden: Golden) -> Places:
     return heads(layers(golden, "actor"), "actor/mean", "actor/log_std", "policy/parameters")
-
-
-def _bounds(bounds: tuple[float, float], name: str = "log_std") -> Mapping[str, float]:
-    return {f"{name}_min": bounds[0], f"{name}_max": bounds[1]}
 
 
 def _squared_errors(step: Step, target: Array) -> Mapping[str, Array]:

@@ -8,7 +8,6 @@ from collections.abc import Iterable, Mapping
 import jax
 import jax.numpy as jnp
 import numpy as np
-from numpy.typing import ArrayLike
 
 from plas_jax.types import Tree
 from plas_jax.verification.parity.golden import BadGoldenFileError, Golden, Tensors
@@ -113,7 +112,7 @@ def filled(golden: Golden, shapes: Tree, places: Places, targets_are_copies: boo
 def compared(golden: Golden, moment: str, places: Places, state: object) -> Tensors:
     """Pair every tensor of these places that the file has at `after_K` with ours, by its name in the file."""
     ours = {_path(path): np.asarray(leaf).T for path, leaf in jax.tree.leaves_with_path(state)}
-    tensors: dict[str, tuple[ArrayLike, np.ndarray]] = {}
+    tensors: Tensors = {}
     for name, stand in places.items():
         for entry in entries(name):
             theirs = golden.array(f"{moment}/{entry}")

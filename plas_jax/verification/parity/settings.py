@@ -1,6 +1,6 @@
 """Which setting of a golden file is which knob here, and which of its layers make which part of an architecture."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from inspect import signature
 from typing import TypeVar
 
@@ -50,6 +50,11 @@ def architecture(golden: Golden, kind: Callable[..., Record], **others: str | tu
     }
     values |= {field: golden.whole(value) if isinstance(value, str) else value for field, value in others.items()}
     return kind(**values)
+
+
+def bounds(limits: tuple[float, float], name: str = "log_std") -> Mapping[str, float]:
+    """Return the constants that a file has of what is clipped between two limits."""
+    return {f"{name}_min": limits[0], f"{name}_max": limits[1]}
 
 
 def shapes_of(module: nn.Module, *axes: Axis) -> Parameters:

@@ -182,7 +182,7 @@
       }))];
     },
     moves(panels) {
-      const rows = figures.moves.map((item) => ({...item, s: 0, title: `${item.l}\n${number(item.m)}${interval({i: item.i?.[0] == null ? null : item.i})}`, i: item.i?.[0] == null ? null : item.i}));
+      const rows = figures.moves.map((item) => ({...item, s: 0, title: `${item.l}\n${number(item.m)}${interval(item)}`}));
       return () => [dots(rows, {names: rows.map((row) => row.l), width: width(panels, 1), x: "difference of scores", level: 0, label: "What moved", description: "The table below has the numbers."})];
     },
   };
