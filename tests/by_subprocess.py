@@ -45,6 +45,16 @@ def call_here(script, *arguments, home=None, cwd=None):
     return subprocess.CompletedProcess(words, ended.value.code, out.getvalue(), err.getvalue())
 
 
+def run(module, capsys, *words):
+    """Call a command of `plas-jax` in this process, by its module; returns its exit status, stdout and stderr."""
+    module.FLAGS.unparse_flags()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["plas-jax", *map(str, words)])
+        status = module.main()
+    shown = capsys.readouterr()
+    return status, shown.out, shown.err
+
+
 def interrupt_at(phase, words, environment, number=signal.SIGINT):
     """Send Ctrl-C, or another signal, as soon as a phase is seen; returns the exit status."""
     return stopped_at(phase, words, environment, number)[0]

@@ -41,6 +41,12 @@ def pytest_sessionstart(session):
             pytest.exit(f"error: {error}", returncode=2)
 
 
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    """A folder for the data that the sweeps of a module make once and share."""
+    return tmp_path_factory.mktemp("data")
+
+
 @pytest.fixture
 def small_disk(tmp_path):
     """A file system of a few kilobytes, and what mounts it again with as many as it is told."""

@@ -3,13 +3,13 @@
 import json
 import os
 import shutil
-import sys
 from functools import partial
 from pathlib import Path
 
 import by_subprocess
 import jax
 import pytest
+from by_subprocess import run
 
 from plas_jax.commands import doctor, resume, status
 from plas_jax.results.rows import read_rows
@@ -69,13 +69,14 @@ def test_a_folder_does_not_shrink(grown):
     assert "its sweep has seeds [0, 1], not [0], which leaves out 1" in done.stderr
 
 
-def run(module, capsys, *words):
-    module.FLAGS.unparse_flags()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", ["plas-jax", *map(str, words)])
-        code = module.main()
-    shown = capsys.readouterr()
-    return code, shown.out, shown.err
+def unfinished(folder):
+    """Let a folder's manifest say that cloning is not finished; returns it."""
+    path = folder / "manifest.json"
+    manifest = json.loads(path.read_text())
+    manifest["methods"]["bc"] |= {"complete": False}
+    manifest["methods"]["bc"]["groups"]["bc"]["complete"] = False
+    path.write_text(json.dumps(manifest | {"complete": False}))
+    return manifest
 
 
 def test_status_reads_a_folder_and_touches_nothing(small, tmp_path, capsys):
@@ -85,10 +86,7 @@ def test_status_reads_a_folder_and_touches_nothing(small, tmp_path, capsys):
     assert code == 0
     assert "finished; last written" in out
     assert max(map(len, out.splitlines()[:-1])) <= 80
-    manifest = json.loads((folder / "manifest.json").read_text())
-    manifest["methods"]["bc"] |= {"complete": False}
-    manifest["methods"]["bc"]["groups"]["bc"]["complete"] = False
-    (folder / "manifest.json").write_text(json.dumps(manifest | {"complete": False}))
+    unfinished(folder)
     os.utime(folder / "manifest.json", ns=(files[folder / "manifest.json"],) * 2)
     code, out, _ = run(status, capsys, folder)
     assert code == 3
@@ -101,10 +99,7 @@ def test_status_reads_a_folder_and_touches_nothing(small, tmp_path, capsys):
 def test_resume_needs_no_other_word(small, tmp_path, capsys, monkeypatch):
     folder = Path(shutil.copytree(small, tmp_path / "copy"))
     monkeypatch.chdir(folder)
-    manifest = json.loads((folder / "out" / "manifest.json").read_text())
-    manifest["methods"]["bc"] |= {"complete": False}
-    manifest["methods"]["bc"]["groups"]["bc"]["complete"] = False
-    (folder / "out" / "manifest.json").write_text(json.dumps(manifest | {"complete": False}))
+    manifest = unfinished(folder / "out")
     before = (folder / "out" / "results.csv").read_bytes()
     monkeypatch.setenv("JAX_NUM_CPU_DEVICES", str(jax.device_count()))
     code, _, err = run(resume, capsys, "out")

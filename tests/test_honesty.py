@@ -2,13 +2,12 @@
 
 import json
 import shutil
-import sys
 from functools import partial
 from pathlib import Path
 
 import by_subprocess
 import pytest
-from by_subprocess import ROOT
+from by_subprocess import ROOT, run
 
 from plas_jax.commands import check_method as command
 from plas_jax.datasets import loading
@@ -47,8 +46,11 @@ def folder(trained, tmp_path):
 
 
 def edited(folder, before, after):
+    """The documented method with other text in one place, as a file of this folder."""
+    text = OWN_METHOD.read_text("utf-8")
+    assert before in text
     path = folder / "mine.py"
-    path.write_text(path.read_text("utf-8").replace(before, after), "utf-8")
+    path.write_text(text.replace(before, after), "utf-8")
     return path
 
 
@@ -126,17 +128,8 @@ def test_a_file_with_the_catalogues_bytes_is_not(tmp_path, monkeypatch):
 # Methods
 
 
-def check(path, capsys):
-    with pytest.MonkeyPatch.context() as patch:
-        command.FLAGS.unparse_flags()
-        patch.setattr(sys, "argv", ["plas-jax", str(path)])
-        status = command.main()
-    shown = capsys.readouterr()
-    return status, shown.out, shown.err
-
-
 def test_the_documented_method_is_what_every_method_must_be(capsys):
-    status, out, err = check(OWN_METHOD, capsys)
+    status, out, err = run(command, capsys, OWN_METHOD)
     assert status == 0, out + err
     assert out.count(" ok") == 5
 
@@ -156,20 +149,13 @@ def test_the_documented_method_is_what_every_method_must_be(capsys):
     ],
 )  # fmt: skip
 def test_what_a_method_must_not_be_is_caught(tmp_path, capsys, before, after, says):
-    shutil.copy(OWN_METHOD, tmp_path / "mine.py")
-    assert before in OWN_METHOD.read_text("utf-8")
-    status, out, _ = check(edited(tmp_path, before, after), capsys)
+    status, out, _ = run(command, capsys, edited(tmp_path, before, after))
     assert status == 1
     assert says in out
 
 
 def test_a_method_that_is_not_is_refused_before_anything_is_trained(tmp_path):
-    shutil.copy(OWN_METHOD, tmp_path / "mine.py")
-    edited(
-        tmp_path,
-        "state.sizes.action.mean(jnp.square(action - batch.action))",
-        "jnp.square(action - batch.action).mean(-1)",
-    )
+    edited(tmp_path, *MEAN_OVER_PADDING)
     done = call_here(*SHORT, "--algorithms=mine.py", cwd=tmp_path)
     assert done.returncode == 1
     assert "mine.py cannot be trained with others: padding: loss is" in done.stderr
@@ -185,9 +171,7 @@ def test_a_method_that_is_not_is_refused_before_anything_is_trained(tmp_path):
     ],
 )  # fmt: skip
 def test_an_error_in_a_users_code_keeps_its_place(tmp_path, capsys, before, after, says):
-    shutil.copy(OWN_METHOD, tmp_path / "mine.py")
-    assert before in OWN_METHOD.read_text("utf-8")
-    status, _, err = check(edited(tmp_path, before, after), capsys)
+    status, _, err = run(command, capsys, edited(tmp_path, before, after))
     assert status == 1
     assert says in err
     assert len(err.splitlines()) == 1

@@ -11,7 +11,7 @@ import by_subprocess
 import jax
 import numpy as np
 import pytest
-from by_subprocess import ROOT
+from by_subprocess import ROOT, run
 
 from plas_jax.commands import evaluate, export
 from plas_jax.datasets.catalogue import ENVIRONMENTS
@@ -19,6 +19,7 @@ from plas_jax.evaluation.playing import play
 from plas_jax.evaluation.policy_files import read_policy
 from plas_jax.methods.own import own_method
 from plas_jax.results.rows import read_rows
+from plas_jax.results.runs import CONTROLS
 from plas_jax.sweeps.policies import file_name
 
 OWN_METHOD = ROOT / "docs" / "own_method" / "filtered_cloning.py"
@@ -44,18 +45,9 @@ def policy_of(folder, name):
     return path, read_policy(path, own(path))
 
 
-def run(module, capsys, *words):
-    module.FLAGS.unparse_flags()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", ["plas-jax", *map(str, words)])
-        status = module.main()
-    shown = capsys.readouterr()
-    return status, shown.out, shown.err
-
-
 def test_every_run_has_a_policy_that_plays_its_last_evaluation_again(folder):
     # Controls act with the CVAE alone, and have no file.
-    rows = [row for row in read_rows(folder / "results.csv") if row.update == 40 and row.algorithm[:5] != "cvae_"]
+    rows = [row for row in read_rows(folder / "results.csv") if row.update == 40 and row.algorithm not in CONTROLS]
     policies = [read_policy(path, own(path)) for path in (folder / "policies").iterdir()]
     assert len(policies) == len(rows) == 6
     for policy in policies:

@@ -13,16 +13,12 @@ import pytest
 from plas_jax.results.folder import OutputFolder
 from plas_jax.results.metrics import COLUMNS, MetricsRow, append_metrics, read_metrics, write_metrics
 from plas_jax.results.rows import read_rows
+from plas_jax.results.runs import CONTROLS
 from plas_jax.sweeps.interruption import Interrupted, Interruption
 from plas_jax.sweeps.metrics import marks
 
 call_here = partial(by_subprocess.call_here, "d4rl_scores.py")
 SHORT = ["--preset=smoke", "--datasets=hopper-random-r1", "--seeds=2", "--algorithms=bc,plas"]
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory):
-    return tmp_path_factory.mktemp("data")
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +52,7 @@ def test_every_run_has_a_row_at_each_of_the_fixed_updates(unbroken):
 def test_the_columns_of_a_run_are_those_of_its_rows(unbroken):
     rows = {tuple(map(str, row[:3])) for row in read_rows(unbroken / "results.csv")}
     kept = {row[:3] for row in read_metrics(unbroken / "metrics.csv") if row.phase == "policy"}
-    assert kept == {row for row in rows if not row[1].startswith("cvae_")}  # controls are not trained
+    assert kept == {row for row in rows if row[1] not in CONTROLS}  # controls are not trained
 
 
 def test_a_long_training_has_fifty_rows_and_its_last_update():

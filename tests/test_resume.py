@@ -29,11 +29,6 @@ SHORT = ["--preset=smoke", "--datasets=hopper-random-r1", "--seeds=3", "--pertur
 
 
 @pytest.fixture(scope="module")
-def data(tmp_path_factory):
-    return tmp_path_factory.mktemp("data")
-
-
-@pytest.fixture(scope="module")
 def unbroken(data, tmp_path_factory):
     folder = tmp_path_factory.mktemp("unbroken") / "sweep"
     done = call(*SHORT, f"--data_dir={data}", f"--output={folder}")

@@ -25,11 +25,6 @@ SHORT = ["--preset=smoke", TWO_ROBOTS, "--seeds=2"]
 
 
 @pytest.fixture(scope="module")
-def data(tmp_path_factory):
-    return tmp_path_factory.mktemp("data")
-
-
-@pytest.fixture(scope="module")
 def table(data, tmp_path_factory):
     """Cloning first; then, into the same folder, a method of each kind and the documented one of one's own.
 

@@ -29,11 +29,6 @@ SHORT = ["--preset=smoke", TWO_ROBOTS, "--seeds=2", "--perturbation_limits=0,0.1
 
 
 @pytest.fixture(scope="module")
-def data(tmp_path_factory):
-    return tmp_path_factory.mktemp("data")
-
-
-@pytest.fixture(scope="module")
 def finished(data, tmp_path_factory):
     folder = tmp_path_factory.mktemp("finished") / "sweep"
     done = call(*SHORT, f"--data_dir={data}", f"--output={folder}")
