@@ -7,7 +7,7 @@ COPY . .
 RUN apt-get update && apt-get install --no-install-recommends --yes libegl1 libgl1 && rm -rf /var/lib/apt/lists/* \
     && pip install --no-cache-dir ".${EXTRA}"
 # Results, data and compiled programs belong to whoever mounts these.
-WORKDIR /work
-ENV D4RL_DATASET_DIR=/work/data XDG_CACHE_HOME=/work/cache MUJOCO_GL=egl
+WORKDIR /workspace
+ENV D4RL_DATASET_DIR=/workspace/data XDG_CACHE_HOME=/workspace/cache MUJOCO_GL=egl
 ENTRYPOINT ["plas-jax"]
 CMD ["--help"]
