@@ -128,7 +128,7 @@ def test_a_clone_does_what_was_shown(monkeypatch):
     acts = np.tanh(seen[:, :24] - 3.0).astype(np.float32)
     ends = np.arange(400) % 100 == 99
     shown = d4rl_files.Recording(seen, acts, np.zeros(400, np.float32), np.zeros(400, bool), ends)
-    clone = adroit.clone_of(shown, 100, 0)
+    clone = adroit.clone_of(shown, PEN, 0)
     assert np.square(clone.sample(seen, np.zeros((400, 24))) - acts).mean() < 0.2 * np.square(acts).mean()
 
 

@@ -270,7 +270,7 @@ def test_reading_by_hand(path):
     assert kept.bootstrap.tolist() == [1, 0, 1, 1]
     assert {array.dtype for array in kept[:5]} == {np.dtype(np.float32)}
     # whole episodes are rows 0-1 and 2-3; the last two rows are unfinished
-    found = describe(recording, 1000)
+    found = describe(recording, HOPPER.environment)
     assert (found.rows, found.terminals, found.timeouts, found.returns.tolist()) == (6, 1, 1, [10.0, 50.0])
     assert (found.episodes, found.return_mean, found.return_std) == (2, 30.0, 20.0)
 
@@ -455,7 +455,7 @@ def test_descriptions_count_whole_episodes(rows, horizon, has_timeouts):
         if recording.terminals[i] or limit:
             returns.append(total)
             total, length = 0.0, 0
-    found = describe(recording, horizon)
+    found = describe(recording, HOPPER.environment._replace(horizon=horizon))
     assert found[:3] == (len(rows), recording.terminals.sum(), limits)
     assert found.returns.tolist() == returns
     assert found.episodes == len(returns)

@@ -21,7 +21,7 @@ from plas_jax.environments.lockstep import Lockstep
 from plas_jax.environments.maze2d import MAZE2D
 from plas_jax.environments.robot import Moment
 from plas_jax.environments.robots import ROBOTS
-from plas_jax.environments.together import together
+from plas_jax.environments.together import refuse_impossible, together
 from plas_jax.verification.parity import hidden, simulator
 
 RECORDED = Path(__file__).with_name("golden") / "dynamics_domains.npz"
@@ -184,7 +184,7 @@ def test_missing_model_files_are_named_with_what_to_install(name, monkeypatch):
     found = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda module: None if "robotics" in module else found(module))
     with pytest.raises(ValueError, match=r"gymnasium-robotics is not installed.*plas_jax\[robotics\]"):
-        Lockstep(name, 1)
+        refuse_impossible([ENVIRONMENTS["hopper"], ENVIRONMENTS[name]], "d4rl")
 
 
 def test_model_files_are_found_without_importing_their_package():

@@ -144,7 +144,7 @@ def test_random_returns_are_those_of_uniform_actions(environment, rows, mean, er
     series = rollout.Series(environment, 1000, stretches.UNIFORM, (5, 6))
     columns = rollout.roll_out(series, rows, collect.ignore)
     recording = d4rl_files.Recording(*(columns[key] for key in d4rl_files.Recording._fields))
-    found = describe(recording, 1000)
+    found = describe(recording, ENVIRONMENTS[environment])
     sampling = found.return_std / np.sqrt(found.episodes)
     # DATASETS' figures have errors of their own; four standard errors of the difference
     assert abs(found.return_mean - mean) < 4 * np.hypot(sampling, error)
@@ -192,7 +192,7 @@ def test_the_file_is_in_d4rls_layout(tmp_path):
     assert (np.diff(rows["actions"], axis=0) != 0).all()
     recording = d4rl_files.read(path, ENVIRONMENTS["halfcheetah"])
     manifest = manifests.read(path)
-    found = describe(recording, 1000)
+    found = describe(recording, ENVIRONMENTS["halfcheetah"])
     assert manifest["sha256"] == digest(path)
     assert manifest["bytes"] == path.stat().st_size
     assert (manifest["rows"], manifest["episodes"], manifest["timeouts"]) == (2500, 2, 2)
@@ -451,6 +451,21 @@ def test_fetch_refuses_a_file_that_is_not_the_published_one(tmp_path, server, ca
     assert f"cannot download {server}/gym_mujoco/hopper_medium.hdf5" in error
     assert str(tmp_path / "data") in error
     assert list((tmp_path / "data").iterdir()) == []
+
+
+def test_fetch_without_a_published_hash_says_so_and_tells_the_files_own(tmp_path, server, capsys):
+    (tmp_path / "served" / "maze2d").mkdir()
+    (tmp_path / "served" / "maze2d" / "maze2d-umaze-sparse-v1.hdf5").write_bytes(b"maze")
+    (tmp_path / "data").mkdir()
+    flags = [f"--server={server}", f"--data_dir={tmp_path / 'data'}"]
+    assert command.main(["fetch", "maze2d-umaze-v1", *flags]) == 0
+    path, said = tmp_path / "data" / "maze2d-umaze-sparse-v1.hdf5", capsys.readouterr()
+    assert "warning: maze2d-umaze-v1: no hash of its file was published: nothing but its size is checked" in said.err
+    assert said.out.splitlines() == [str(path), sha256(b"maze").hexdigest()]
+    assert path.read_bytes() == b"maze"
+    assert command.main(["fetch", "maze2d-large-v1", *flags]) == 1
+    assert "the server answered 404 Not Found and no size" in capsys.readouterr().err.splitlines()[-1]
+    assert list((tmp_path / "data").iterdir()) == [path]
 
 
 def test_validate_says_what_is_wrong_by_its_exit_status(tmp_path, capsys):

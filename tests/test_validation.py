@@ -426,10 +426,10 @@ def test_the_checks_of_episodes_are_a_loop_over_the_rows(episodes, tail, timed, 
 
     whole = [last for first, last in places if last - first + 1 == HORIZON]
     fallen = [row for row in whole if recording.terminals[row] and not (timed and recording.timeouts[row])]
-    terminals = episode_checks.terminals(recording, found, ENVIRONMENTS["hopper"]._replace(horizon=HORIZON))
+    terminals = episode_checks.terminals(recording, found, ENVIRONMENTS["hopper"], HORIZON)
     assert terminals.status == ("ok" if not fallen else "warning" if len(fallen) == 1 else "wrong")
-    cheetah = ENVIRONMENTS["halfcheetah"]._replace(horizon=HORIZON)
-    assert episode_checks.terminals(recording, found, cheetah).status == ("wrong" if any(recording.terminals) else "ok")
+    cheetah = episode_checks.terminals(recording, found, ENVIRONMENTS["halfcheetah"], HORIZON)
+    assert cheetah.status == ("wrong" if any(recording.terminals) else "ok")
 
     limits, both = episode_checks.time_limits(recording, found, HORIZON), episode_checks.both_flags(recording)
     if not timed:

@@ -27,6 +27,7 @@ from plas_jax.datasets.catalogue import D4RL_SERVER, Dataset, parse, parts, url
 from plas_jax.datasets.folders import locate, writable_folder
 from plas_jax.datasets.offers import offered_size
 from plas_jax.environments.own_data import find
+from plas_jax.files.whole_files import sha256
 from plas_jax.recipes import manifests
 from plas_jax.recipes.adroit import NEEDED
 from plas_jax.recipes.behaviour_policy import WEIGHTS
@@ -108,9 +109,9 @@ def _fetch(dataset: Dataset) -> None:
         for part in parts(dataset):
             path = locate(part, FLAGS.data_dir)
             fetched.append((path or _download(part, folder, watch), part.sha256))
-    for path, sha256 in fetched:
+    for path, published in fetched:
         print(path)
-        print(sha256)
+        print(published or sha256(path))
 
 
 def _download(part: Dataset, folder: Path, watch: Watch) -> Path:

@@ -49,8 +49,8 @@ def load(dataset: Dataset, paths: Sequence[Path], next_actions: bool = False) ->
 
 def describe_files(dataset: Dataset, paths: Sequence[Path]) -> Description:
     """Describe what the files hold without their transitions. Raises as `load` does, save for a lack of transitions."""
-    horizon = dataset.environment.horizon
-    return _all([describe(_read(dataset, source), horizon) for source in _sources(dataset, paths)])
+    environment = dataset.environment
+    return _all([describe(_read(dataset, source), environment) for source in _sources(dataset, paths)])
 
 
 def count_rows(dataset: Dataset, paths: Sequence[Path]) -> int:
@@ -97,11 +97,11 @@ def _read(dataset: Dataset, source: str) -> Recording:
 
 
 def _prepared(dataset: Dataset, source: str, next_actions: bool) -> Loaded:
-    recording, horizon = _read(dataset, source), dataset.environment.horizon
-    transitions = qlearning_transitions(recording, horizon, next_actions)
+    recording, environment = _read(dataset, source), dataset.environment
+    transitions = qlearning_transitions(recording, environment.horizon, next_actions)
     if len(transitions.reward) == 0:
         raise ValueError(f"{source}: no transition is left once rows on a time limit are dropped")
-    return Loaded(transitions, describe(recording, horizon))
+    return Loaded(transitions, describe(recording, environment))
 
 
 def _joined(transitions: Sequence[Transition]) -> Transition:

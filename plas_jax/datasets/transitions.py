@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from plas_jax.datasets.catalogue import Environment
 from plas_jax.datasets.recordings import Recording
 from plas_jax.types import Transition
 
@@ -77,14 +78,30 @@ def _counted_timeouts(terminals: np.ndarray, horizon: int, after_terminal: int) 
     return count % horizon == horizon - 1
 
 
-def describe(recording: Recording, horizon: int) -> Description:
-    """Sum up rows, flags and returns. Without `timeouts`, an episode ends after `horizon` rows at the latest."""
+def describe(recording: Recording, environment: Environment) -> Description:
+    """Sum up rows, flags and returns. Without `timeouts`, an episode ends after a horizon's rows at the latest."""
     timeouts = recording.timeouts
     if timeouts is None:
-        timeouts = _counted_timeouts(recording.terminals, horizon, after_terminal=0)
-    ends = np.flatnonzero(recording.terminals | timeouts)
-    starts = np.concatenate([[0], ends[:-1] + 1])
-    returns = np.zeros(0)
-    if len(ends):
-        returns = np.add.reduceat(recording.rewards[: ends[-1] + 1].astype(np.float64), starts)
+        timeouts = _counted_timeouts(recording.terminals, environment.horizon, after_terminal=0)
+    returns = _returns(recording, timeouts, environment)
     return Description(len(recording.rewards), int(recording.terminals.sum()), int(timeouts.sum()), returns)
+
+
+def _returns(recording: Recording, timeouts: np.ndarray, environment: Environment) -> np.ndarray:
+    """Return what whole episodes earned by their environment's rules, float64 `[episodes]`; mostly sums of rewards.
+
+    Three families' files pay otherwise. Maze2D's particle goes on behind every flag: each stretch of a horizon's rows
+    is an episode. AntMaze pays while the Ant is at the goal, until the time is over, and the kitchen on every row for
+    all elements that are done there: the environments pay once, so that an episode's return is its largest reward.
+    """
+    family, ends = environment.family, recording.terminals | timeouts
+    if family == "maze2d":
+        ends = np.arange(1, len(ends) + 1) % environment.horizon == 0
+    elif family == "antmaze" and timeouts.any():
+        ends = timeouts
+    last = np.flatnonzero(ends)
+    if not len(last):
+        return np.zeros(0)
+    paid = np.maximum if family in ("antmaze", "kitchen") else np.add
+    starts = np.concatenate([[0], last[:-1] + 1])
+    return paid.reduceat(recording.rewards[: last[-1] + 1].astype(np.float64), starts)

@@ -14,7 +14,7 @@ import numpy as np
 from plas_jax.algorithms import deterministic_cloning
 from plas_jax.algorithms.draws import STD_OFFSET
 from plas_jax.datasets import d4rl_files
-from plas_jax.datasets.catalogue import Dataset
+from plas_jax.datasets.catalogue import Dataset, Environment
 from plas_jax.datasets.recordings import Recording
 from plas_jax.datasets.statistics import statistics
 from plas_jax.datasets.transitions import describe, qlearning_transitions
@@ -50,7 +50,7 @@ def cloned(dataset: Dataset, demonstrations: Path, rows: int, seed: int, progres
     if shown.timeouts is None and not shown.terminals.any():
         raise ValueError(f"{demonstrations}: neither timeouts nor terminals say where a demonstration ends")
     half = rows - rows // 2
-    clone = Behaviour(lambda generator, shape: np.zeros(shape), clone_of(shown, environment.horizon, seed).sample)
+    clone = Behaviour(lambda generator, shape: np.zeros(shape), clone_of(shown, environment, seed).sample)
     rolled = roll_out_all(dataset, [Stretch(clone, stream(dataset.name), 1.0)], half, seed, progress)
     rolled["timeouts"][-1] = True  # no transition leads from a rollout to a demonstration
     repeated = _repeated(shown, rows - half)
@@ -69,11 +69,11 @@ def _repeated(shown: Recording, rows: int) -> Columns:
     return repeated
 
 
-def clone_of(shown: Recording, horizon: int, seed: int) -> BehaviourPolicy:
+def clone_of(shown: Recording, environment: Environment, seed: int) -> BehaviourPolicy:
     """Return the regression of a recording's actions on its observations, as a policy in numpy without noise."""
-    transitions = qlearning_transitions(shown, horizon)
+    transitions = qlearning_transitions(shown, environment.horizon)
     sizes = Sizes.of(shown.observations.shape[1], shown.actions.shape[1])
-    known = statistics(transitions, describe(shown, horizon).returns)
+    known = statistics(transitions, describe(shown, environment).returns)
     key = jax.random.key(seed)
     state = deterministic_cloning.init(jax.random.fold_in(key, 0), ARCHITECTURE, sizes, known)
     state = _trained(state, transitions, jax.random.fold_in(key, 1), UPDATES)

@@ -153,7 +153,7 @@ def _columns(dataset: Dataset, rows: int, seed: int, weights: Path, progress: Ca
 def _contents(dataset: Dataset, columns: Columns, file: Path) -> dict[str, object]:
     """Return what the manifest says of the file: its size and hash, its episodes and their returns."""
     recording = d4rl_files.Recording(*(columns[key] for key in d4rl_files.Recording._fields))
-    description = describe(recording, dataset.environment.horizon)
+    description = describe(recording, dataset.environment)
     whole = description.episodes > 0
     return {
         "bytes": file.stat().st_size,

@@ -9,7 +9,15 @@ from plas_jax.datasets import d4rl_files, minari_files
 from plas_jax.datasets.catalogue import Dataset
 from plas_jax.datasets.recordings import BadDatasetError, Recording
 from plas_jax.datasets.transitions import describe
-from plas_jax.verification.data import alignment, duplicates, episode_checks, score_checks, stored_states, validation
+from plas_jax.verification.data import (
+    alignment,
+    domain_checks,
+    duplicates,
+    episode_checks,
+    score_checks,
+    stored_states,
+    validation,
+)
 from plas_jax.verification.data.episode_checks import Episodes
 from plas_jax.verification.data.validation import Finding
 
@@ -46,17 +54,19 @@ def _extras(dataset: Dataset, path: Path, keys: Sequence[str]) -> dict[str, np.n
 
 def _row_checks(dataset: Dataset, recording: Recording, episodes: Episodes) -> Iterable[Finding]:
     """Check what every file has."""
-    environment, horizon = dataset.environment, dataset.environment.horizon
-    returns = describe(recording, horizon).returns
+    environment, ending = dataset.environment, episode_checks.ending(dataset)
+    returns = describe(recording, environment).returns
+    # What a demonstration of any length may earn has no bound.
+    highest = score_checks.HIGHEST if ending.longest else np.inf
     hashes = duplicates.row_hashes(recording)
     return (
-        episode_checks.lengths(episodes, horizon),
-        episode_checks.time_limits(recording, episodes, horizon),
-        episode_checks.terminals(recording, episodes, environment),
+        episode_checks.lengths(episodes, ending.longest),
+        episode_checks.time_limits(recording, episodes, environment.horizon, ending),
+        episode_checks.terminals(recording, episodes, environment, ending.longest),
         episode_checks.both_flags(recording),
         validation.observations(recording),
         validation.actions(recording),
-        score_checks.score(returns, environment),
+        score_checks.score(returns, environment, highest),
         score_checks.level(returns, dataset),
         duplicates.repeated_rows(hashes),
         duplicates.repeated_episodes(hashes, episodes),
@@ -69,4 +79,7 @@ def _extra_checks(
     """Check what only some files have; one after the other, for these arrays are the largest."""
     yield validation.following(recording, _extras(dataset, path, ["next_observations"]), episodes.ends)
     states = _extras(dataset, path, stored_states.STATE)
-    yield from alignment.findings(dataset.environment.name, recording, states, episodes, dynamics)
+    if domain_checks.knows(dataset.environment):
+        yield from domain_checks.findings(dataset.environment, recording, states, episodes)
+    else:
+        yield from alignment.findings(dataset.environment.name, recording, states, episodes, dynamics)

@@ -13,7 +13,7 @@ STANDARD_ERRORS = 3.0  # what a file of few episodes may be off by chance
 LOWEST, HIGHEST = -20.0, 130.0  # D4RL's own files have means from −0.1 to 111 points
 
 
-def score(returns: np.ndarray, environment: Environment) -> Finding:
+def score(returns: np.ndarray, environment: Environment, highest: float = HIGHEST) -> Finding:
     """Check that data of this environment could have the mean score; `returns` is `[episodes]`."""
     if not len(returns):
         return Finding("score", "skipped", "no episode ends")
@@ -22,7 +22,7 @@ def score(returns: np.ndarray, environment: Environment) -> Finding:
     scores = normalised_score(environment, returns)
     mean = float(scores.mean())
     detail = f"mean {mean:z.1f}, from {scores.min():z.1f} to {scores.max():z.1f} (random 0, expert 100)"
-    if not LOWEST <= mean <= HIGHEST:
+    if not LOWEST <= mean <= highest:
         return Finding("score", "wrong", f"{detail}: another task's rewards?")
     return Finding("score", "ok", detail)
 
