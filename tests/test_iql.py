@@ -146,15 +146,18 @@ def test_the_policy_bounds_its_mean_and_the_logarithm_of_its_deviation():
 
 def test_rewards_are_scaled_to_returns_of_a_thousand_and_actions_stay_inside_the_box():
     batch = random_batch(0, TRUE, BATCH)._replace(action=np.array([[1.0, -1.0], [0.5, -2.0]], np.float32))
-    conditioned = iql.conditioned(state_of(return_range=250.0), batch)
+    conditioned = iql.conditioned(state_of(return_range=250.0), batch, KNOBS)
     np.testing.assert_allclose(conditioned.reward, 4 * batch.reward, rtol=1e-6)
+    of_mazes = KNOBS._replace(scales_returns=0.0, reward_shift=-1.0)
+    shifted = iql.conditioned(state_of(return_range=250.0), batch, of_mazes)
+    np.testing.assert_allclose(shifted.reward, batch.reward - 1, rtol=1e-6)
     assert (np.asarray(conditioned.action) == np.float32([[1 - 1e-5, 1e-5 - 1], [0.5, 1e-5 - 1]])).all()
     for column in ("observation", "next_observation", "bootstrap"):
         np.testing.assert_array_equal(getattr(conditioned, column), getattr(batch, column))
 
 
 def test_the_defaults_are_those_of_the_official_configuration():
-    assert Knobs() == (0.7, 3.0, 0.99, 5e-3, 3e-4, 3e-4, 3e-4, 1e6)
+    assert Knobs() == (0.7, 3.0, 0.99, 5e-3, 3e-4, 3e-4, 3e-4, 1e6, 1, 0)
     assert Architecture() == ((256, 256), (256, 256), (256, 256), 256)
 
 

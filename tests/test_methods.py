@@ -89,6 +89,15 @@ def test_the_methods_and_their_lengths_are_the_published_ones():
         ("plas", "hopper-medium-replay-v2@hopper", {"latent_limit": 0.5}),
         ("plas", "hopper-medium-expert-a-r1", {"latent_limit": 2.0}),
         ("plas+p", "hopper-medium-v0", {"latent_limit": 2.0}),
+        ("td3+bc", "antmaze-medium-play-r1", {"reward_shift": -1.0}),
+        ("td3+bc", "maze2d-umaze-r1", {"reward_shift": 0.0}),
+        ("rebrac", "antmaze-large-play-v2", {"policy_penalty": 0.002, "discount": 0.999, "reward_scale": 100.0}),
+        ("rebrac", "maze2d-large-r1", {"policy_penalty": 0.003, "discount": 0.99, "reward_scale": 1.0}),
+        ("iql", "antmaze-umaze-r1", {"expectile": 0.9, "inverse_temperature": 10.0, "reward_shift": -1.0}),
+        ("iql", "pen-cloned-r1", {"expectile": 0.7, "inverse_temperature": 0.5, "scales_returns": 0.0}),
+        ("iql", "mine@kitchen-mixed", {"inverse_temperature": 0.5, "scales_returns": 0.0, "reward_shift": 0.0}),
+        ("cql", "door-human-v1", {"conservative_weight": 1.0}),
+        ("cql", "hopper-medium-v2", {"conservative_weight": 10.0}),
     ],
 )
 def test_constants_follow_the_data_set_at_every_size(method, dataset, knobs):
@@ -133,6 +142,12 @@ def test_a_schedule_keeps_its_share_of_the_training():
     assert counted == set(SCHEDULES)  # whoever adds a knob that counts updates must say so
 
 
+def test_rates_and_batches_of_a_family_are_scaled_as_those_of_all_are():
+    mazes = [preset.method(METHODS["rebrac"]).for_dataset("antmaze-umaze-r1").phase for preset in (PAPER, LAPTOP)]
+    assert [phase.knobs.critic_learning_rate for phase in mazes] == [5e-5, 3e-4]
+    assert [phase.architecture.batch_size for phase in mazes] == [256, 64]
+
+
 def test_protocols():
     protocol = PAPER.protocol(METHODS["iql"])
     assert protocol.evaluations[:2] == (1000, 2000)
@@ -140,6 +155,10 @@ def test_protocols():
     laptop = LAPTOP.protocol(LAPTOP.method(METHODS["iql"]))
     assert laptop.evaluations[-1] == 50_000
     assert (laptop.episodes, laptop.evaluations_in_mean) == (10, 3)
+    assert [each.of_family("antmaze").episodes for each in (protocol, laptop)] == [100, 34]
+    assert protocol.of_family("maze2d") == protocol
+    asked = LAPTOP.with_sizes({"episodes": 5}).protocol(LAPTOP.method(METHODS["iql"]))
+    assert asked.of_family("antmaze").episodes == 5
 
 
 def test_the_sweep_over_epsilon_trains_the_same_method():

@@ -29,7 +29,7 @@ from plas_jax.types import Sizes
 
 SIZES = Sizes.of(4, 2)
 LINEAR, TASK = Architecture((), (), 6), Architecture((32, 32), (32, 32), 64)
-KNOBS = Knobs(0.3, 0.2, 0.9, 0.25, 0.02, 0.05, 0.5, 0.4, 2)
+KNOBS = Knobs(0.3, 0.2, 0.9, 0.25, 0.02, 0.05, 0.5, 0.4, 2, 3.0)
 TASK_KNOBS = Knobs(1.0, 0.1, DISCOUNT, 0.05, 3e-3, 3e-3)
 update = update_of(REBRAC)
 
@@ -50,6 +50,9 @@ class ReBRAC(TD3):
     """What ReBRAC changes."""
 
     followed_policy_is_the_old_one = True
+
+    def step(self, batch, draw):
+        return super().step(batch._replace(reward=np.float64(batch.reward) * self.knobs.reward_scale), draw)
 
     def is_due(self):
         return self.updates % self.knobs.policy_delay == 0
@@ -186,7 +189,7 @@ def test_every_layer_starts_by_edacs_laws():
 
 
 def test_defaults_are_corls_of_locomotion():
-    assert Knobs()[2:] == (0.99, 0.005, 1e-3, 1e-3, 0.2, 0.5, 2)
+    assert Knobs()[2:] == (0.99, 0.005, 1e-3, 1e-3, 0.2, 0.5, 2, 1)
     assert Architecture() == ((256, 256, 256), (256, 256, 256), 1024)
 
 

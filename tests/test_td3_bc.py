@@ -28,7 +28,7 @@ from plas_jax.types import Sizes, Statistics
 
 SIZES = Sizes.of(4, 2)
 LINEAR, TASK = Architecture((), (), 6), Architecture((32, 32), (32, 32), 64)
-KNOBS = Knobs(1.5, 0.9, 0.25, 0.02, 0.05, 0.5, 0.4, 2)
+KNOBS = Knobs(1.5, 0.9, 0.25, 0.02, 0.05, 0.5, 0.4, 2, -0.5)
 TASK_KNOBS = Knobs(2.5, DISCOUNT, 0.05, 3e-3, 3e-3)
 PLAIN = Statistics(np.zeros(1, np.float32), np.ones(1, np.float32) - np.float32(STD_OFFSET), np.float32(0))
 # Numbers that float32 has exactly
@@ -44,7 +44,7 @@ def linear_state():
 
 
 class Cloning(TD3):
-    """What TD3+BC adds: normalised states and the policy's loss."""
+    """What TD3+BC adds: normalised states, shifted rewards and the policy's loss."""
 
     @staticmethod
     def normalised(observation):
@@ -52,7 +52,8 @@ class Cloning(TD3):
 
     def step(self, batch, draw):
         observation, following = self.normalised(batch.observation), self.normalised(batch.next_observation)
-        return super().step(batch._replace(observation=observation, next_observation=following), draw)
+        reward = np.float64(batch.reward) + self.knobs.reward_shift
+        return super().step(batch._replace(observation=observation, next_observation=following, reward=reward), draw)
 
     def policy_gradient(self, row, q, weights, action, data_action):
         scale = sum(abs(value) for value in q[:, 0]) / len(q)
@@ -117,7 +118,7 @@ def test_statistics_stay_as_they_were_given():
 
 
 def test_defaults_are_those_of_the_official_code():
-    assert Knobs() == (2.5, 0.99, 0.005, 3e-4, 3e-4, 0.2, 0.5, 2)
+    assert Knobs() == (2.5, 0.99, 0.005, 3e-4, 3e-4, 0.2, 0.5, 2, 0)
     assert Architecture() == ((256, 256), (256, 256), 256)
     assert STD_OFFSET == 1e-3
 

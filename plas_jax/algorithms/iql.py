@@ -1,7 +1,8 @@
 """Implicit Q-Learning: an upper expectile of Q over the data's own actions, and advantage-weighted regression.
 
 Source: the official ikostrikov/implicit_q_learning (`_update_jit` in learner.py): V, the policy on the new V and the
-target critics, the critics on the new V, the targets. Constants are those of configs/mujoco_config.py.
+target critics, the critics on the new V, the targets. Constants are those of configs/mujoco_config.py, for the mazes,
+the hand and the kitchen those of `domain_constants`; the dropout that the last two train with there is not here.
 Equations are the paper's (Kostrikov et al., arXiv:2110.06169).
 """
 
@@ -44,6 +45,8 @@ class Knobs(NamedTuple):
     policy_learning_rate: Array | float = 3e-4  # at the start of its decay
     critic_learning_rate: Array | float = 3e-4
     policy_updates: Array | float = 1e6  # over which the policy's rate decays to zero
+    scales_returns: Array | float = 1.0  # 1 for returns that range over 1000, 0 for rewards as they are
+    reward_shift: Array | float = 0.0  # added to every reward
 
 
 @struct.dataclass
@@ -94,10 +97,14 @@ def noise(key: Array, architecture: Architecture, sizes: Sizes) -> None:
     """Draw nothing: no action is ever sampled."""
 
 
-def conditioned(state: State, batch: Transition) -> Transition:
-    """Return the batch as IQL sees it: returns of a range of 1000, actions inside the unit box."""
+def conditioned(state: State, batch: Transition, knobs: Knobs) -> Transition:
+    """Return the batch as IQL sees it: rewards scaled and shifted, actions inside the unit box."""
     action = jnp.clip(batch.action, -LARGEST_ACTION, LARGEST_ACTION)
-    return batch._replace(action=action, reward=batch.reward * state.reward_scale)
+    return batch._replace(action=action, reward=batch.reward * _scale(state, knobs) + knobs.reward_shift)
+
+
+def _scale(state: State, knobs: Knobs) -> Array:
+    return jnp.where(knobs.scales_returns > 0, state.reward_scale, 1.0)
 
 
 def expectile_loss(difference: Array, expectile: Array | float) -> Array:
@@ -131,7 +138,7 @@ def policy_loss(policy: Parameters, state: State, batch: Transition, weight: Arr
 
 def update(state: State, batch: Transition, noise: None, knobs: Knobs) -> tuple[State, Metrics]:
     """Make one update of V, policy, critics and targets."""
-    batch = conditioned(state, batch)
+    batch = conditioned(state, batch, knobs)
     q = _critics(state).apply(state.critic_targets, batch.observation, batch.action).min(axis=-1)
     value, value_error, _ = descend(
         state.value,
@@ -172,9 +179,9 @@ def act(state: State, observation: Array, noise: None, knobs: Knobs) -> Array:
 
 
 def value(state: State, observation: Array, action: Array, knobs: Knobs) -> Array:
-    """Return Q1, `[states]`, of raw rewards: it was trained on scaled ones."""
+    """Return Q1, `[states]`, of rewards that are no longer scaled as they were in training, but still shifted."""
     scaled = _critics(state).apply(state.critics.parameters, observation, action)[..., 0]
-    return scaled / state.reward_scale
+    return scaled / _scale(state, knobs)
 
 
 def diagnose(state: State, rows: Transition, knobs: Knobs) -> Metrics:
@@ -182,7 +189,7 @@ def diagnose(state: State, rows: Transition, knobs: Knobs) -> Metrics:
 
     Kish's effective sample size over the number of rows. Cloning has 1; near 0 a policy imitates a few rows.
     """
-    rows = conditioned(state, rows)
+    rows = conditioned(state, rows, knobs)
     q = _critics(state).apply(state.critic_targets, rows.observation, rows.action).min(axis=-1)
     weight = advantage_weight(q - _value(state, state.value.parameters, rows.observation), knobs.inverse_temperature)
     return {"effective_sample_share": jnp.square(weight.mean()) / jnp.square(weight).mean()}

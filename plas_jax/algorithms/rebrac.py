@@ -23,7 +23,7 @@ from plas_jax.types import Algorithm, Array, Metrics, Parameters, Sizes, Transit
 
 
 class Architecture(NamedTuple):
-    """What changes shapes. The batch is that of locomotion; Adroit, AntMaze and Maze2D have 256."""
+    """What changes shapes. The batch is that of locomotion."""
 
     policy_widths: tuple[int, ...] = (256, 256, 256)
     critic_widths: tuple[int, ...] = (256, 256, 256)
@@ -34,8 +34,7 @@ class Knobs(NamedTuple):
     """What may be swept; any leaf may carry a sweep axis.
 
     The defaults are those of locomotion, but for β1 and β2, which `rebrac_penalties` has for each data set; theirs
-    here are the pair that is most frequent there. Adroit and Maze2D train both networks at 3e-4; AntMaze the policy
-    at 3e-4 and the critics at 5e-5, with γ = 0.999 and rewards times 100.
+    here are the pair that is most frequent there. `domain_constants` has what other families are trained with.
     """
 
     policy_penalty: Array | float = 0.01  # β1
@@ -47,6 +46,7 @@ class Knobs(NamedTuple):
     target_noise: Array | float = 0.2  # σ of target policy smoothing
     target_noise_limit: Array | float = 0.5  # c of target policy smoothing
     policy_delay: Array | float = 2  # d
+    reward_scale: Array | float = 1.0  # which every reward is multiplied by
 
 
 class Noise(NamedTuple):
@@ -128,6 +128,7 @@ def target(state: State, batch: Transition, draw: Array, knobs: Knobs) -> Array:
     next_action = smoothed(next_action, draw, knobs.target_noise, knobs.target_noise_limit)
     next_q = smaller_q(state, state.critic_targets, batch.next_observation, next_action)
     next_value = next_q - knobs.critic_penalty * penalty(next_action, batch.next_action)
+    batch = batch._replace(reward=batch.reward * knobs.reward_scale)
     return bellman_targets(batch, next_value, knobs.discount)
 
 
@@ -182,8 +183,8 @@ def act(state: State, observation: Array, noise: None, knobs: Knobs) -> Array:
 
 
 def value(state: State, observation: Array, action: Array, knobs: Knobs) -> Array:
-    """Return Q1, `[states]`."""
-    return _critics(state).apply(state.critics.parameters, observation, action)[..., 0]
+    """Return Q1, `[states]`, of raw rewards: it was trained on scaled ones."""
+    return _critics(state).apply(state.critics.parameters, observation, action)[..., 0] / knobs.reward_scale
 
 
 REBRAC = Algorithm(init, noise, update, act, None, value)

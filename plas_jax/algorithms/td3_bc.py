@@ -39,6 +39,7 @@ class Knobs(NamedTuple):
     target_noise: Array | float = 0.2  # σ of target policy smoothing
     target_noise_limit: Array | float = 0.5  # c of target policy smoothing
     policy_delay: Array | float = 2  # d
+    reward_shift: Array | float = 0.0  # added to every reward
 
 
 class Noise(NamedTuple):
@@ -100,6 +101,7 @@ def target(state: State, batch: Transition, draw: Array, knobs: Knobs) -> Array:
     next_action = policy_action(state, state.policy_target, batch.next_observation)
     next_action = smoothed(next_action, draw, knobs.target_noise, knobs.target_noise_limit)
     next_q = _critics(state).apply(state.critic_targets, batch.next_observation, next_action).min(axis=-1)
+    batch = batch._replace(reward=batch.reward + knobs.reward_shift)
     return bellman_targets(batch, next_q, knobs.discount)
 
 
@@ -161,7 +163,7 @@ def act(state: State, observation: Array, noise: None, knobs: Knobs) -> Array:
 
 
 def value(state: State, observation: Array, action: Array, knobs: Knobs) -> Array:
-    """Return Q1 at raw observations, `[states]`."""
+    """Return Q1 at raw observations, of rewards as they were shifted, `[states]`."""
     observation = normalised(observation, state.observation_mean, state.observation_std)
     return _critics(state).apply(state.critics.parameters, observation, action)[..., 0]
 

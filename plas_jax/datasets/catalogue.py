@@ -178,6 +178,12 @@ def robot(name: str) -> str:
     return named if named in LEVELS else ""
 
 
+def family(name: str) -> str:
+    """Return the family of environments that a data set is of, or "" where its name does not tell: see `task`."""
+    named = robot(name)
+    return ENVIRONMENTS[named].family if named in ENVIRONMENTS else named
+
+
 def task(name: str) -> str:
     """Return robot and level of a data set, such as "halfcheetah-medium-expert", or "" where its name does not tell.
 

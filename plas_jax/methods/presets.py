@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from plas_jax.algorithms import behaviour, plas
-from plas_jax.datasets.catalogue import ENVIRONMENTS, robot, task
+from plas_jax.datasets.catalogue import family, task
 from plas_jax.methods.method import EvaluationProtocol, Method, Phase, ending_at
 from plas_jax.methods.settings import Value
 
@@ -40,7 +40,7 @@ class PlasPreset(NamedTuple):
 
     name: str
     policy: plas.Architecture
-    replay_cvae_width: int  # of the CVAEs of medium-replay sets, which the paper makes narrower than the others
+    replay_cvae_width: int  # of the CVAEs of the smallest sets, which the paper makes narrower than the others
     knobs: plas.Knobs
     behaviour_knobs: behaviour.Knobs
     behaviour_updates: int  # M, of the CVAE
@@ -89,8 +89,8 @@ def every(interval: int, updates: int) -> tuple[int, ...]:
 PAPER = PlasPreset(
     name="paper",
     policy=PAPER_POLICY,
-    # Appendix A: 128 units for data sets of fewer than a million transitions, which are the replay sets. A rule on rows
-    # would misfire, since dropping time limits leaves fewer of a nominal million.
+    # Appendix A: 128 units for data sets of fewer than a million transitions, which are the replay sets, the hand's of
+    # people and the kitchen's. A rule on rows would misfire: dropping time limits leaves fewer of a nominal million.
     replay_cvae_width=128,
     knobs=PAPER_KNOBS,
     behaviour_knobs=behaviour.Knobs(learning_rate=1e-4),  # algos.py:157
@@ -179,11 +179,10 @@ def latent_limit(preset: PlasPreset, dataset: str) -> float:
 
 
 def _narrow_cvae(preset: PlasPreset, dataset: str) -> Mapping[str, int]:
-    return {"cvae_width": preset.replay_cvae_width} if task(dataset).endswith("-medium-replay") else {}
+    is_small = task(dataset).endswith(("-medium-replay", "-human")) or family(dataset) == "kitchen"
+    return {"cvae_width": preset.replay_cvae_width} if is_small else {}
 
 
 def _without_sigma(preset: PlasPreset, dataset: str) -> tuple[str, ...]:
     """Return the name of σ where the paper has a table of it, but none for this data set: it is of no locomotion."""
-    environment = ENVIRONMENTS.get(robot(dataset))
-    is_locomotion = environment is not None and environment.family == "locomotion"
-    return () if is_locomotion or not preset.uses_latent_limit_table else ("latent_limit",)
+    return () if family(dataset) == "locomotion" or not preset.uses_latent_limit_table else ("latent_limit",)

@@ -4,6 +4,8 @@ Shapes and knobs are the defaults of each method's file, where their sources sta
 and what depends on the data set.
 """
 
+from collections.abc import Callable, Container
+
 from plas_jax.algorithms import (
     bcq,
     bear,
@@ -17,7 +19,8 @@ from plas_jax.algorithms import (
     sac,
     td3_bc,
 )
-from plas_jax.datasets.catalogue import robot, task
+from plas_jax.datasets.catalogue import family, robot, task
+from plas_jax.methods.domain_constants import CQL, IQL, REBRAC, REBRAC_BATCH, TD3_BC
 from plas_jax.methods.method import Method, Phase
 from plas_jax.methods.presets import PAPER, plas_method
 from plas_jax.methods.rebrac_penalties import REBRAC_PENALTIES
@@ -39,9 +42,16 @@ def _brac(name: str, value_penalty: float) -> Method:
     )
 
 
-def _rebrac_penalties(dataset: str) -> dict[str, float]:
-    penalties = REBRAC_PENALTIES.get(task(dataset))
-    return {} if penalties is None else {"policy_penalty": penalties.policy, "critic_penalty": penalties.critic}
+def _rebrac(dataset: str) -> dict[str, float]:
+    penalties, constants = REBRAC_PENALTIES.get(task(dataset)), dict(REBRAC.get(family(dataset), {}))
+    if penalties is not None:
+        constants |= {"policy_penalty": penalties.policy, "critic_penalty": penalties.critic}
+    return constants
+
+
+def _unless(published: Container[str], *names: str) -> Callable[[str], tuple[str, ...]]:
+    """Return what says that these knobs were published for some families of data sets only."""
+    return lambda dataset: () if family(dataset) in published else names
 
 
 def _bear_kernel(dataset: str) -> dict[str, float]:
@@ -77,13 +87,32 @@ _IN_ORDER = (
     _brac("brac_p", 0.0),
     _PLAS,
     _PLAS._replace(name="plas+p", controls=(), grid=(("perturbation_limit", PERTURBATION_LIMITS),)),
-    Method("td3+bc", Phase(td3_bc.TD3_BC, td3_bc.Architecture(), td3_bc.Knobs(), 1_000_000), uses_statistics=True),
-    Method("cql", Phase(cql.CQL, cql.Architecture(), cql.Knobs(), 1_000_000), uses_statistics=True),
-    Method("iql", Phase(iql.IQL, iql.Architecture(), iql.Knobs(), 1_000_000), uses_statistics=True),
+    Method(
+        "td3+bc",
+        Phase(td3_bc.TD3_BC, td3_bc.Architecture(), td3_bc.Knobs(), 1_000_000),
+        knobs_of=lambda dataset: TD3_BC.get(family(dataset), {}),
+        uses_statistics=True,
+    ),
+    Method(
+        "cql",
+        Phase(cql.CQL, cql.Architecture(), cql.Knobs(), 1_000_000),
+        knobs_of=lambda dataset: CQL.get(family(dataset), {}),
+        # CORL's for the mazes are of a Lagrange multiplier, which is not here.
+        unpublished_of=_unless({"", "locomotion", *CQL}, "conservative_weight"),
+        uses_statistics=True,
+    ),
+    Method(
+        "iql",
+        Phase(iql.IQL, iql.Architecture(), iql.Knobs(), 1_000_000),
+        knobs_of=lambda dataset: IQL.get(family(dataset), {}),
+        unpublished_of=_unless({"", "locomotion", *IQL}, "expectile", "inverse_temperature"),
+        uses_statistics=True,
+    ),
     Method(
         "rebrac",
         Phase(rebrac.REBRAC, rebrac.Architecture(), rebrac.Knobs(), 1_000_000),
-        knobs_of=_rebrac_penalties,
+        knobs_of=_rebrac,
+        shapes_of=lambda dataset: {"batch_size": REBRAC_BATCH} if family(dataset) in REBRAC else {},
         unpublished_of=lambda dataset: (
             () if task(dataset) in REBRAC_PENALTIES else ("policy_penalty", "critic_penalty")
         ),

@@ -30,8 +30,6 @@ def score_marks(scores: Scores, manifest: Manifest) -> list[str]:
 
 def score_heading(scores: Scores, manifest: Manifest) -> list[str]:
     """Return Markdown lines that say with which data, dynamics, seeds, device and versions scores were made."""
-    episodes = {evaluation.episodes for evaluations in trained(scores).values() for evaluation in evaluations}
-    most = max(episodes) if episodes else known(manifest, "episodes")
     reported = listed(sorted({run.seed for run in scores.reported})) or known(manifest, "seeds")
     chosen = (
         f"; settings chosen on seeds {choosing_seeds(scores)}, which are not reported" if choosing_seeds(scores) else ""
@@ -41,7 +39,7 @@ def score_heading(scores: Scores, manifest: Manifest) -> list[str]:
         f"- Preset {preset(manifest)}; dynamics {dynamics(scores, manifest)};"
         f" matrix precision {known(manifest, 'matmul_precision')}.",
         f"- Scores: D4RL's normalisation, {score_statistic(scores, manifest)},"
-        f" {most} episodes each; reported seeds {reported}{chosen}.",
+        f" {_episodes(scores, manifest)}; reported seeds {reported}{chosen}.",
         *_plas(scores, manifest),
         "- Policies act as their methods do at test: deterministically, or by the best of sampled candidates"
         " (BCQ, BEAR).",
@@ -55,6 +53,27 @@ def _plas(scores: Scores, manifest: Manifest) -> list[str]:
         return []
     sigma, weight = (setting(scores.results, manifest, name) for name in ("latent_limit", "clip_weight"))
     return [f"- PLAS: σ = {sigma}; λ = {weight}."]
+
+
+def _episodes(scores: Scores, manifest: Manifest) -> str:
+    """Say how many episodes an evaluation has, and on which data sets it has more or fewer."""
+    most = _most_episodes(trained(scores))
+    names: dict[int, list[str]] = {}
+    for dataset in scores.datasets:
+        if dataset in most:
+            names.setdefault(most[dataset], []).append(dataset)
+    if len(names) < 2:
+        return f"{shown(next(iter(names))) if names else known(manifest, 'episodes')} episodes each"
+    counts = ", ".join(f"{count} of {listed(among)}" for count, among in sorted(names.items()))
+    return f"each of so many episodes: {counts}"
+
+
+def _most_episodes(runs: Mapping[Run, list[Evaluation]]) -> dict[str, int]:
+    """Return the episodes of the longest evaluation of each data set."""
+    most: dict[str, int] = {}
+    for run, evaluations in runs.items():
+        most[run.cell.dataset] = max([most.get(run.cell.dataset, 0), *(each.episodes for each in evaluations)])
+    return most
 
 
 def score_statistic(scores: Scores, manifest: Manifest) -> str:
@@ -168,8 +187,10 @@ def _absent_runs(results: Results, trained: dict[Run, list[Evaluation]], manifes
 
 
 def thin(trained: Mapping[Run, list[Evaluation]]) -> str:
-    """Say how many evaluations of such runs have fewer episodes than others, or return an empty text."""
-    counts = [evaluation.episodes for evaluations in trained.values() for evaluation in evaluations]
-    most = max(counts)
-    fewer = sum(count < most for count in counts)
-    return f"{fewer} of {len(counts)} evaluations have fewer than {most} episodes" if fewer else ""
+    """Say how many evaluations of such runs have fewer episodes than others on their data set, or nothing."""
+    most = _most_episodes(trained)
+    counts = [(evaluation.episodes, most[run.cell.dataset]) for run, each in trained.items() for evaluation in each]
+    wanted = [whole for count, whole in counts if count < whole]
+    if not wanted:
+        return ""
+    return f"{len(wanted)} of {len(counts)} evaluations have fewer than {listed(sorted(set(wanted)))} episodes"

@@ -7,6 +7,7 @@ from plas_jax.results.manifest import Manifest
 from plas_jax.results.runs import Evaluation, Results, Run, policies
 
 UNKNOWN = "not recorded"
+MAZE_VERSION = "v1"  # of Maze2D's data in the paper's Tables 4 and 5
 
 # Appendix A of the paper has two data sets of this name: the file that D4RL v0 shipped is not what its name says.
 FORMS = {
@@ -61,6 +62,18 @@ def datasets(results: Results, manifest: Manifest) -> list[str]:
 def versions(results: Results, manifest: Manifest) -> list[str]:
     """Return the versions of the data sets, from the manifest or else from their names."""
     return sorted({version(manifest, name) for name in datasets(results, manifest)}) or ["version not recorded"]
+
+
+def compared_versions(results: Results, manifest: Manifest) -> list[str]:
+    """Return the versions with v0 for Maze2D's v1, whose numbers the paper prints beside v0 of all others."""
+    names = datasets(results, manifest)
+    pairs = [(_is_maze(name), version(manifest, name)) for name in names]
+    found = {published.VERSION if pair == (True, MAZE_VERSION) else pair[1] for pair in pairs}
+    return sorted(found) or versions(results, manifest)
+
+
+def _is_maze(dataset: str) -> bool:
+    return dataset.startswith("maze2d-")
 
 
 def version(manifest: Manifest, dataset: str) -> str:
@@ -118,10 +131,11 @@ def listed(values: Iterable[object]) -> str:
 
 def _versions_line(results: Results, manifest: Manifest) -> str:
     names = versions(results, manifest)
-    if names == [published.VERSION]:
-        return "D4RL v0, as in the paper."
+    if compared_versions(results, manifest) == [published.VERSION]:
+        return f"D4RL {listed(names)}, as in the paper."
+    mazes = f" (of Maze2D {MAZE_VERSION})" if any(map(_is_maze, datasets(results, manifest))) else ""
     made = ", made here by recipe: not D4RL's files" if any(name.startswith("r") for name in names) else ""
-    return f"{listed(names)}{made}. The paper's are D4RL v0, and no verdict is drawn across versions."
+    return f"{listed(names)}{made}. The paper's are D4RL v0{mazes}, and no verdict is drawn across versions."
 
 
 def _episodes(results: Results, manifest: Manifest) -> str:

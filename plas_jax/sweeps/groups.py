@@ -70,7 +70,7 @@ def groups(
         Group(
             name if names.count(name) == 1 else f"{name}-{place}",
             method.with_shapes_of(alike[0].name),  # its data sets may differ in knobs
-            protocol,
+            protocol.of_family(alike[0].environment.family),
             tuple(alike),
             seeds,
             dynamics,

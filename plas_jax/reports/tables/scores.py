@@ -7,7 +7,7 @@ from plas_jax.datasets.catalogue import LOCOMOTION, robot
 from plas_jax.reports import markdown
 from plas_jax.reports.heading import choosing_seeds, score_heading, score_marks
 from plas_jax.reports.lines import CHOSEN, Line, Scores, in_symbols
-from plas_jax.reports.provenance import here, versions
+from plas_jax.reports.provenance import compared_versions, here
 from plas_jax.reports.tables.aggregates import Spreads, aggregates, estimate, spreads_of
 from plas_jax.reports.tables.published import columns_beside, published_cell, published_sections
 from plas_jax.results.aggregates import mean as mean_over_tasks
@@ -51,7 +51,7 @@ def score_tables(scores: Scores, manifest: Manifest) -> str:
         *_returns(table),
         *_against_cloning(table),
         *_measures(table),
-        *published_sections(scores.datasets, scores.algorithms, versions(scores.results, manifest)),
+        *published_sections(scores.datasets, scores.algorithms, compared_versions(scores.results, manifest)),
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -59,7 +59,7 @@ def score_tables(scores: Scores, manifest: Manifest) -> str:
 def _scores(table: Table) -> list[str]:
     scores, spreads = table.scores, across_seeds(table.scores.reported)
     columns = {**scores.controls(), **table.columns}
-    beside = columns_beside(scores.datasets, scores.algorithms, versions(scores.results, table.manifest))
+    beside = columns_beside(scores.datasets, scores.algorithms, compared_versions(scores.results, table.manifest))
     body = []
     for name in scores.datasets:
         ours = [table.shown(column.get(name), spreads) for column in columns.values()]

@@ -40,7 +40,7 @@ def td3_with_cloning(golden: Golden) -> Training:
         architecture=architecture(golden, td3_bc.Architecture),
         inputs=(no_statistics(golden),),
         places=_actor_critic(golden),
-        knobs=knobs(golden, td3_bc.Knobs, value_weight="alpha"),
+        knobs=knobs(golden, td3_bc.Knobs, value_weight="alpha", reward_shift=0.0),
         noise=(Draw("noise/next_action"),),
         fields=scale_of_states(golden),
         constants={"max_action": MAX_ACTION},
@@ -55,7 +55,9 @@ def decoupled_penalties(golden: Golden) -> Training:
         algorithm=rebrac.REBRAC,
         architecture=architecture(golden, rebrac.Architecture),
         places=_actor_critic(golden),
-        knobs=knobs(golden, rebrac.Knobs, policy_penalty="actor_bc_coef", critic_penalty="critic_bc_coef"),
+        knobs=knobs(
+            golden, rebrac.Knobs, policy_penalty="actor_bc_coef", critic_penalty="critic_bc_coef", reward_scale=1.0
+        ),
         noise=(Draw("noise/next_action"),),
         constants={"normalize_q": True, "actor_ln": False, "critic_ln": True},
         losses=_rebrac_losses,
@@ -76,7 +78,14 @@ def implicit(golden: Golden) -> Training:
             "log_stds": ("policy/parameters/params/log_std",),
             **critic_places(golden),
         },
-        knobs=knobs(golden, iql.Knobs, inverse_temperature="temperature", policy_updates="max_steps"),
+        knobs=knobs(
+            golden,
+            iql.Knobs,
+            inverse_temperature="temperature",
+            policy_updates="max_steps",
+            scales_returns=1.0,
+            reward_shift=0.0,
+        ),
         fields={"reward_scale": jnp.ones(())},
         constants={
             "exp_advantage_max": iql.LARGEST_WEIGHT,
@@ -130,7 +139,7 @@ def _rebrac_losses(step: Step) -> Mapping[str, Array]:
 
 def _iql_losses(step: Step) -> Mapping[str, Array]:
     """Return the losses of `_update_jit`: V's before its step, the policy's on the new V, both critics' values."""
-    before, batch = step.before, iql.conditioned(step.before, step.batch)
+    before, batch = step.before, iql.conditioned(step.before, step.batch, step.knobs)
     values = StateValue(before.sizes, before.architecture.value_widths)
     target_q = step.values(OrthogonalCritics, batch.observation, batch.action, before.critic_targets).min(axis=-1)
     first, second = step.values(OrthogonalCritics, batch.observation, batch.action).mean(axis=0)
