@@ -6,6 +6,7 @@ import signal
 import subprocess
 from pathlib import Path
 
+import jax
 import pytest
 from hypothesis import settings
 
@@ -39,6 +40,13 @@ def pytest_sessionstart(session):
             refuse_unsound_machine()
         except ValueError as error:
             pytest.exit(f"error: {error}", returncode=2)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _forgotten_programs():
+    """What a file has compiled is freed behind it: a suite's programs are gigabytes, in as many maps as Linux allows."""
+    yield
+    jax.clear_caches()
 
 
 @pytest.fixture(scope="module")

@@ -32,7 +32,7 @@ def small_run(name):
         traces.append(knobs)
         return algorithm.update(state, batch, noise, knobs)
 
-    state, batch = quickly_compiled(init)(jax.random.key(0), ALONE), random_batch(0)
+    state, batch = init(jax.random.key(0), ALONE), random_batch(0)
     noise = algorithm.noise(jax.random.key(1), state.architecture, state.sizes)
     return state, batch, update, traces
 

@@ -14,10 +14,9 @@ import pytest
 from padding import assert_padding_is_untouched, named_leaves, relative_errors, worst
 from small_runs import computing_in, in_float64, in_precision, quickly_compiled
 
-from plas_jax.algorithms import behaviour, plas, sac
+from plas_jax.algorithms import behaviour, plas
 from plas_jax.algorithms.behaviour import BEHAVIOUR
 from plas_jax.algorithms.plas import PLAS
-from plas_jax.algorithms.sac import SAC
 from plas_jax.datasets.minibatch import concatenate, minibatch
 from plas_jax.training import chunk
 from plas_jax.training.balance import run_balanced
@@ -68,7 +67,6 @@ class Case(NamedTuple):
 
 BEHAVIOUR_ARCHITECTURE = behaviour.Architecture(32, BATCH)
 POLICY_ARCHITECTURE = plas.Architecture((32, 32), (32, 32), 32, BATCH)
-SAC_ARCHITECTURE = sac.Architecture((32, 32), (32, 32), BATCH)
 # ε, σ, λ, γ, τ and two learning rates
 PLAIN = plas.Knobs(0.0, 2.0, 1.0, 0.99, 0.005, 1e-4, 1e-3)
 
@@ -100,11 +98,6 @@ CASES = {
             Run(OF_WIDE, PLAIN._replace(clip_weight=0.0, discount=0.9, polyak=0.1)),
             Run(OF_SMALL, PLAIN._replace(perturbation_limit=0.5, policy_learning_rate=1e-3)),
         ),
-    ),
-    "sac": Case(
-        SAC,
-        lambda key, sizes: sac.init(key, SAC_ARCHITECTURE, sizes),
-        (Run(OF_WIDE, sac.Knobs()), Run(OF_SMALL, sac.Knobs()), Run(OF_SMALL, sac.Knobs(0.9, 0.1, 1e-3, 1e-3, 1e-3))),
     ),
 }
 each_case = pytest.mark.parametrize("name", CASES)
@@ -180,7 +173,7 @@ def trained_and_counted(name):
 def side_by_side(algorithm):
     """The layout that the chunk uses on accelerators, compiled for whatever is here."""
     one_run = partial(chunk._updates_of_one_run, algorithm)
-    return jax.jit(jax.vmap(one_run, in_axes=(0, 0, None, None, None)))
+    return quickly_compiled(jax.vmap(one_run, in_axes=(0, 0, None, None, None)))
 
 
 @partial(quickly_compiled, static_argnums=0)
@@ -196,13 +189,7 @@ def first_state_alone(name, place):
     """A run's first state by the ordinary initialiser at its true sizes, in float64."""
     case = CASES[name]
     with computing_in(np.float64):
-        return in_float64(ordinary_init(name, true_sizes(case.runs[place]))(keys(case)[0][place]))
-
-
-@cache
-def ordinary_init(name, sizes):
-    """The initialiser at sizes that are numbers, not traced."""
-    return quickly_compiled(lambda key: CASES[name].init(key, sizes))
+        return in_float64(case.init(keys(case)[0][place], true_sizes(case.runs[place])))
 
 
 @cache
@@ -280,13 +267,6 @@ def test_actions_and_noise_are_zero_in_padded_dimensions(name):
             here = true.latent if name == "behaviour" else true.action
             assert (np.asarray(noise)[:, here.true :] == 0).all()
             assert (np.asarray(noise)[:, : here.true] != 0).all()
-
-
-def test_sampled_actions_are_zero_in_padded_dimensions():
-    state = run_of(trained("sac")[0].state, 1)
-    noise = SAC.noise(jax.random.key(7), SAC_ARCHITECTURE, state.sizes)
-    action, _ = sac.sample(state, state.policy.parameters, ROWS.transitions.observation[-BATCH:], noise.action)
-    assert (np.asarray(action)[:, 3:] == 0).all()
 
 
 @each_case
