@@ -9,7 +9,7 @@ TEST := $(RUN) -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile
 FAST := equations laws divergences minibatch statistics movement parity datasets next_actions groups \
         rows reports score_tables layers docs
 
-.PHONY: sweep test-fast test test-all wheel-test lint format
+.PHONY: sweep test-fast test test-all wheel-test docs lint format
 
 $(VENV)/installed: setup.py pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -32,6 +32,11 @@ test-all: $(VENV)/installed
 # The sdist, the wheel that it makes, and that wheel in an environment and a folder that hold nothing else.
 wheel-test: $(VENV)/installed
 	$(RUN) .ci/wheel.py
+
+# The site of README.md and docs/, in site/. Every warning is an error, a link that leads nowhere among them.
+docs: $(VENV)/installed
+	$(RUN) -m pip install -qq --editable '.[docs]'
+	$(RUN) -m mkdocs build
 
 lint: $(VENV)/installed
 	$(RUN) -m ruff check .

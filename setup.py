@@ -95,6 +95,9 @@ setup(
         "minari": ["minari[hdf5]>=0.5.4,<0.6"],  # data sets in Minari's format
         # Experiment trackers for --log; none is needed.
         "logging": ["tensorboardX>=2.6.4,<3", "wandb>=0.28,<1", "trackio>=0.40,<1"],
+        # The site of README.md and docs/: `make docs`. MkDocs checks links and anchors, and takes hooks (.ci/site.py).
+        # Material says that it is mended until May 2027; its authors' Zensical reads mkdocs.yml but runs no plugins.
+        "docs": ["mkdocs>=1.6,<2", "mkdocs-material>=9.7,<10"],
         "test": [
             "minari[hdf5]>=0.5.4,<0.6",
             "flatbuffers>=24",

@@ -7,6 +7,7 @@ and its commands work.
 """
 
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -20,6 +21,12 @@ COMMANDS = (
     ("plas-jax", "datasets", "make", "hopper-medium-r1", "--size=2000"),
     ("plas-jax", "sweep_perturbation", "--preset=smoke"),
 )
+# What stands before the lines of docs/python.md, so that they take seconds.
+SMALL = """\
+from plas_jax.methods import scales
+
+scales.SCORE_PRESETS["laptop"] = scales.SMOKE._replace(name="laptop")
+"""
 COMMIT = "plas_jax/commit.txt"  # which setup.py writes into what it builds
 
 
@@ -40,7 +47,17 @@ def main() -> int:
             (folder / name).mkdir()
         for program, *words in COMMANDS:
             call(programs / program, *words, cwd=folder / "empty", HOME=str(folder / "home"))
+        shutil.copy(CHECKOUT / "docs" / "own_method" / "filtered_cloning.py", folder / "empty")
+        lines = folder / "home" / "lines_of_python_md.py"
+        lines.write_text(SMALL + documented_lines(), encoding="utf-8")
+        call(programs / "python", lines, cwd=folder / "empty", HOME=str(folder / "home"))
     return 0
+
+
+def documented_lines() -> str:
+    """Return the first lines of Python in docs/python.md as they stand."""
+    document = (CHECKOUT / "docs" / "python.md").read_text(encoding="utf-8")
+    return document.split("```python\n")[1].split("```")[0]
 
 
 def differences(wheel: Path) -> list[str]:

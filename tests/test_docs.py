@@ -1,8 +1,10 @@
 """What the documents say can be done: every link leads somewhere, every command and flag that they name exists."""
 
+import functools
 import importlib
 import re
 import runpy
+import shlex
 
 import pytest
 from by_subprocess import ROOT
@@ -41,12 +43,24 @@ def lines(text):
     yield from (span.replace("\n", " ") for span in re.findall(r"`([^`]+)`", text.replace("```", "")))
 
 
-def flags_of(call):
-    """The flags of the command that a call names. Raises `ModuleNotFoundError` where there is no such command."""
-    if call["folder"] not in (None, "benchmarks"):
-        return set(runpy.run_path(str(ROOT / call.group()))["FLAGS"])
-    name = call["script"] or (call["word"] or call["module"]).replace("-", "_")
-    return set(importlib.import_module(f"plas_jax.commands.{name}").FLAGS)
+@functools.cache
+def command_of(call):
+    """The names of the module of a command, `FLAGS` among them. Raises `ModuleNotFoundError` where there is none."""
+    if call.startswith(("experiments", "docs")):
+        return runpy.run_path(str(ROOT / call))
+    name = call.removesuffix(".py").split("/")[-1].split(" ")[-1].split(".")[-1].replace("-", "_")
+    return vars(importlib.import_module(f"plas_jax.commands.{name}"))
+
+
+def words_of(text):
+    """The words behind a call as a shell has them; of what is optional all of it, of alternatives the first."""
+    text = re.sub(r"\$\([^)]*\)|[\[\]]|(?<=\w)\|\w+|\s#.*|\s[&|].*", " ", text)
+    return [word for word in (word.strip(",") for word in shlex.split(text)) if word and "…" not in word]
+
+
+def is_ready(words):
+    """Whether a request could be made of these words: it names no file of a user's own."""
+    return not any(re.search(r"@|minari:|[A-Z]{4}|=my_|^--log=", word) for word in words)
 
 
 @every_document
@@ -55,20 +69,24 @@ def test_every_link_leads_somewhere(path):
         if "://" not in link:
             name, _, anchor = link.partition("#")
             target = (path.parent / name).resolve() if name else path
-            assert target.exists(), link
+            assert target.is_file(), link
             assert not anchor or anchor in anchors(target), link
 
 
 @every_document
-def test_every_command_and_flag_exists(path):
+def test_every_command_takes_its_words(path, monkeypatch):
+    monkeypatch.chdir(ROOT)
     for line in lines(path.read_text("utf-8")):
         calls = list(CALL.finditer(line))
         for call in calls:
             assert call["word"] is None or call["word"].replace("-", "_") in COMMANDS, line
             assert call["script"] is None or (ROOT / call.group()).is_file(), line
         if calls:
-            words = re.findall(r"\s\[?--(\w+)", line[calls[-1].end() :])
-            assert set(words) - {"help"} <= flags_of(calls[-1]), line
+            command, words = command_of(calls[-1].group()), words_of(line[calls[-1].end() :])
+            command["FLAGS"].unparse_flags()
+            command["FLAGS"](["", *(word for word in words if word not in ("--help", "--traceback"))])
+            if "requested" in command and is_ready(words):
+                command["requested"]()  # data sets, methods, knobs and settings by name: all but training
 
 
 @every_document
@@ -88,6 +106,13 @@ def test_every_target_of_make_is_run_whatever_files_there_are():
 def test_the_three_tiers_of_tests_are_documented():
     tiers = re.findall(r"^\| `make (test[a-z-]*)` \|", (ROOT / "BUILD.md").read_text("utf-8"), re.MULTILINE)
     assert tiers == ["test-fast", "test", "test-all"]
+
+
+def test_every_document_is_a_page_of_the_site():
+    pages = re.findall(r"^ +- .+: (\S+\.md)$", (ROOT / "mkdocs.yml").read_text("utf-8"), re.MULTILINE)
+    documents = [path.name for path in ROOT.glob("*.md") if path.name != "README.md"]
+    documents += [path.relative_to(ROOT / "docs").as_posix() for path in (ROOT / "docs").rglob("*.md")]
+    assert sorted(pages) == sorted([*documents, "index.md", "first_steps.md"])
 
 
 def test_the_readme_is_short():

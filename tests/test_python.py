@@ -1,5 +1,6 @@
 """The package from Python: the documented lines as they stand, data from arrays, methods as objects, refusals."""
 
+import json
 import re
 import shutil
 import subprocess
@@ -60,6 +61,23 @@ def test_the_documented_lines_run_as_they_stand(tmp_path, monkeypatch, capsys):
         assert re.search(rf"^\| {method} \| -?−?\d", out, re.MULTILINE), out
     assert re.search(r"^\| bc \| arrays@none \| 2 \|", out, re.MULTILINE), out
     assert "Evaluation(mean return" in out
+
+
+@pytest.mark.slow
+def test_the_notebook_runs_and_keeps_what_it_showed(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MPLBACKEND", "Agg")
+    cells = json.loads((ROOT / "docs" / "first_steps.ipynb").read_text("utf-8"))["cells"]
+    code = [cell for cell in cells if cell["cell_type"] == "code"]
+    assert [cell["execution_count"] for cell in code] == [1, 2, 3, 4]
+    kept = [output.get("data", {"text": ""}).keys() for cell in code for output in cell["outputs"]]
+    assert [next(iter(kinds)) for kinds in kept] == ["text/markdown", "image/png", "text"]
+    names = {}
+    for cell in code:
+        # a hundredth of rows and updates
+        exec(re.sub(r"\b[\d_]+00\b", lambda number: str(int(number[0]) // 100), "".join(cell["source"])), names)
+    assert "Evaluation(mean return" in capsys.readouterr().out
+    assert names["again"]([0.0] * 11).shape == (3,)
 
 
 def test_the_import_is_cheap():
