@@ -10,7 +10,7 @@ from plas_jax.commands.invocation import invoke
 from plas_jax.reports.markdown import table
 from plas_jax.verification.gate.accepted import Accepted, read_accepted
 from plas_jax.verification.gate.comparison import LEVEL, compare
-from plas_jax.verification.gate.report import PASS, REGRESSION
+from plas_jax.verification.gate.report import FAIL, PASS
 
 USAGE = """usage: gate_false_alarms.py VALUES.json [flags]
 
@@ -46,7 +46,7 @@ def run(words: list[str]) -> int:
     }  # fmt: skip
     too_many = any(status != PASS for status in statuses)
     for description, draw in checks.items():
-        alarms = sum(compare(*draw(), divisions=FLAGS.divisions).status == REGRESSION for _ in range(FLAGS.simulations))
+        alarms = sum(compare(*draw(), divisions=FLAGS.divisions).status == FAIL for _ in range(FLAGS.simulations))
         rate = alarms / FLAGS.simulations
         too_many |= rate > 0.01 + 2 * np.sqrt(0.01 * 0.99 / FLAGS.simulations)
         body.append([description, str(FLAGS.simulations), str(alarms), f"{100 * rate:.2f} %"])

@@ -19,7 +19,7 @@ from plas_jax.commands.invocation import invoke
 from plas_jax.files.whole_files import whole_file
 from plas_jax.reports.markdown import table
 from plas_jax.sweeps.progress import clock
-from plas_jax.verification.gate.report import BETTER_WHEN_LARGER, PASS, REGRESSION, UNDECIDED
+from plas_jax.verification.gate.report import BETTER_WHEN_LARGER, FAIL, PASS, UNDECIDED
 
 USAGE = """usage: planted_faults.py [flags]
 
@@ -39,7 +39,7 @@ flags.DEFINE_string("output", "docs/gate", "Folder of the verdicts.", flag_value
 
 NONE = "none"  # the package as it is
 GATE = "import sys; from plas_jax.commands.score_regression import main; sys.exit(main())"
-VERDICTS = {PASS: "pass", REGRESSION: "regression", UNDECIDED: "could not decide"}
+VERDICTS = {PASS: "pass", FAIL: "fail", UNDECIDED: "could not decide"}
 
 
 class Edit(TypedDict):

@@ -21,8 +21,9 @@ from plas_jax.verification.gate.accepted import Accepted, read_accepted, write_a
 from plas_jax.verification.gate.comparison import LEVEL, comparable, compare, replaceable
 from plas_jax.verification.gate.junit import junit
 from plas_jax.verification.gate.movement import Movement, Place
-from plas_jax.verification.gate.report import PASS, REGRESSION, UNDECIDED, regression_report, verdict
+from plas_jax.verification.gate.report import FAIL, PASS, UNDECIDED, regression_report, verdict
 from plas_jax.verification.gate.request import ALGORITHMS, DATASETS, request
+from plas_jax.verification.gate.unmeasured import unmeasured
 
 SCRIPT = "score_regression.py"
 call_here = partial(by_subprocess.call_here, SCRIPT)
@@ -55,7 +56,9 @@ def check(folder, *words):
 def test_an_unchanged_program_passes(folder):
     done = check(folder, "--output=same")
     assert done.returncode == PASS, done.stderr
-    assert "pass: none of" in done.stdout
+    assert "**pass: none of" in done.stdout
+    assert "measures moved; at smoke size this decides nothing**" in done.stdout
+    assert "### Not measured\n\n- bc: action_distance, for want of a knob `perturbation_limit`; " in done.stdout
     assert done.stdout.strip() == (folder / "same" / "regression.md").read_text("utf-8").strip()
     suite = ElementTree.parse(folder / "same" / "junit.xml").getroot()
     assert suite.get("failures") == suite.get("errors") == "0"
@@ -73,6 +76,7 @@ def test_accepted_results_say_where_they_came_from(folder):
     assert "--seeds=8" in facts["command"]
     assert facts["device"]
     assert Place("hopper-medium-r1", "bc", "score") in found.values
+    assert Place("hopper-medium-r1", "bc", "policy.policy_loss") in found.values  # what `update` itself returned
     assert all(len(column) == 8 for column in found.values.values())
 
 
@@ -175,13 +179,56 @@ def normal(mean, seeds, seed=0):
 def test_a_fall_is_a_regression_and_a_rise_of_scores_is_none():
     known = results({"score": normal(50, 40)}, range(40))
     worse = compare(known, results({"score": normal(40, 10, 1)}, range(100, 110)))
-    assert worse.status == REGRESSION
+    assert worse.status == FAIL
     assert "score of hopper-medium-r1, bc from 49.94 [49.68, 50.19] to 40.22" in worse.line
     better = compare(known, results({"score": normal(60, 10, 1)}, range(100, 110)))
     assert better.status == PASS
     assert len(better.moved) == 1
-    measure = {"mean_q": normal(50, 40)}, {"mean_q": normal(60, 10, 1)}
-    assert compare(results(measure[0], range(40)), results(measure[1], range(100, 110))).status == REGRESSION
+
+
+@pytest.mark.parametrize(
+    ("measure", "step", "status", "word"),
+    [
+        ("mean_q", 10, FAIL, "changed"),
+        ("mean_q", -10, FAIL, "changed"),
+        ("policy.critic_loss", 10, FAIL, "changed"),
+        ("return_apart", 10, FAIL, "regression"),
+        ("return_apart", -10, PASS, "pass"),
+        ("diverged", 10, FAIL, "regression"),
+    ],
+)
+def test_what_is_worse_is_a_regression_and_what_is_other_has_changed(measure, step, status, word):
+    known = results({measure: normal(50, 40), "td_error": normal(0, 40, 2)}, range(40))
+    found = compare(known, results({measure: normal(50 + step, 10, 1), "td_error": normal(0, 10, 3)}, range(100, 110)))
+    assert (found.status, found.line.split(":")[0]) == (status, word)
+    assert ("nothing is known to be worse" in found.line) == (word == "changed")
+    suite = ElementTree.fromstring(junit(found, 1.0))
+    assert (suite.get("failures") != "0") == (status == FAIL)
+
+
+def test_a_regression_is_named_before_what_is_more_conspicuous():
+    known = results({"score": normal(50, 40), "mean_q": normal(0, 40, 2)}, range(40))
+    found = compare(known, results({"score": normal(45, 10, 1), "mean_q": normal(50, 10, 3)}, range(100, 110)))
+    assert found.moved[0].place.measure == "mean_q"
+    assert found.line.startswith("regression: score of hopper-medium-r1, bc from 49.94")
+
+
+def test_what_was_not_measured_is_listed_with_what_the_method_lacks():
+    critics = ("mean_q", "td_error", "policy_gain", "critics_apart", "targets_apart", "q_minus_return")
+    cvae = ("reconstruction_error", "kl", "cvae_drift")
+    own = ("score", "score_apart", "return_apart", "action_distance", "policy.loss")
+    places = [Place(dataset, "mine", name) for dataset in ("a", "b") for name in (*critics, *cvae, *own)]
+    whole = [*places, Place("a", "mine", "terminal_q"), Place("b", "mine", "terminal_q"), Place("a", "data", "kl")]
+    assert unmeasured(whole) == []
+    (section,) = unmeasured(whole[:-2])
+    assert section.endswith("- mine: terminal_q on b, for want of episodes that truly end.")
+    (section,) = unmeasured([place for place in places if place.measure not in (*critics, *cvae, "policy.loss")])
+    for lacks in (
+        "reconstruction_error, kl, for want of a `cvae` of this project's in its state; ",
+        "mean_q, td_error, policy_gain, critics_apart, targets_apart, q_minus_return, terminal_q, for want of `cri",
+        "metrics, for want of metrics that its `update` returns.",
+    ):
+        assert lacks in section
 
 
 def test_other_rows_leave_it_undecided_unless_something_moved():
@@ -189,7 +236,7 @@ def test_other_rows_leave_it_undecided_unless_something_moved():
     same = compare(known, results({"score": normal(50, 10, 1)}, range(100, 110), contents="other"))
     assert same.status == UNDECIDED
     assert "the rows of hopper-medium-r1 are not those of the accepted results" in same.line
-    assert compare(known, results({"score": normal(40, 10, 1)}, range(100, 110), "other")).status == REGRESSION
+    assert compare(known, results({"score": normal(40, 10, 1)}, range(100, 110), "other")).status == FAIL
 
 
 def test_sums_over_other_rows_are_not_compared_and_over_the_same_are():
@@ -199,7 +246,7 @@ def test_sums_over_other_rows_are_not_compared_and_over_the_same_are():
         for seeds, contents in ((40, "same"), (10, "same"), (10, "other"))
     )
     known.values[place], same.values[place], other.values[place] = np.full(40, 1.0), np.full(10, 1.1), np.full(10, 1.1)
-    assert compare(known, same).status == REGRESSION
+    assert compare(known, same).status == FAIL
     assert compare(known, other).status == UNDECIDED
 
 
@@ -225,7 +272,7 @@ def test_reports_say_what_moved_from_what_to_what():
     of = verdict([moved, still], LEVEL, [], [])
     report = regression_report(of)
     step = "from 2 [-10.71, 14.71] to 12 [-0.7062, 24.71]"
-    assert of.line == f"regression: mean_q of hopper-medium-r1, plas {step}"
+    assert of.line == f"changed: mean_q of hopper-medium-r1, plas {step}; nothing is known to be worse"
     assert "| hopper-medium-r1 | plas | mean_q | 2 [-10.71, 14.71] | 12 [-0.7062, 24.71] | +7.1 | 0.0001 |" in report
     assert "| hopper-medium-r1 | plas | score | 51 " in report
     suite = ElementTree.fromstring(junit(of, 3.0))
@@ -309,7 +356,7 @@ def test_two_planted_mistakes_are_caught(tmp_path):
     names = ("discount_0_9", "evaluation_noise")
     done = planted(f"--faults={','.join(names)}", *ONE_OF_ALL, "--data_dir=data", "--output=out", folder=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert {of.verdict for of in read_verdicts(tmp_path / "out" / "planted_faults.csv").values()} == {"regression"}
+    assert {of.verdict for of in read_verdicts(tmp_path / "out" / "planted_faults.csv").values()} == {"fail"}
 
 
 def test_an_unknown_mistake_is_one_line(tmp_path):

@@ -27,7 +27,8 @@ Trains {", ".join(ALGORITHMS)} on {", ".join(DATASETS)} with ten seeds, in minut
 compares scores, and measures that vary less than scores, with the accepted results of other seeds. A clean change
 fails in at most 1 % of checks, over all measures together.
 
-Exit status: 0 nothing moved for the worse, 1 a regression, 2 could not decide (or bad input).
+Exit status: 0 nothing moved, or for the better; 1 a regression, or a change of a measure of which
+nobody knows what is better; 2 could not decide (or bad input).
 --output gets regression.md (for a pull request), junit.xml and values.json (which has the form of an accepted file).
 --algorithms takes Python files with a METHOD, too: gate your own with an --accepted file of your own."""
 

@@ -2,12 +2,12 @@
 
 from xml.etree import ElementTree
 
-from plas_jax.verification.gate.report import UNDECIDED, Verdict, is_regression, with_interval
+from plas_jax.verification.gate.report import UNDECIDED, Verdict, fails, with_interval
 
 
 def junit(verdict: Verdict, seconds: float) -> str:
-    """Return the XML text: a failure for each measure that moved for the worse, an error where nothing was decided."""
-    failed = [movement for movement in verdict.moved if is_regression(movement)]
+    """Return the XML text: a failure for each measure that moved but for the better, an error for no decision."""
+    failed = [movement for movement in verdict.moved if fails(movement)]
     undecided = verdict.status == UNDECIDED
     counts = {"tests": len(verdict.compared) + undecided, "failures": len(failed), "errors": int(undecided)}
     suite = ElementTree.Element("testsuite", name="score_regression", time=f"{seconds:.1f}")

@@ -10,9 +10,12 @@ from plas_jax.results.choices import interval
 from plas_jax.results.runs import spread_of
 from plas_jax.verification.gate.movement import EVERY, Movement
 
-PASS, REGRESSION, UNDECIDED = 0, 1, 2  # exit statuses
-# Where more is better: a rise of these alone is no regression.
+PASS, FAIL, UNDECIDED = 0, 1, 2  # exit statuses
+# Where more is better: a rise of these alone fails nothing.
 BETTER_WHEN_LARGER = ("score", "episode_return", "episode_length")
+# Where more is worse: nothing should diverge, and these distances should be 0. Of all others a step says no more than
+# that something changed.
+WORSE_WHEN_LARGER = ("diverged", "score_apart", "return_apart", "action_apart", "cvae_drift")
 SHOWN = 40  # lines of what moved; a large mistake moves everything
 
 
@@ -27,19 +30,29 @@ class Verdict(NamedTuple):
     notes: Sequence[str]
 
 
-def is_regression(movement: Movement) -> bool:
+def fails(movement: Movement) -> bool:
     """Tell whether a movement is for the worse, or of a measure that should not move at all."""
-    return not (movement.place.measure in BETTER_WHEN_LARGER and movement.deviations > 0)
+    return not _is_larger_of(BETTER_WHEN_LARGER, movement) and not _is_smaller_of(WORSE_WHEN_LARGER, movement)
+
+
+def is_worse(movement: Movement) -> bool:
+    """Tell whether a movement is known to be for the worse."""
+    return _is_smaller_of(BETTER_WHEN_LARGER, movement) or _is_larger_of(WORSE_WHEN_LARGER, movement)
+
+
+def _is_larger_of(measures: Sequence[str], movement: Movement) -> bool:
+    return movement.place.measure in measures and movement.deviations > 0
+
+
+def _is_smaller_of(measures: Sequence[str], movement: Movement) -> bool:
+    return movement.place.measure in measures and movement.deviations < 0
 
 
 def verdict(compared: Sequence[Movement], level: float, undecided: Sequence[str], notes: Sequence[str]) -> Verdict:
     """Return the verdict on everything that was compared. `undecided` has the reasons why a pass would mean nothing."""
     moved = [movement for movement in compared if movement.p <= level]
-    worse = [movement for movement in moved if is_regression(movement)]
-    if worse:
-        first, others = worse[0], len(worse) - 1
-        more = f", and {others} other measure{'s' if others > 1 else ''}" if others else ""
-        return Verdict(REGRESSION, f"regression: {_moved(first)}{more}", moved, compared, level, [*undecided, *notes])
+    if failed := [movement for movement in moved if fails(movement)]:
+        return Verdict(FAIL, _failure(failed), moved, compared, level, [*undecided, *notes])
     if undecided or not compared:
         line = f"could not decide: {'; '.join(undecided) or 'nothing could be compared'}"
         return Verdict(UNDECIDED, line, moved, compared, level, notes)
@@ -71,6 +84,15 @@ def with_interval(values: np.ndarray) -> str:
     spread = spread_of(values.tolist(), diverged=0)
     low, high = interval(spread)
     return f"{spread.mean:.4g} [{low:.4g}, {high:.4g}]"
+
+
+def _failure(failed: Sequence[Movement]) -> str:
+    """Say what moved: a regression where something got worse, and a change where nothing is known to have."""
+    worse, others = [movement for movement in failed if is_worse(movement)], len(failed) - 1
+    more = f", and {others} other measure{'s' if others > 1 else ''}" if others else ""
+    if worse:
+        return f"regression: {_moved(worse[0])}{more}"
+    return f"changed: {_moved(failed[0])}{more}; nothing is known to be worse"
 
 
 def _moved(movement: Movement) -> str:

@@ -1,6 +1,6 @@
 """What a trained run holds, measured on probe rows: it varies less between seeds than a score, and it sees more.
 
-A measure is taken wherever a method has what it needs, and left out (NaN) elsewhere:
+A measure is taken wherever a method has what it needs, and left out (NaN) elsewhere, as `unmeasured.py` tells a user:
 
 - every method: `action_error`, mean |π(s) − a| of the data's actions; `action_size`, mean |π(s)|;
 - with a knob `perturbation_limit`: `action_distance`, mean |π(s) − π(s) at a limit of 0|;

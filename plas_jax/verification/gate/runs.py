@@ -3,6 +3,7 @@
 import tempfile
 from collections.abc import Mapping, Sequence
 from functools import partial
+from itertools import product
 from pathlib import Path
 
 import jax
@@ -13,6 +14,7 @@ from numpy.typing import ArrayLike
 from plas_jax.datasets.catalogue import Dataset, normalised_score
 from plas_jax.evaluation.probe_rows import one_by_one, probe_rows
 from plas_jax.evaluation.returns import Act, Stage, episode_seeds
+from plas_jax.methods.method import BEHAVIOUR
 from plas_jax.results.folder import OutputFolder
 from plas_jax.sweeps.data import SweepData
 from plas_jax.sweeps.groups import Group
@@ -74,6 +76,7 @@ class _Gate:
         """Train, evaluate, measure; return every measure of every run."""
         self.sweep.run()
         rows = self.folder.read_rows()
+        self._keep_metrics()
         last = max(row.update for row in rows)
         for row in (row for row in rows if row.update == last):
             dataset = next(each for each in self.group.datasets if each.name == row.dataset)
@@ -85,6 +88,21 @@ class _Gate:
                 # Every run has the same number of episodes: their mean is a sum of shares.
                 by_seed[row.seed] = by_seed.get(row.seed, 0.0) + value / self.group.protocol.episodes
         return self.measured
+
+    def _keep_metrics(self) -> None:
+        """Keep what `update` returned in the last tenth of each phase: its mean, since a row is of one minibatch."""
+        rows = self.folder.read_metrics()
+        ends = {phase: max(row.update for row in rows if row.phase == phase) for phase in {row.phase for row in rows}}
+        everyone = {place.algorithm for place in self.measured}  # who shares what a first phase trained
+        values: dict[tuple[Place, int], list[float]] = {}
+        for row in (row for row in rows if row.update > 0.9 * ends[row.phase]):
+            trained = everyone if row.phase == BEHAVIOUR else {_name(row.algorithm, row.knobs)}
+            for algorithm, (name, text) in product(trained, row.metrics.items()):
+                place = Place(row.dataset, algorithm, f"{row.phase}.{name}")
+                values.setdefault((place, int(row.seed)), []).append(float(text))
+        for (place, seed), column in values.items():
+            # Not NumPy's mean, which warns where inf and -inf make NaN.
+            self.measured.setdefault(place, {})[seed] = sum(column) / len(column)
 
     def _finished(self, part: phases.Part, batch: Batch, runs: Runs) -> None:
         method, count = self.group.method, len(part.cells)
