@@ -58,7 +58,7 @@ def report(folder: OutputFolder, manifest: Manifest) -> str:
     if not rows:
         return "No method here has a critic."
     where = f"{', '.join(sorted({record.version for record in manifest.datasets.values()}))}, {manifest.preset}"
-    title = [f"Errors of critics: mean ± standard deviation over seeds (here, {where})"]
+    title = [f"Errors of critics: mean over seeds, and each seed (here, {where})"]
     q_error_panels(rows, title, folder.path / "figure_5.png")
     table = q_table(rows, manifest.evaluations_in_mean)
     folder.write_text("q_overestimation.md", f"# Figure 5: errors of critics\n\n{table}\n")

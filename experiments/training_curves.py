@@ -1,7 +1,7 @@
 """Figure 4: scores of the paper's methods while they are trained, from any folder of results.
 
 The paper draws BEAR, BRAC, BCQ and PLAS on the medium-expert and the medium-replay data sets, a mean of three seeds and
-one standard deviation around it.
+one standard deviation around it; here each seed has a dot instead.
 """
 
 import sys
@@ -14,7 +14,7 @@ from plas_jax.reports import markdown
 from plas_jax.reports.figures.training import training_curves
 from plas_jax.reports.lines import Scores, robot_and_level, scores
 from plas_jax.results.folder import OutputFolder
-from plas_jax.results.runs import Spread, across_seeds
+from plas_jax.results.runs import across_seeds
 
 USAGE = """usage: training_curves.py FOLDER [--algorithms=A,B] [--datasets=C,D] [--output=FILE.png]
 
@@ -55,15 +55,13 @@ def _table(scores: Scores, datasets: list[str], algorithms: list[str]) -> str:
         for label, column in scores.columns().items()
         if any(line.cell.algorithm in algorithms for line in column.values())
     }
+    seeds = max(spread.seeds for spread in spreads.values())
     body = [
-        [name, *(_shown(spreads.get(column[name].cell) if name in column else None) for column in columns.values())]
-        for name in datasets
+        [label, *(markdown.mean_interval(spreads.get(line.cell) if line else None, seeds) for line in lines)]
+        for label, column in columns.items()
+        for lines in [[column.get(name) for name in datasets]]
     ]
-    return markdown.table(["data set", *columns], body)
-
-
-def _shown(spread: Spread | None) -> str:
-    return markdown.DASH if spread is None else f"{markdown.number(spread.mean)} ± {markdown.number(spread.std)}"
+    return markdown.table(["method", *datasets], body)
 
 
 if __name__ == "__main__":

@@ -17,8 +17,8 @@ def test_figure_4_is_drawn_from_any_folder(tmp_path):
     folder = written(tmp_path / "a", rows_of(algorithms=("bcq", "plas", "td3")))
     done = call_here(CURVES, folder, f"--datasets={HOPPER},{WALKER}")
     assert done.returncode == 0, done.stderr
-    # the mean of the last two of three evaluations, and one standard deviation of three seeds that are 1 apart
-    assert f"| {WALKER} | 33.5 ± 1.0 | 13.5 ± 1.0 |" in done.stdout
+    # the mean of the last two of three evaluations, and Student's interval of three seeds that are 1 apart: 4.303 / √3
+    assert "| bcq | 3.5 [1.0, 6.0] | 13.5 [11.0, 16.0] |" in done.stdout
     assert "td3" not in done.stdout
     assert imread(folder / "figure_4.png").shape[2] == 4
 

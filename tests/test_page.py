@@ -16,7 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from plas_jax.commands import report as command
-from plas_jax.reports.page.curves import MOST, thinned
+from plas_jax.reports.curves import thinned
+from plas_jax.reports.page.curves import MOST
 from plas_jax.reports.page.document import page, write_page
 from plas_jax.reports.page.drawing import ticks
 from plas_jax.reports.page.html import cut, element
@@ -178,13 +179,22 @@ def test_curves_by_hand(text):
     data = Parsed(text).data()["figures"]["curves"]
     assert data["updates"] == [list(UPDATES)]
     (line,) = [line for line in data["lines"] if line["d"] == 0 and line["s"] == 1]
-    assert (line["m"], line["w"], line["n"], line["x"]) == ([32.0, 33.0, 34.0], [1.0] * 3, 3, [])
-    shown = table(text, f"{WALKER}: mean ± standard deviation")
+    assert (line["m"], line["n"], line["x"]) == ([32.0, 33.0, 34.0], 3, [])
+    assert (line["p"], line["v"]) == ([0, 1, 2], [[31.0, 32.0, 33.0], [32.0, 33.0, 34.0], [33.0, 34.0, 35.0]])
+    assert line["i"][0] == [29.5, 34.5]  # 32 ± 4.3027 / √3
+    shown = table(text, f"{WALKER}: mean [95 % interval]")
     assert shown == [
         ["method", "1,000", "2,000", "3,000", "diverged at"],
-        ["bc", "12.0 ± 1.0", "13.0 ± 1.0", "14.0 ± 1.0", "—"],
-        ["plas", "32.0 ± 1.0", "33.0 ± 1.0", "34.0 ± 1.0", "—"],
+        ["bc", "12.0 [9.5, 14.5]", "13.0 [10.5, 15.5]", "14.0 [11.5, 16.5]", "—"],
+        ["plas", "32.0 [29.5, 34.5]", "33.0 [30.5, 35.5]", "34.0 [31.5, 36.5]", "—"],
     ]
+
+
+def test_curves_begin_at_update_0_and_every_seed_has_a_dot(text):
+    (body,) = re.findall(r'<section id="curves">(.*?)</section>', text, re.DOTALL)
+    panel = body.split("<svg")[1]
+    assert ">0</text>" in panel
+    assert panel.count('class="seed ') == 2 * 3 * 3  # methods, evaluations, seeds
 
 
 def test_where_time_and_memory_went_by_hand():
@@ -324,7 +334,7 @@ def test_the_same_folder_twice_did_not_move():
 
 def test_long_curves_are_thinned_and_keep_their_end():
     for count in (1, MOST, MOST + 1, 500, 1999):
-        kept, each = thinned(range(count))
+        kept, each = thinned(range(count), MOST)
         assert len(kept) <= MOST
         assert kept[-1] == count - 1
         assert {after - before for before, after in pairwise(kept)} <= {each}

@@ -100,9 +100,9 @@ def tables(text):
 
 
 def cells(page, heading, dataset, table=0):
-    """The cells of a data set by column, of one of the tables under a heading."""
+    """The cells of a data set by method, of one of the tables under a heading."""
     header, _, *body = tables(section(page, heading))[table]
-    return next(dict(zip(header, line, strict=True)) for line in body if line[0] == dataset)
+    return {line[0]: line[header.index(dataset)] for line in body}
 
 
 def test_published_scores_are_their_sources():
@@ -191,8 +191,8 @@ def test_a_setting_is_chosen_on_its_seeds_and_reported_on_the_others():
         {0.05: (50.0, 50.0, 50.0), 0.5: (49.0, 49.0, 51.0)},
     )
     page = score_tables(rows, manifest("plas+p"))
-    assert cells(page, "Table 3", HOPPER) == {"data set": HOPPER, "data": "31.4", "plas+p": "12.0 [7.0, 17.0]"}
-    assert cells(page, "Table 3", HOPPER, table=1) == {"data set": HOPPER, "plas+p": "ε=0.05"}
+    assert cells(page, "Table 3", HOPPER) == {"data": "31.4", "plas+p": "12.0"}
+    assert cells(page, "Table 3", HOPPER, table=1) == {"plas+p": "ε=0.05"}
     assert "### Settings chosen on seeds 3, 4, 5" in page
     assert "reported seeds 0, 1, 2; settings chosen on seeds 3, 4, 5" in page
     assert "90.0" not in page
@@ -238,9 +238,9 @@ def test_without_seeds_to_choose_on_every_setting_stands_for_itself():
     rows += runs("bcq", (4.0, 4.0, 4.0), limit=0.05)
     page = score_tables(rows, manifest("plas+p", "bcq", "brac_v", selection_seeds=[]))
     assert list(cells(page, "Table 3", HOPPER)) == [
-        "data set", "data", "plas+p ε=0.05", "plas+p ε=0.5", "bcq", "brac_v weight=0.1", "brac_v weight=1.0",
+        "data", "plas+p ε=0.05", "plas+p ε=0.5", "bcq", "brac_v weight=0.1", "brac_v weight=1.0",
     ]  # fmt: skip
-    assert cells(page, "Table 3", HOPPER)["plas+p ε=0.5"] == "2.0 [−0.5, 4.5]"
+    assert cells(page, "Table 3", HOPPER)["plas+p ε=0.5"] == "2.0"
     assert "chosen on" not in page
     assert "incomplete" not in page
 
@@ -253,8 +253,8 @@ def test_data_without_score_references_are_chosen_on_by_their_returns():
     asked["datasets"] = {name: {"version": "own", "mean_return": -5.0, "score": None}}
     page = score_tables(rows, asked)
     assert cells(page, "Table 3", name, table=1)["plas+p"] == "ε=0.5"
-    assert cells(page, "Table 3", name) == {"data set": name, "data": "—", "plas+p": "—"}
-    assert cells(page, "Table 2", name) == {"data set": name, "data": "−5.0", "plas+p": "200.0 [200.0, 200.0]"}
+    assert cells(page, "Table 3", name) == {"data": "—", "plas+p": "—"}
+    assert cells(page, "Table 2", name) == {"data": "−5.0", "plas+p": "200.0"}
 
 
 def test_seeds_have_one_use_and_those_of_neither_are_named():
@@ -262,11 +262,11 @@ def test_seeds_have_one_use_and_those_of_neither_are_named():
     with pytest.raises(ValueError, match=r"^seeds \[2\] both choose settings and are reported"):
         score_tables(rows, manifest(selection_seeds=[2, 3]))
     page = score_tables(rows + run("bc", 91.0, seed=9), manifest("bc"))
-    assert cells(page, "Table 3", HOPPER)["bc"] == "1.0 [1.0, 1.0]"
+    assert cells(page, "Table 3", HOPPER)["bc"] == "1.0"
     assert "**left out: seeds 9 of the rows, which the manifest does not have**" in page
     # a choosing run of a method that has nothing to choose is no score of it
     page = score_tables(rows + run("bc", 91.0, seed=3), manifest("bc"))
-    assert cells(page, "Table 3", HOPPER)["bc"] == "1.0 [1.0, 1.0]"
+    assert cells(page, "Table 3", HOPPER)["bc"] == "1.0"
 
 
 # --- tables ----------------------------------------------------------------------------------------------------------
@@ -283,20 +283,15 @@ def test_tables_have_the_hand_worked_cells():
     rows += [row._replace(update=0) for row in runs("cvae_prior", (7.0, 7.0, 7.0)) if row.update == 3000]
     page = score_tables(rows, manifest("plas", "bc", datasets=(HOPPER, WALKER)))
     assert cells(page, "Table 3: normalised scores (here, r1, laptop)", HOPPER) == {
-        "data set": HOPPER, "data": "31.4", "CVAE prior": "7.0 [7.0, 7.0]", "plas": "40.0 [15.2, 64.8]",
-        "bc": "28.0 [8.1, 47.9]",
+        "data": "31.4", "CVAE prior": "7.0", "plas": "40.0", "bc": "28.0",
     }  # fmt: skip
-    # three seeds allow no less than the range of the resamples, from the lowest score twice to the highest twice
-    assert cells(page, "Table 3", "mean of 2") == {
-        "data set": "mean of 2", "data": "31.4", "CVAE prior": "—", "plas": "40.0 [30.0, 50.0]",
-        "bc": "28.0 [20.0, 36.0]",
-    }  # fmt: skip
-    assert cells(page, "Table 2: mean returns, undiscounted", WALKER)["plas"] == "400.0 [151.6, 648.4]"
-    assert [line[0] for line in tables(section(page, "Table 3"))[0][2:]] == [WALKER, HOPPER, "mean of 2"]
+    assert cells(page, "Table 3", "mean of 2") == {"data": "31.4", "CVAE prior": "—", "plas": "40.0", "bc": "28.0"}
+    assert cells(page, "Table 2: mean returns, undiscounted", WALKER)["plas"] == "400.0"
+    assert tables(section(page, "Table 3"))[0][0] == ["method", "mean of 2", WALKER, HOPPER]
     # differences 10, 12, 14: 12 ± 4.97
-    assert cells(page, "Against cloning", HOPPER) == {"data set": HOPPER, "plas": "**+12.0 [7.0, 17.0]**"}
+    assert cells(page, "Against cloning", HOPPER) == {"plas": "**+12.0**"}
     measures = tables(section(page, "last, mean of last 2 and best"))[0]
-    assert [HOPPER, "plas", *["40.0 ± 10.0 [15.2, 64.8]"] * 3] in measures
+    assert [HOPPER, "plas", *["40.0 [15.2, 64.8]"] * 3] in measures
     for said in ("Preset laptop; dynamics d4rl; matrix precision float32", "mean of the last 2 evaluations, 2 episodes",
                  "reported seeds 0, 1, 2.", "Device: 2 cores; jax 0.10.1", "made here by recipe: not D4RL's files",
                  "- plas: 3,000 updates, train 12.5, commit 0123456789",
@@ -307,7 +302,8 @@ def test_tables_have_the_hand_worked_cells():
 
 def over_all(page, algorithm):
     """The line of a method in the block over all data sets, by column."""
-    return cells(page, "Over 2 data sets", algorithm)
+    header, _, *body = tables(section(page, "Over 2 data sets"))[0]
+    return next(dict(zip(header, line, strict=True)) for line in body if line[0] == algorithm)
 
 
 def test_methods_have_aggregates_over_all_data_sets():
@@ -328,6 +324,7 @@ def test_methods_have_aggregates_over_all_data_sets():
         "algorithm": "td3", "mean": "95.0", "median": "95.0", "IQM": "97.5", "optimality gap": "30.0",
         "better than bc, %": "94.4",
     }  # fmt: skip
+    # three seeds allow no less than the range of the resamples, from the lowest score twice to the highest twice
     assert (found["mean"], found["optimality gap"]) == ("95.0 [90.0, 100.0]", "30.0 [25.0, 35.0]")
     assert over_all(page, "bc")["better than bc, %"] == "—"
     for nowhere in ("iql", "CVAE prior"):
@@ -352,20 +349,22 @@ def test_ten_seeds_have_the_bootstraps_interval_and_say_so(tmp_path):
     asked = manifest("bc", "plas", seeds=seeds, selection_seeds=[])
     page = score_tables(rows, asked)
     low, high = cell_interval(np.array(scores))
-    assert cells(page, "Table 3", HOPPER)["bc"] == f"8.5 [{low:.1f}, {high:.1f}]"
+    measures = tables(section(page, "last, mean of last 2 and best"))[0]
+    assert [HOPPER, "bc", *[f"8.5 [{low:.1f}, {high:.1f}]"] * 3] in measures
     assert "Student's t below 10 seeds, else bootstrap" in page
     score_csv(rows, asked, tmp_path / "scores.csv")
-    line = next(csv.DictReader((tmp_path / "scores.csv").open(encoding="utf-8")))
+    line, other = csv.DictReader((tmp_path / "scores.csv").open(encoding="utf-8"))
     assert (float(line["score_low"]), float(line["score_high"])) == (low, high)
-    assert cells(page, "Against cloning", HOPPER)["plas"] == f"**+8.5 [{low:.1f}, {high:.1f}]**"
+    assert (float(other["over_bc_low"]), float(other["over_bc_high"])) == (low, high)
+    assert cells(page, "Against cloning", HOPPER)["plas"] == "**+8.5**"
 
 
 def test_a_difference_whose_interval_has_zero_in_it_is_not_marked():
     rows = runs("bc", (20.0, 20.0, 20.0)) + runs("plas", (18.0, 22.0, 26.0), limit=0.0)
     page = score_tables(rows, manifest("bc", "plas"))
-    assert cells(page, "Against cloning", HOPPER)["plas"] == "+2.0 [−7.9, 11.9]"
+    assert cells(page, "Against cloning", HOPPER)["plas"] == "+2.0"
     worse = score_tables(runs("bc", (40.0, 42.0, 44.0)) + runs("plas", (10.0, 12.0, 14.0)), manifest("bc", "plas"))
-    assert cells(worse, "Against cloning", HOPPER)["plas"] == "**−30.0 [−30.0, −30.0]**"
+    assert cells(worse, "Against cloning", HOPPER)["plas"] == "**−30.0**"
     assert "Against cloning" not in score_tables(runs("plas", PLAS), manifest("plas"))
     assert "Against cloning" not in score_tables(runs("bc", BC), manifest("bc"))
 
@@ -390,12 +389,9 @@ def test_diverged_and_missing_runs_are_marked():
     ]
     page = score_tables(rows, manifest("bc", "td3", "sac", "iql"))
     assert cells(page, "Table 3", HOPPER) == {
-        "data set": HOPPER, "data": "31.4", "bc": "28.0 [8.1, 47.9]", "td3": "— †", "sac": "5.0 [5.0, 5.0] ‡",
-        "iql": "—",
+        "data": "31.4", "bc": "28.0", "td3": "— †", "sac": "5.0 ‡", "iql": "—",
     }  # fmt: skip
-    assert cells(page, "Against cloning", HOPPER) == {
-        "data set": HOPPER, "td3": "— †", "sac": "−19.0 [−69.8, 31.8] ‡", "iql": "—",
-    }  # fmt: skip
+    assert cells(page, "Against cloning", HOPPER) == {"td3": "— †", "sac": "−19.0 ‡", "iql": "—"}
     assert "1 of 8 runs in all" in page
     assert "**incomplete: 4 of 12 runs have no evaluation (1 of sac, 3 of iql)**" in page
 
@@ -465,7 +461,7 @@ def test_recipe_data_never_share_a_table_with_d4rls():
     rows = [row for name in names for method in ALL for row in runs(method, (1.0, 2.0, 3.0), dataset=name)]
     page = score_tables(rows, manifest(*ALL, datasets=names))
     versions = [{cell[-3:] for line in table for cell in line if cell[-3:] in ("-r1", "-v0", "-v2")}
-                for table in tables(page) if table[0][0] == "data set"]  # fmt: skip
+                for table in tables(page) if table[0][0] in ("method", "data set")]  # fmt: skip
     over, *others = [part for part in page.split("\n## ") if part.startswith("Over 2 data sets")]
     assert over.startswith("Over 2 data sets: normalised scores (here, r1, laptop)")
     assert not others
@@ -474,14 +470,14 @@ def test_recipe_data_never_share_a_table_with_d4rls():
     for heading in ("paper, v0", "logged runs of others, v0", "CORL, v2"):
         assert "no number of this section can be compared with one of ours" in section(page, heading)
     assert cells(page, "paper, v0", f"{SHIPPED}-v0") == {
-        "data set": f"{SHIPPED}-v0", "bcq": "110.9", "plas": "111.0", "plas+p": "94.7",
+        "bcq": "110.9", "plas": "111.0", "plas+p": "94.7",
     }  # fmt: skip
     assert cells(page, "paper, v0", "hopper-medium-v0", table=1)["plas"] == "1050.4"
     logged = cells(page, "logged runs of others, v0", "hopper-medium-v0")
     assert logged["plas+p (official code)"] == "44.5 ± 20.7 (ε=0.05)"
     assert logged["bcq (d3rlpy)"] == "50.1 ± 13.1"
     assert cells(page, "CORL, v2", "hopper-medium-v2") == {
-        "data set": "hopper-medium-v2", "bc_regression": "53.5 ± 1.8", "td3+bc": "60.4 ± 3.5",
+        "bc_regression": "53.5 ± 1.8", "td3+bc": "60.4 ± 3.5",
     }  # fmt: skip
     # only what was asked for: neither (b) of hopper-medium-expert, nor walker2d, nor BEAR
     shown = {cell for table in tables(page) for line in table for cell in line}
@@ -492,19 +488,18 @@ def test_the_same_data_may_stand_beside_ours():
     name = "hopper-medium-v0"
     page = score_tables(runs("plas", PLAS, dataset=name, limit=0.0), manifest("plas", datasets=(name,)))
     assert cells(page, "Table 3", name) == {
-        "data set": name, "data": "31.4", "plas": "40.0 [15.2, 64.8]", "plas (paper)": "32.9",
-        "plas (d3rlpy)": "55.7 ± 22.0",
+        "data": "31.4", "plas": "40.0", "plas (paper)": "32.9", "plas (d3rlpy)": "55.7 ± 22.0",
     }  # fmt: skip
     assert "On D4RL's v0 data, as here." in section(page, "paper, v0")
     # a file that only calls itself so is not the same data
     asked = manifest("plas", datasets=(name,))
     asked["datasets"][name]["version"] = "own"
     page = score_tables(runs("plas", PLAS, dataset=name, limit=0.0), asked)
-    assert list(cells(page, "Table 3", name)) == ["data set", "data", "plas"]
+    assert list(cells(page, "Table 3", name)) == ["data", "plas"]
     both = (name, "hopper-medium-v2")
     rows = [row for each in both for row in runs("plas", PLAS, dataset=each, limit=0.0)]
     page = score_tables(rows, manifest("plas", datasets=both))
-    assert list(cells(page, "Table 3", name)) == ["data set", "data", "plas"]
+    assert list(cells(page, "Table 3", name)) == ["data", "plas"]
 
 
 def test_printed_returns_known_to_be_wrong_are_marked():
@@ -533,6 +528,13 @@ def test_csv_has_a_line_for_each_setting(tmp_path):
     first = lines[0]
     assert float(first.pop("score_low")) == pytest.approx(12 - T_2 * 2 / 3**0.5)
     assert float(first.pop("score_high")) == pytest.approx(12 + T_2 * 2 / 3**0.5)
+    assert float(first.pop("return_low")) == pytest.approx(120 - T_2 * 20 / 3**0.5)
+    assert float(first.pop("return_high")) == pytest.approx(120 + T_2 * 20 / 3**0.5)
+    # 10, 12, 14 less 20, 28, 36
+    assert float(first.pop("over_bc")) == -16
+    assert float(first.pop("over_bc_high")) == pytest.approx(-16 + T_2 * 6 / 3**0.5)
+    assert float(first.pop("over_bc_low")) == pytest.approx(-16 - T_2 * 6 / 3**0.5)
+    assert lines[2]["over_bc"] == ""
     assert first == {
         "dataset": HOPPER, "version": "r1", "algorithm": "plas+p", "setting": "perturbation_limit=0.05",
         "chosen": "yes", "selection_seeds": "3", "selection_score_mean": "50.0", "seeds": "3", "score_mean": "12.0",

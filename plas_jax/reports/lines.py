@@ -15,6 +15,8 @@ from plas_jax.results.runs import CONTROLS, Cell, Results, results, run_statisti
 # there, or stands beside the others because no seeds were there to choose on.
 ONLY, CHOSEN, REJECTED, BESIDE = "only", "chosen", "rejected", "beside others"
 
+CLONING = "bc"  # what every method is compared with
+
 # The paper's order within Tables 2 and 3; form (a) of hopper-medium-expert stands before (b).
 LEVELS = ("medium", "medium-replay", "medium-expert")
 ROBOTS = ("walker2d", "hopper", "halfcheetah")
@@ -47,7 +49,7 @@ class Scores(NamedTuple):
         return [line for line in lines if line.choice != REJECTED]
 
     def columns(self) -> dict[str, dict[str, Line]]:
-        """Return the columns of a table: by label the line of each data set. A method without runs keeps its column."""
+        """Return the methods of a table: by label the line of each data set. A method without runs keeps its place."""
         columns: dict[str, dict[str, Line]] = {}
         for algorithm in self.algorithms:
             lines = [line for dataset in self.datasets for line in self.shown(dataset, algorithm)]
@@ -57,7 +59,7 @@ class Scores(NamedTuple):
         return columns
 
     def controls(self) -> dict[str, dict[str, Line]]:
-        """Return the columns of the controls, by their headers; of those that were evaluated."""
+        """Return the lines of the controls, by their labels; of those that were evaluated."""
         columns = {
             header: {line.cell.dataset: line for line in self.lines if line.cell.algorithm == name}
             for name, header in CONTROLS.items()

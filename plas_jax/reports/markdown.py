@@ -8,10 +8,7 @@ from plas_jax.results.runs import Spread
 
 DASH = "—"  # no such number
 DIVERGED, FEWER_SEEDS, NOTED = "†", "‡", "§"
-BEST = (
-    "±: standard deviation over seeds (n − 1). Best is the evaluation with the highest score of each run: chosen by"
-    " what it reports, so high."
-)
+BEST = "Best is the evaluation with the highest score of each run: chosen by what it reports, so high."
 
 
 def table(header: Sequence[str], body: Sequence[Sequence[str]]) -> str:
@@ -40,11 +37,9 @@ def mean_interval(spread: Spread | None, seeds: int) -> str:
     return marked(estimate(spread.mean, spread.interval), [spread], seeds)
 
 
-def mean_deviation_interval(spread: Spread | None, seeds: int) -> str:
-    """Write mean ± standard deviation and the mean's 95 % interval, marked as `mean_interval` does."""
-    if spread is None or not isfinite(spread.std):
-        return mean_interval(spread, seeds)
-    return marked(f"{number(spread.mean)} ± {estimate(spread.std, spread.interval)}", [spread], seeds)
+def mean_alone(spread: Spread | None, seeds: int) -> str:
+    """Write a mean, marked as `mean_interval` does."""
+    return DASH if spread is None else marked(number(spread.mean), [spread], seeds)
 
 
 def marked(text: str, spreads: Sequence[Spread], seeds: int) -> str:
@@ -61,9 +56,14 @@ def intervals(seeds: int) -> str:
     return f"95 % interval of the mean ({students})"
 
 
+def brackets(seeds: int) -> str:
+    """Say what stands in brackets."""
+    return f"[low, high]: {intervals(seeds)} over {seeds} seeds." if seeds > 1 else "One seed: no interval."
+
+
 def footnotes(spreads: Sequence[Spread], seeds: int) -> list[str]:
-    """Say what brackets and the marks among these spreads mean."""
-    notes = [f"[low, high]: {intervals(seeds)} over {seeds} seeds." if seeds > 1 else "One seed: no interval."]
+    """Say what the marks among these spreads mean."""
+    notes = []
     diverged, all_seeds = sum(spread.diverged for spread in spreads), sum(spread.seeds for spread in spreads)
     if diverged:
         notes.append(

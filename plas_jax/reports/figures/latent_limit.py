@@ -9,7 +9,7 @@ from plas_jax.results.runs import Results, latent_limit_cells, policies, run_sta
 
 
 def latent_limit_panel(results: Results, manifest: Manifest, path: Path) -> None:
-    """Draw a panel for each data set: score over σ, evenly spaced, mean ± standard deviation over seeds (Figure 6)."""
+    """Draw a panel for each data set: score over σ, evenly spaced, mean over seeds with its interval (Figure 6)."""
     runs = run_statistics(results, manifest.evaluations_in_mean)
     title = f"Normalised score by latent limit σ: {averaged(policies(results), manifest)}"
     figure, axes_of = panels(results, manifest, title)

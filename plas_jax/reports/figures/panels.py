@@ -1,4 +1,4 @@
-"""A panel for each data set: error bars over a swept limit, every seed, the data's mean and the CVAE's prior."""
+"""A panel for each data set: means over a swept limit, every seed, the data's mean and the CVAE's prior."""
 
 from collections.abc import Mapping
 from math import ceil, isfinite
@@ -7,6 +7,7 @@ from pathlib import Path
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from plas_jax.reports.figures.marks import EACH_SEED, cross, estimate, score_limits
 from plas_jax.reports.figures.style import (
     COLUMNS,
     DATA,
@@ -20,7 +21,7 @@ from plas_jax.reports.figures.style import (
 from plas_jax.reports.heading import marks
 from plas_jax.reports.provenance import datasets, here, setting
 from plas_jax.results.manifest import Manifest
-from plas_jax.results.runs import CONTROLS, Cell, Results, Run, RunStatistics, Spread, across_seeds, mean
+from plas_jax.results.runs import CONTROLS, Cell, Results, Run, RunStatistics, across_seeds, mean
 
 
 def panels(results: Results, manifest: Manifest, title: str) -> tuple[Figure, dict[str, Axes]]:
@@ -47,19 +48,15 @@ def panels(results: Results, manifest: Manifest, title: str) -> tuple[Figure, di
 
 
 def by_limit(axes: Axes, runs: dict[Run, RunStatistics], cells: Mapping[float, Cell]) -> None:
-    """Draw the runs of each limit, evenly spaced: mean ± standard deviation over seeds, and every seed."""
+    """Draw the runs of each limit, evenly spaced: mean over seeds with its 95 % interval, and every seed."""
     spreads = across_seeds({run: numbers for run, numbers in runs.items() if run.cell in cells.values()})
     for place, cell in enumerate(cells.values()):
         if cell in spreads:
-            _error_bar(axes, place, spreads[cell])
+            estimate(axes, spreads[cell], place, upright=True)
             _seeds(axes, place + 0.14, [numbers for run, numbers in runs.items() if run.cell == cell])
     axes.set_xticks(range(len(cells)), [f"{limit:g}" for limit in cells])
     axes.set_xlim(-0.5, max(len(cells), 1) - 0.5)
-
-
-def _error_bar(axes: Axes, place: float, spread: Spread) -> None:
-    bar, label = (spread.std, "here, mean ± std") if isfinite(spread.std) else (None, "here, one seed")
-    axes.errorbar(place, spread.mean, bar, fmt="o", ms=5, color=HERE, capsize=3, label=label, zorder=4)
+    axes.margins(y=0.2)
 
 
 def _seeds(axes: Axes, place: float, seeds: list[RunStatistics]) -> None:
@@ -71,12 +68,7 @@ def _seeds(axes: Axes, place: float, seeds: list[RunStatistics]) -> None:
 
 
 def _dot(axes: Axes, place: float, score: float) -> None:
-    axes.plot(place, score, ".", color=HERE, alpha=0.55, ms=5, mew=0, label="each seed", zorder=3)
-
-
-def cross(axes: Axes, place: float, score: float) -> None:
-    """Mark where a seed diverged."""
-    axes.plot(place, score, "x", color=INK, ms=6, mew=1.6, label="a seed diverged", zorder=5)
+    axes.plot(place, score, ".", color=HERE, alpha=0.55, ms=5, mew=0, label=EACH_SEED, zorder=3)
 
 
 def references(axes: Axes, runs: dict[Run, RunStatistics], manifest: Manifest, name: str) -> None:
@@ -94,6 +86,7 @@ def finish(figure: Figure, panels: dict[str, Axes], label: str, path: Path) -> N
     """Label the outer axes of the panels, below with this label, and write the figure."""
     columns = min(COLUMNS, len(panels))
     for place, axes in enumerate(panels.values()):
+        axes.set_ylim(score_limits(*axes.get_ylim()))
         axes.set_xlabel(label if place + columns >= len(panels) else "", fontsize=8.5, color=INK)
         axes.set_ylabel("normalised score" if place % columns == 0 else "", fontsize=8.5, color=INK)
     save_with_legend(figure, path)

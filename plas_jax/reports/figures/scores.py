@@ -5,6 +5,7 @@ from pathlib import Path
 
 from matplotlib.axes import Axes
 
+from plas_jax.reports.figures.marks import EACH_SEED, estimate, score_limits
 from plas_jax.reports.figures.style import (
     COLUMNS,
     DATA,
@@ -27,7 +28,7 @@ SEEDS_BELOW = 0.24  # of a line: how far the seeds' dots lie below their mean
 
 
 def score_figure(scores: Scores, manifest: Manifest, path: Path | str) -> None:
-    """Draw a panel for each data set with a line for each method: mean ± deviation over seeds, and every seed.
+    """Draw a panel for each data set with a line for each method: mean and interval over seeds, and every seed.
 
     Robots stand side by side and levels below each other, in the order of the paper's Tables 2 and 3. Raises
     `ValueError` where there is nothing to draw.
@@ -50,6 +51,7 @@ def score_figure(scores: Scores, manifest: Manifest, path: Path | str) -> None:
             lines = [column.get(names[place]) for column in columns.values()]
             _scores(axes, scores, lines)
             _references(axes, scores, manifest, names[place])
+            axes.set_xlim(score_limits(*axes.get_xlim()))
             lowest = not any(below[place] for below in grid[row + 1 :])
             axes.set_xlabel("normalised score" if lowest else "", fontsize=8.5, color=INK)
     save_with_legend(figure, Path(path))
@@ -79,14 +81,14 @@ def _scores(axes: Axes, scores: Scores, lines: list[Line | None]) -> None:
     axes.grid(color=GRID, linewidth=0.6)
     axes.set_axisbelow(True)
     axes.tick_params(axis="y", length=0)
+    axes.margins(x=0.1)
     for place, line in enumerate(lines):
         spread = spreads.get(line.cell) if line else None
         if line is None or spread is None:
             _remark(axes, place, "no run")
             continue
-        bar, label = (spread.std, "here, mean ± std") if isfinite(spread.std) else (None, "here, one seed")
         if isfinite(spread.mean):
-            axes.errorbar(spread.mean, place, xerr=bar, fmt="o", ms=5, color=HERE, capsize=2.5, label=label, zorder=4)
+            estimate(axes, spread, place, upright=False)
         elif not spread.diverged:
             _remark(axes, place, "no score")
         _seeds(
@@ -102,7 +104,7 @@ def _seeds(axes: Axes, place: float, seeds: list[RunStatistics]) -> None:
             at, where = (score, axes.transData) if isfinite(score) else (0.02, axes.get_yaxis_transform())
             axes.plot(at, place, "x", color=INK, ms=5, mew=1.4, transform=where, label="a seed diverged", zorder=5)
         elif len(seeds) > 1 and isfinite(score):
-            axes.plot(score, place, ".", color=HERE, alpha=0.55, ms=5, mew=0, label="each seed", zorder=3)
+            axes.plot(score, place, ".", color=HERE, alpha=0.55, ms=5, mew=0, label=EACH_SEED, zorder=3)
 
 
 def _remark(axes: Axes, place: int, text: str) -> None:

@@ -1,28 +1,22 @@
 """Figure 4 as PNG: scores of several methods while they are trained."""
 
 from collections.abc import Sequence
-from math import isfinite
 from pathlib import Path
 
-import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.ticker import EngFormatter, MaxNLocator
-
 from plas_jax.reports.curves import scores_by_update
-from plas_jax.reports.figures.panels import cross
+from plas_jax.reports.figures.marks import Pen, curve, over_updates, score_limits
 from plas_jax.reports.figures.scores import grid_of
-from plas_jax.reports.figures.style import DATA, GRID, INK, colours, restrained, save_with_legend, titled
+from plas_jax.reports.figures.style import DATA, INK, colours, restrained, save_with_legend, titled
 from plas_jax.reports.heading import dynamics, score_marks
 from plas_jax.reports.lines import Line, Scores
 from plas_jax.reports.provenance import here
 from plas_jax.results.manifest import Manifest
-from plas_jax.results.runs import mean, standard_deviation
 
 
 def training_curves(
     scores: Scores, manifest: Manifest, datasets: Sequence[str], algorithms: Sequence[str], path: Path
 ) -> None:
-    """Draw a panel for each data set: score over updates, mean over seeds and one standard deviation (n − 1) around it.
+    """Draw a panel for each data set: score over updates, a line for each method's mean and a dot for each seed.
 
     Of a method with several settings the one that is reported is drawn, or all. Raises `ValueError` where the scores
     have none of these data sets and methods.
@@ -32,22 +26,24 @@ def training_curves(
     if not names:
         raise ValueError(f"there is nothing to draw: no run of {', '.join(algorithms)} on {', '.join(datasets)}")
     grid = grid_of(names)
-    title = "Normalised score while training: mean ± standard deviation over seeds"
+    title = "Normalised score while training: mean over seeds, and each seed"
     where = f"{here(scores.results, manifest)}; dynamics {dynamics(scores, manifest)}"
     figure = titled(3.1 * max(len(grid[0]), 2), 2.3 * len(grid) + 1.3, [title, where, *score_marks(scores, manifest)])
     for row, line in enumerate(grid):
         for place in filter(line.__getitem__, range(len(line))):
             axes = figure.add_subplot(len(grid), len(line), row * len(line) + place + 1)
             restrained(axes, line[place])
-            axes.grid(axis="y", color=GRID, linewidth=0.6)
-            axes.xaxis.set_major_formatter(EngFormatter(sep=""))
-            axes.xaxis.set_major_locator(MaxNLocator(4))
             for (label, column), colour in zip(columns.items(), colours(len(columns)), strict=True):
                 if line[place] in column:
-                    _curve(axes, scores, column[line[place]], label, colour)
+                    runs = [run for run in scores.reported if run.cell == column[line[place]].cell]
+                    diverged = [scores.results.diverged[run] for run in runs if run in scores.results.diverged]
+                    at = scores_by_update(scores.results.evaluations[run] for run in runs)
+                    curve(axes, Pen(label, colour), at, diverged)
             data = manifest.dataset(line[place]).score
             if data is not None:
                 axes.axhline(data, color=DATA, linestyle="--", linewidth=1.1, label="data, mean", zorder=1)
+            over_updates(axes)
+            axes.set_ylim(score_limits(*axes.get_ylim()))
             axes.set_xlabel("policy updates" if row + 1 == len(grid) else "", fontsize=8.5, color=INK)
             axes.set_ylabel("normalised score" if place == 0 else "", fontsize=8.5, color=INK)
     save_with_legend(figure, path)
@@ -55,16 +51,3 @@ def training_curves(
 
 def _is_named(column: dict[str, Line], algorithms: Sequence[str]) -> bool:
     return any(line.cell.algorithm in algorithms for line in column.values())
-
-
-def _curve(axes: Axes, scores: Scores, line: Line, label: str, colour: tuple) -> None:
-    runs = [run for run in scores.reported if run.cell == line.cell]
-    at = scores_by_update(scores.results.evaluations[run] for run in runs)
-    updates = list(at)
-    means, widths = (np.array([*map(statistic, at.values())]) for statistic in (mean, standard_deviation))
-    axes.plot(updates, means, color=colour, linewidth=1.5, label=label, zorder=3)
-    axes.fill_between(updates, means - widths, means + widths, color=colour, alpha=0.15, linewidth=0)
-    diverged = [scores.results.diverged[run] for run in runs if run in scores.results.diverged]
-    healthy = [(u, m) for u, m in zip(updates, means, strict=True) if isfinite(m) and u <= min(diverged, default=0)]
-    for update, score in healthy[-1:]:
-        cross(axes, update, score)

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from math import isfinite
 
 from plas_jax.reports import markdown
-from plas_jax.reports.page.curves import Curve, rounded, thinned
+from plas_jax.reports.curves import thinned
+from plas_jax.reports.page.curves import Curve, rounded
 from plas_jax.reports.page.drawing import Dot, Frame, Stroke, dots_panel, lines_panel, spanned
 from plas_jax.reports.page.figure import FEW, Figure, data_score, finite, key, pair
 from plas_jax.reports.page.html import Html, cut, name, table
@@ -89,7 +90,7 @@ def curves_figure(curves: Sequence[Curve], series: Sequence[Series], datasets: S
     return Figure(
         "curves",
         "While training",
-        f"Mean over seeds and one standard deviation on either side, by policy updates.{left_out}",
+        f"Mean over seeds by policy updates; small dots are single seeds.{left_out}",
         panels,
         tables,
         {
@@ -100,7 +101,9 @@ def curves_figure(curves: Sequence[Curve], series: Sequence[Series], datasets: S
                     "s": curve.series,
                     "u": updates.index(curve.updates),
                     "m": curve.means,
-                    "w": curve.deviations if curve.seeds > 1 else None,
+                    "p": curve.dotted if curve.seeds > 1 else [],
+                    "v": curve.scores if curve.seeds > 1 else [],
+                    "i": [pair(each) for each in curve.intervals] if curve.seeds > 1 else [],
                     "n": curve.seeds,
                     "x": curve.diverged,
                 }
@@ -116,31 +119,38 @@ def _curves_panel(dataset: str, curves: Sequence[Curve], level: float | None) ->
     for curve in curves:
         places, _ = thinned(range(len(curve.updates)), STATIC_POINTS)
         points = [(float(curve.updates[place]), curve.means[place]) for place in places]
-        halves = [curve.deviations[place] for place in places] if len(curves) <= FEW else []
-        strokes.append(Stroke(curve.series, points, halves))
-    values = [value for stroke in strokes for _, value in stroke.points]
-    updates = [float(update) for curve in curves for update in (curve.updates[0], curve.updates[-1])]
-    return lines_panel(Frame(dataset, spanned(updates), spanned([level, *values]), "policy updates"), strokes, level)
+        strokes.append(Stroke(curve.series, points, _seeds(curve) if len(curves) <= FEW else []))
+    values = [value for stroke in strokes for _, value in (*stroke.points, *stroke.dots)]
+    updates = spanned([0.0, *(float(curve.updates[-1]) for curve in curves)])
+    return lines_panel(Frame(dataset, updates, spanned([level, *values]), "policy updates"), strokes, level)
+
+
+def _seeds(curve: Curve) -> list[tuple[float, float | None]]:
+    if curve.seeds < 2:
+        return []
+    shown = zip(curve.dotted, curve.scores, strict=True)
+    return [(float(curve.updates[place]), score) for place, scores in shown for score in scores]
 
 
 def _curves_table(dataset: str, curves: Sequence[Curve], series: Sequence[Series]) -> Html:
-    longest = max((curve.updates for curve in curves), key=len)
-    updates, _ = thinned(longest, SHOWN_UPDATES)
+    longest = max(curves, key=lambda curve: len(curve.updates))
+    updates, _ = thinned([longest.updates[place] for place in longest.dotted], SHOWN_UPDATES)
     body = [
         [name(series[curve.series].name), *(_at(curve, update) for update in updates), _diverged(curve)]
         for curve in curves
     ]
     header = ["method", *(f"{update:,}" for update in updates), "diverged at"]
-    return table(f"{cut(dataset)}: mean ± standard deviation by policy updates", header, body)
+    return table(f"{cut(dataset)}: mean [95 % interval] by policy updates", header, body)
 
 
 def _at(curve: Curve, update: int) -> str:
     if update not in curve.updates:
         return markdown.DASH
     place = curve.updates.index(update)
-    deviation = curve.deviations[place]
-    spread = "" if deviation is None else f" ± {markdown.number(deviation)}"
-    return markdown.number(curve.means[place]) + spread
+    mean = curve.means[place]
+    if mean is None or place not in curve.dotted:
+        return markdown.number(mean)
+    return markdown.estimate(mean, curve.intervals[curve.dotted.index(place)])
 
 
 def _diverged(curve: Curve) -> str:

@@ -1,12 +1,15 @@
-"""Learning curves for the page: mean and one standard deviation over seeds, thinned and rounded."""
+"""Learning curves for the page: means over seeds, thinned and rounded, with every seed at a few places."""
 
 from collections.abc import Sequence
 from math import isfinite
 from typing import NamedTuple
 
-from plas_jax.reports.curves import scores_by_update
+import numpy as np
+
+from plas_jax.reports.curves import DOTTED, scores_by_update, thinned
 from plas_jax.reports.page.loaded import Loaded, Series
-from plas_jax.results.runs import CONTROLS, Cell, mean, standard_deviation
+from plas_jax.results.intervals import Interval, interval
+from plas_jax.results.runs import CONTROLS, Cell, mean
 
 MOST = 200  # points of a curve: a panel is a few hundred pixels wide
 
@@ -18,7 +21,9 @@ class Curve(NamedTuple):
     series: int  # its place
     updates: tuple[int, ...]
     means: tuple[float | None, ...]  # over seeds; None where one of them is not finite
-    deviations: tuple[float | None, ...]  # n − 1; None for one seed
+    dotted: tuple[int, ...]  # the places in `updates` where every seed is shown, the last among them
+    scores: tuple[tuple[float | None, ...], ...]  # of every seed there
+    intervals: tuple[Interval, ...]  # of the mean there
     seeds: int
     diverged: tuple[int, ...]  # the updates at which seeds did
     each: int
@@ -39,24 +44,21 @@ def _curve(folder: Loaded, cell: Cell, place: int, dataset: str) -> Curve | None
     at = scores_by_update(folder.scores.results.evaluations[run] for run in runs)
     if not at:
         return None
-    kept, each = thinned(list(at))
+    kept, each = thinned(list(at), MOST)
+    dotted, _ = thinned(range(len(kept)), DOTTED)
     diverged = [folder.scores.results.diverged[run] for run in runs if run in folder.scores.results.diverged]
     return Curve(
         dataset,
         place,
         tuple(kept),
         tuple(rounded(mean(at[update])) for update in kept),
-        tuple(rounded(standard_deviation(at[update])) for update in kept),
+        tuple(dotted),
+        tuple(tuple(map(rounded, at[kept[where]])) for where in dotted),
+        tuple(interval(np.array(at[kept[where]])) for where in dotted),
         len(runs),
         tuple(sorted(diverged)),
         each,
     )
-
-
-def thinned(updates: Sequence[int], most: int = MOST) -> tuple[list[int], int]:
-    """Return at most `most` of the updates, evenly spaced and with the last, and how many one stands for."""
-    each = -(-len(updates) // most)
-    return list(updates[::-1][::each])[::-1], each
 
 
 def rounded(value: float | None, digits: int = 1) -> float | None:

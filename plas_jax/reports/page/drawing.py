@@ -22,11 +22,11 @@ Points = Sequence[tuple[float, float | None]]
 
 
 class Stroke(NamedTuple):
-    """A line of a panel, with a band around it or none. A value of None breaks it."""
+    """A line of a panel, with small dots around it or none. A value of None breaks it."""
 
     series: int
     points: Points
-    half_widths: Sequence[float | None] = ()
+    dots: Points = ()
 
 
 class Dot(NamedTuple):
@@ -80,7 +80,7 @@ def written(value: float) -> str:
 
 
 def lines_panel(frame: Frame, strokes: Sequence[Stroke], level: float | None = None) -> Html:
-    """Return a panel of lines with their bands; `level` draws the score of the data."""
+    """Return a panel of lines with their dots; `level` draws the score of the data."""
     right, bottom = WIDTH - RIGHT, HEIGHT - BOTTOM
     x, y = _scale(frame.x, (LEFT, right)), _scale(frame.y, (bottom, TOP))
     parts = [_text(frame.title, WIDTH / 2, 14, "title")]
@@ -91,13 +91,12 @@ def lines_panel(frame: Frame, strokes: Sequence[Stroke], level: float | None = N
     if level is not None and frame.y[0] <= level <= frame.y[1]:
         parts.append(_line(LEFT, y(level), right, y(level), "data"))
     for stroke in strokes:
-        for piece in _pieces(stroke):
-            if any(half for *_, half in piece):
-                upper = [(at, value + (half or 0.0)) for at, value, half in piece]
-                lower = [(at, value - (half or 0.0)) for at, value, half in reversed(piece)]
-                shape = " ".join(f"{x(at):.1f},{y(value):.1f}" for at, value in upper + lower)
-                parts.append(element("polygon", points=shape, class_=f"band {look(stroke.series)}"))
-            shape = " ".join(f"{x(at):.1f},{y(value):.1f}" for at, value, _ in piece)
+        for at, value in stroke.dots:
+            if value is not None:
+                kind = f"seed {look(stroke.series)}"
+                parts.append(element("circle", cx=f"{x(at):.1f}", cy=f"{y(value):.1f}", r=1.6, class_=kind))
+        for piece in _pieces(stroke.points):
+            shape = " ".join(f"{x(at):.1f},{y(value):.1f}" for at, value in piece)
             parts.append(element("polyline", points=shape, class_=f"line {look(stroke.series)}"))
     return _svg(parts, HEIGHT, frame.title)
 
@@ -147,15 +146,14 @@ def bars_panel(title: str, bars: Sequence[tuple[str, Sequence[float]]], unit: st
     return _svg(parts, height, title)
 
 
-def _pieces(stroke: Stroke) -> list[list[tuple[float, float, float | None]]]:
+def _pieces(points: Points) -> list[list[tuple[float, float]]]:
     """Return the stretches of a line between values that are none."""
-    halves = stroke.half_widths or [None] * len(stroke.points)
-    pieces: list[list[tuple[float, float, float | None]]] = [[]]
-    for (at, value), half in zip(stroke.points, halves, strict=True):
+    pieces: list[list[tuple[float, float]]] = [[]]
+    for at, value in points:
         if value is None:
             pieces.append([])
         else:
-            pieces[-1].append((at, value, half))
+            pieces[-1].append((at, value))
     return [piece for piece in pieces if piece]
 
 

@@ -10,7 +10,7 @@ from plas_jax.reports.page.html import Html, element, folded, joined, name
 from plas_jax.reports.page.loaded import Series
 from plas_jax.results.intervals import Interval
 
-FEW = 6  # curves whose bands can be told apart
+FEW = 6  # curves whose seeds can be told apart
 
 
 class Figure(NamedTuple):

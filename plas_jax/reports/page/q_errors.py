@@ -5,7 +5,7 @@ from math import isfinite
 from typing import NamedTuple
 
 from plas_jax.reports import markdown
-from plas_jax.reports.page.curves import thinned
+from plas_jax.reports.curves import thinned
 from plas_jax.reports.page.drawing import Frame, Stroke, lines_panel, spanned
 from plas_jax.reports.page.figure import Figure, key
 from plas_jax.reports.page.html import cut, name, table
@@ -65,7 +65,7 @@ def q_errors_figure(curves: Sequence[QCurve], series: Sequence[Series], datasets
             if not ours:
                 continue
             strokes = [_stroke(curve) for curve in ours]
-            x = spanned([float(update) for each in ours for update in each.updates])
+            x = spanned([0.0, *(float(update) for each in ours for update in each.updates)])
             frame = Frame(f"{cut(dataset)}: {words}", x, spanned([v for each in ours for v in each.means]), "updates")
             panels.append(lines_panel(frame, strokes))
         body = [_last(curves, dataset, place, series[place].name) for place in range(len(series))]

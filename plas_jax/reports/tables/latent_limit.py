@@ -49,7 +49,7 @@ def latent_limit_table(results: Results, manifest: Manifest) -> str:
         ),
         f"## {here(results, manifest)}",
         markdown.table(["data set", "data", *controls.values(), *(f"σ = {limit:g}" for limit in limits)], body),
-        " ".join(["Mean over seeds.", *markdown.footnotes(trained, seeds)]),
+        " ".join(["Mean over seeds.", markdown.brackets(seeds), *markdown.footnotes(trained, seeds)]),
         PAPER,
     ]
     return "\n\n".join(parts) + "\n"

@@ -52,7 +52,7 @@ def _ours(results: Results, runs: Runs, manifest: Manifest) -> str:
         data = markdown.number(manifest.dataset(name).score)
         body.append([name, data, *(markdown.mean_interval(spreads.get(cell), seeds) for cell in cells)])
     trained = [spread for cell, spread in spreads.items() if cell.algorithm not in CONTROLS]
-    notes = ["Mean over seeds.", *markdown.footnotes(trained, seeds)] if trained else []
+    notes = ["Mean over seeds.", markdown.brackets(seeds), *markdown.footnotes(trained, seeds)] if trained else []
     return "\n\n".join([markdown.table(_header(limits, controls), body), " ".join(notes)]).rstrip()
 
 
@@ -82,7 +82,7 @@ def _measures(results: Results, runs: Runs, manifest: Manifest, k: int) -> str:
     body = []
     for name, limit in places:
         measured = [spreads.get(policy(name, limit)) for spreads in by_measure]
-        body.append([name, f"{limit:g}", *(markdown.mean_deviation_interval(spread, seeds) for spread in measured)])
+        body.append([name, f"{limit:g}", *(markdown.mean_interval(spread, seeds) for spread in measured)])
     table = markdown.table(["data set", "ε", "last", f"mean of last {k}", "best"], body)
     return f"{table}\n\n{markdown.BEST}"
 

@@ -1,11 +1,13 @@
 """Published scores in sections of their own, and as columns beside ours where the data are the same files."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from plas_jax.reports import markdown
 from plas_jax.reports.lines import in_order, in_symbols
 from plas_jax.reports.published import Published, published_scores, unversioned
+
+Rows = Mapping[str, Sequence[Published | None]]  # by a method's label, one for each data set
 
 
 class Section(NamedTuple):
@@ -87,20 +89,25 @@ def _scores_of(section: Section, datasets: Sequence[str], algorithms: Sequence[s
 
 
 def _section(section: Section, scores: list[Published], versions: Sequence[str]) -> list[str]:
-    columns = list(dict.fromkeys((score.algorithm, score.collection) for score in scores))
     several = len(section.collections) > 1
-    header = ["data set", *(f"{name} ({whose})" if several else name for name, whose in columns)]
     by_place = {(score.dataset, score.algorithm, score.collection): score for score in scores}
     names = in_order({score.dataset for score in scores})
-    cells = [[name, *(published_cell(by_place.get((name, *column))) for column in columns)] for name in names]
+    rows = {
+        f"{algorithm} ({whose})" if several else algorithm: [by_place.get((name, algorithm, whose)) for name in names]
+        for algorithm, whose in dict.fromkeys((score.algorithm, score.collection) for score in scores)
+    }
     sources = "; ".join(dict.fromkeys(score.source for score in scores))
-    parts = [_comparable(section, versions), markdown.table(header, cells), f"{section.protocol} Source: {sources}."]
+    table = _table(names, rows, published_cell)
+    parts = [_comparable(section, versions), table, f"{section.protocol} Source: {sources}."]
     if any(score.episode_return is not None for score in scores):
-        returns = [[name, *(_printed_return(by_place.get((name, *column))) for column in columns)] for name in names]
         notes = [f"{score.dataset}, {score.algorithm}: {score.note}." for score in scores if score.note]
         marked = [f"{markdown.NOTED}: known to be wrong. {' '.join(notes)}"] if notes else []
-        parts += ["Mean returns, undiscounted:", markdown.table(header, returns), *marked]
+        parts += ["Mean returns, undiscounted:", _table(names, rows, _printed_return), *marked]
     return parts
+
+
+def _table(names: Sequence[str], rows: Rows, shown: Callable[[Published | None], str]) -> str:
+    return markdown.table(["method", *names], [[label, *map(shown, line)] for label, line in rows.items()])
 
 
 def _comparable(section: Section, versions: Sequence[str]) -> str:

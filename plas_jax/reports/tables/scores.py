@@ -6,16 +6,16 @@ from typing import NamedTuple
 from plas_jax.datasets.catalogue import LOCOMOTION, robot
 from plas_jax.reports import markdown
 from plas_jax.reports.heading import choosing_seeds, score_heading, score_marks
-from plas_jax.reports.lines import CHOSEN, Line, Scores, in_symbols
+from plas_jax.reports.lines import CHOSEN, CLONING, Line, Scores, in_symbols
 from plas_jax.reports.provenance import compared_versions, here
-from plas_jax.reports.tables.aggregates import Spreads, aggregates, estimate, spreads_of
+from plas_jax.reports.tables.aggregates import Spreads, aggregates, spreads_of
 from plas_jax.reports.tables.published import columns_beside, published_cell, published_sections
 from plas_jax.results.aggregates import mean as mean_over_tasks
 from plas_jax.results.choices import Difference, paired_difference
 from plas_jax.results.manifest import Manifest
-from plas_jax.results.runs import across_seeds, mean
+from plas_jax.results.runs import Spread, across_seeds, mean
 
-CLONING = "bc"
+INTERVALS = "Intervals stand in `scores.csv`, in the last of our tables, and on the page."
 
 
 class Table(NamedTuple):
@@ -27,9 +27,10 @@ class Table(NamedTuple):
     columns: dict[str, dict[str, Line]]  # of the methods, by label and data set
     seeds: int  # how many a full cell has
 
-    def shown(self, line: Line | None, spreads: Spreads) -> str:
-        """Write mean and 95 % interval, marked; a dash where there is no run."""
-        return markdown.mean_interval(spreads.get(line.cell) if line else None, self.seeds)
+    def means(self, column: Mapping[str, Line], spreads: Spreads) -> list[str]:
+        """Write the means of a method on every data set, marked; a dash where there is no run."""
+        lines = (column.get(name) for name in self.scores.datasets)
+        return [markdown.mean_alone(spreads.get(line.cell) if line else None, self.seeds) for line in lines]
 
     def scored(self) -> list[str]:
         """Return the data sets that have scores: data of one's own may have no references for them."""
@@ -57,23 +58,20 @@ def score_tables(scores: Scores, manifest: Manifest) -> str:
 
 
 def _scores(table: Table) -> list[str]:
-    scores, spreads = table.scores, across_seeds(table.scores.reported)
-    columns = {**scores.controls(), **table.columns}
+    scores, spreads, scored = table.scores, across_seeds(table.scores.reported), table.scored()
     beside = columns_beside(scores.datasets, scores.algorithms, compared_versions(scores.results, table.manifest))
-    body = []
-    for name in scores.datasets:
-        ours = [table.shown(column.get(name), spreads) for column in columns.values()]
-        theirs = [published_cell(column.get(name)) for column in beside.values()]
-        body.append([name, markdown.number(table.manifest.dataset(name).score), *ours, *theirs])
-    scored = table.scored()
-    if len(scored) > 1:
-        data = _mean_over(scored, {name: table.manifest.dataset(name).score for name in scored})
-        shared = [spreads_of(scored, column, spreads) for column in columns.values()]
-        ours = [estimate(mean_over_tasks, spread, seeds=table.seeds) for spread in shared]
-        printed = [{name: score.score for name, score in column.items()} for column in beside.values()]
-        theirs = [_mean_over(scored, column) for column in printed]
-        body.append([f"mean of {len(scored)}", data, *ours, *theirs])
-    shown = markdown.table(["data set", "data", *columns, *beside], body)
+    data = {name: table.manifest.dataset(name).score for name in scores.datasets}
+    body = [["data", _mean_over(scored, data), *map(markdown.number, data.values())]]
+    for label, column in {**scores.controls(), **table.columns}.items():
+        over_all = _mean_of_means(spreads_of(scored, column, spreads), table.seeds)
+        body.append([label, over_all, *table.means(column, spreads)])
+    for label, theirs in beside.items():
+        over_all = _mean_over(scored, {name: score.score for name, score in theirs.items()})
+        body.append([label, over_all, *(published_cell(theirs.get(name)) for name in scores.datasets)])
+    header = ["method", f"mean of {len(scored)}", *scores.datasets]
+    if len(scored) < 2:  # there is no mean over data sets
+        header, *body = ([first, *others] for first, _, *others in (header, *body))
+    shown = markdown.table(header, body)
     numbered = _numbered("Table", scores.datasets, "3", "5")
     return [f"## {numbered}: normalised scores ({table.ours})", shown, _notes(table, spreads)]
 
@@ -85,18 +83,25 @@ def _numbered(word: str, datasets: Sequence[str], locomotion: str, others: str) 
     return f"{word} {', '.join(numbers)}"
 
 
+def _mean_of_means(spreads: list[Spread], seeds: int) -> str:
+    if not spreads:
+        return markdown.DASH
+    return markdown.marked(
+        markdown.number(float(mean_over_tasks([spread.values for spread in spreads]))), spreads, seeds
+    )
+
+
 def _mean_over(names: list[str], numbers: Mapping[str, float | None]) -> str:
     present = [number for number in map(numbers.get, names) if number is not None]
     # over some of the data sets it could not be compared with the other columns
-    return markdown.number(mean(present)) if len(present) == len(names) else markdown.DASH
+    return markdown.number(mean(present)) if present and len(present) == len(names) else markdown.DASH
 
 
 def _notes(table: Table, spreads: Spreads) -> str:
     cells = {line.cell for column in table.columns.values() for line in column.values()}
     shown = [spread for cell, spread in spreads.items() if cell in cells]
-    notes = ["Mean over seeds.", *markdown.footnotes(shown, table.seeds)] if shown else ["No run has been evaluated."]
-    if shown and table.seeds > 1 and len(table.scored()) > 1:
-        notes.append("Of the last line, the mean over data sets, it is the stratified bootstrap's.")
+    notes = [f"Mean over seeds. {INTERVALS}", *markdown.footnotes(shown, table.seeds)]
+    notes = notes if shown else ["No run has been evaluated."]
     return " ".join([*notes, f"{markdown.DASH}: no such number, or one that is not finite."])
 
 
@@ -105,10 +110,10 @@ def _choices(scores: Scores) -> list[str]:
     if not chosen:
         return []
     algorithms = [name for name in scores.algorithms if any(algorithm == name for _, algorithm in chosen)]
+    datasets = [dataset for dataset in scores.datasets if any(name == dataset for name, _ in chosen)]
     body = [
-        [dataset, *(_setting(scores, chosen.get((dataset, algorithm))) for algorithm in algorithms)]
-        for dataset in scores.datasets
-        if any(name == dataset for name, _ in chosen)
+        [algorithm, *(_setting(scores, chosen.get((dataset, algorithm))) for dataset in datasets)]
+        for algorithm in algorithms
     ]
     note = (
         "The setting with the highest mean score on these seeds, of equals the smallest. No score above is of them."
@@ -116,7 +121,7 @@ def _choices(scores: Scores) -> list[str]:
     )
     return [
         f"### Settings chosen on seeds {choosing_seeds(scores)}",
-        markdown.table(["data set", *algorithms], body),
+        markdown.table(["method", *datasets], body),
         note,
     ]
 
@@ -138,15 +143,13 @@ def _aggregates(table: Table) -> list[str]:
 
 
 def _returns(table: Table) -> list[str]:
-    returns = across_seeds(table.scores.reported, "mean_return")
+    returns, names = across_seeds(table.scores.reported, "mean_return"), table.scores.datasets
     columns = {**table.scores.controls(), **table.columns}
-    body = []
-    for name in table.scores.datasets:
-        ours = [table.shown(column.get(name), returns) for column in columns.values()]
-        body.append([name, markdown.number(table.manifest.dataset(name).mean_return), *ours])
-    shown = markdown.table(["data set", "data", *columns], body)
+    body = [["data", *(markdown.number(table.manifest.dataset(name).mean_return) for name in names)]]
+    body += [[label, *table.means(column, returns)] for label, column in columns.items()]
+    shown = markdown.table(["method", *names], body)
     note = "No mean over data sets: the returns of different robots have no common scale."
-    numbered = _numbered("Table", table.scores.datasets, "2", "4")
+    numbered = _numbered("Table", names, "2", "4")
     return [f"## {numbered}: mean returns, undiscounted ({table.ours})", shown, note]
 
 
@@ -156,22 +159,24 @@ def _against_cloning(table: Table) -> list[str]:
     if not clones or not labels:
         return []
     body = []
-    for name in table.scores.datasets:
-        pairs = [(table.columns[label].get(name), clones.get(name)) for label in labels]
+    for label in labels:
+        pairs = [(table.columns[label].get(name), clones.get(name)) for name in table.scores.datasets]
         differences = [paired_difference(table.scores.reported, a.cell, b.cell) if a and b else None for a, b in pairs]
-        body.append([name, *(_difference(difference, table.seeds) for difference in differences)])
+        body.append([label, *(_difference(difference, table.seeds) for difference in differences)])
     note = (
-        f"Score less {CLONING}'s on the same seed, mean over seeds [{markdown.intervals(table.seeds)}]. **Bold**: the"
-        " interval excludes 0, which one in twenty does by chance where nothing differs. One seed has no interval."
-        f" {markdown.DIVERGED}: a run of some pair diverged. {markdown.FEWER_SEEDS}: fewer than {table.seeds} pairs."
+        f"Score less {CLONING}'s on the same seed, mean over seeds. **Bold**: the {markdown.intervals(table.seeds)}"
+        " excludes 0, which one in twenty does by chance where nothing differs. `scores.csv` has it; one seed has"
+        f" none. {markdown.DIVERGED}: a run of some pair diverged. {markdown.FEWER_SEEDS}: fewer than {table.seeds}"
+        " pairs."
     )
-    return [f"## Against cloning ({table.ours})", markdown.table(["data set", *labels], body), note]
+    header = ["method", *table.scores.datasets]
+    return [f"## Against cloning ({table.ours})", markdown.table(header, body), note]
 
 
 def _difference(difference: Difference | None, seeds: int) -> str:
     if difference is None:
         return markdown.DASH
-    text = f"{'+' if difference.mean >= 0.05 else ''}{markdown.estimate(difference.mean, difference.interval)}"
+    text = f"{'+' if difference.mean >= 0.05 else ''}{markdown.number(difference.mean)}"
     marks = [markdown.DIVERGED] * (difference.diverged > 0) + [markdown.FEWER_SEEDS] * (difference.seeds < seeds)
     return " ".join([f"**{text}**" if difference.interval.excludes_zero() else text, *marks])
 
@@ -183,7 +188,7 @@ def _measures(table: Table) -> list[str]:
         [
             name,
             label,
-            *(markdown.mean_deviation_interval(spreads.get(column[name].cell), table.seeds) for spreads in by_measure),
+            *(markdown.mean_interval(spreads.get(column[name].cell), table.seeds) for spreads in by_measure),
         ]
         for name in table.scores.datasets
         for label, column in table.columns.items()
@@ -192,5 +197,5 @@ def _measures(table: Table) -> list[str]:
     return [
         f"## last, mean of last {k} and best evaluation ({table.ours})",
         markdown.table(["data set", "algorithm", "last", f"mean of last {k}", "best"], body),
-        markdown.BEST,
+        " ".join([*[markdown.brackets(table.seeds)] * bool(body), markdown.BEST]),
     ]

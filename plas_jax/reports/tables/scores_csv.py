@@ -8,8 +8,10 @@ from pathlib import Path
 
 from plas_jax.files.whole_files import whole_file
 from plas_jax.reports.heading import score_statistic
-from plas_jax.reports.lines import CHOSEN, ONLY, Line, Scores
+from plas_jax.reports.lines import CHOSEN, CLONING, ONLY, Line, Scores
 from plas_jax.reports.provenance import version
+from plas_jax.results.choices import paired_difference
+from plas_jax.results.intervals import NO_INTERVAL
 from plas_jax.results.manifest import Manifest
 from plas_jax.results.runs import RunStatistics, Spread, across_seeds
 
@@ -35,12 +37,13 @@ def score_csv(scores: Scores, manifest: Manifest, path: Path | str) -> None:
 def _lines(scores: Scores, manifest: Manifest) -> Iterator[dict[str, object]]:
     measures = (name for name in RunStatistics._fields if name != "diverged_at")
     reported = {measure: across_seeds(scores.reported, measure) for measure in measures}
-    choosing = across_seeds(scores.choosing)
+    choosing, clones = across_seeds(scores.choosing), scores.columns().get(CLONING, {})
     for line in scores.lines:
         numbers = {measure: spreads.get(line.cell, NONE) for measure, spreads in reported.items()}
         yield (
             _settings(line, manifest)
             | _numbers(numbers, choosing.get(line.cell, NONE))
+            | _over_cloning(scores, line, clones.get(line.cell.dataset))
             | {
                 "data_score": manifest.dataset(line.cell.dataset).score,
                 "updates": manifest.method(line.cell.algorithm).updates,
@@ -62,8 +65,9 @@ def _settings(line: Line, manifest: Manifest) -> dict[str, object]:
 
 
 def _numbers(spreads: dict[str, Spread], choosing: Spread) -> dict[str, object]:
-    score = spreads["mean_last"]
+    score, returns = spreads["mean_last"], spreads["mean_return"]
     low, high = score.interval
+    return_low, return_high = returns.interval
     return {
         "selection_seeds": choosing.seeds,
         "selection_score_mean": choosing.mean,
@@ -74,9 +78,18 @@ def _numbers(spreads: dict[str, Spread], choosing: Spread) -> dict[str, object]:
         "score_high": high,
         "last": spreads["last"].mean,
         "best": spreads["best"].mean,
-        "mean_return": spreads["mean_return"].mean,
+        "mean_return": returns.mean,
+        "return_low": return_low,
+        "return_high": return_high,
         "diverged": score.diverged,
     }
+
+
+def _over_cloning(scores: Scores, line: Line, clone: Line | None) -> dict[str, object]:
+    is_other = clone is not None and line.cell != clone.cell
+    difference = paired_difference(scores.reported, line.cell, clone.cell) if clone and is_other else None
+    low, high = difference.interval if difference else NO_INTERVAL
+    return {"over_bc": difference.mean if difference else None, "over_bc_low": low, "over_bc_high": high}
 
 
 def _field(value: object) -> str:

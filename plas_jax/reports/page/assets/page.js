@@ -51,11 +51,11 @@
     return picture(Plot.plot({
       width: options.width, height: Math.max(220, Math.min(400, options.width * 0.55)), marginLeft: 46, marginBottom: 36,
       ariaLabel: options.label, ariaDescription: options.description,
-      x: {label: options.x, tickFormat: options.tickFormat, ticks: Math.max(3, Math.floor(options.width / 90)), domain: options.domain},
+      x: {label: options.x, tickFormat: options.tickFormat, ticks: Math.max(3, Math.floor(options.width / 90)), zero: options.zero},
       y: {label: options.y, grid: true, nice: true, type: options.scale ?? "linear"},
       marks: [
         options.level == null ? null : Plot.ruleY([options.level], {stroke: "var(--data)", strokeDasharray: "5 3"}),
-        ...rows.map((row) => options.bands && row.band ? Plot.areaY(row.points, {x: "x", y1: "low", y2: "high", fill: colour(row.s), fillOpacity: 0.14}) : null),
+        options.seeds ? Plot.dot(rows.flatMap((row) => row.seeds), {x: "x", y: "y", fill: (seed) => colour(seed.s), fillOpacity: 0.45, r: 2}) : null,
         ...rows.map((row) => Plot.lineY(row.points, {x: "x", y: "y", stroke: colour(row.s), strokeDasharray: dash(row.s), strokeWidth: 1.8})),
         Plot.dot(flat.filter((point) => point.crossed), {x: "x", y: "y", symbol: "times", stroke: "var(--ink)", r: 5, strokeWidth: 2}),
         Plot.tip(flat, Plot.pointer({x: "x", y: "y", title: "title", maxRadius: 60, fill: "var(--raised)", stroke: "var(--quiet)", fontSize: 12, ariaHidden: "true"})),
@@ -92,27 +92,30 @@
       const {updates, lines: all} = figures.curves;
       const names = datasets.filter((_, d) => all.some((line) => line.d === d));
       const [label, select] = choice("Data set", names.length > 1 ? [...names, ALL] : names, () => redraw("curves"));
-      const bands = make("input", {type: "checkbox", checked: series.length <= FEW});
-      bands.addEventListener("change", () => redraw("curves"));
-      controls.append(label, make("label", {}, bands, " standard deviations"));
+      const seeds = make("input", {type: "checkbox", checked: series.length <= FEW});
+      seeds.addEventListener("change", () => redraw("curves"));
+      controls.append(label, make("label", {}, seeds, " each seed"));
       const rowsOf = (d) => all.filter((line) => line.d === d && shown(line)).map((line) => {
         const at = updates[line.u];
+        const dotted = new Map(line.p.map((place, k) => [place, {v: line.v[k], i: line.i[k]}]));
+        const seedsAt = (place) => (dotted.has(place) ? `${interval(dotted.get(place))}\nseeds: ${dotted.get(place).v.map(number).join(", ")}` : ` (${line.n} ${line.n === 1 ? "seed" : "seeds"})`);
         const points = line.m.map((mean, place) => ({
-          x: at[place], y: mean ?? NaN, low: mean === null ? NaN : mean - (line.w?.[place] ?? 0), high: mean === null ? NaN : mean + (line.w?.[place] ?? 0),
-          title: `${series[line.s]}\nupdate ${whole(at[place])}\n${number(mean)}${line.w ? ` ± ${number(line.w[place])}` : ""} (${line.n} ${line.n === 1 ? "seed" : "seeds"})${line.x.length ? `\n${line.x.length} diverged, first at ${whole(line.x[0])}` : ""}`,
+          x: at[place], y: mean ?? NaN,
+          title: `${series[line.s]}\nupdate ${whole(at[place])}\n${number(mean)}${seedsAt(place)}${line.x.length ? `\n${line.x.length} diverged, first at ${whole(line.x[0])}` : ""}`,
         }));
         if (line.x.length) {
           const healthy = points.filter((point) => point.x <= line.x[0] && !Number.isNaN(point.y));
           const last = healthy.at(-1) ?? points.find((point) => !Number.isNaN(point.y));
           if (last) last.crossed = true;
         }
-        return {s: line.s, points, band: line.w !== null};
+        const dots = [...dotted].flatMap(([place, of]) => of.v.filter((v) => v !== null).map((y) => ({x: at[place], y, s: line.s})));
+        return {s: line.s, points, seeds: dots};
       });
       return () => {
         const chosen = select.selectedOptions[0].textContent === ALL && select.selectedIndex === names.length ? names : [names[select.selectedIndex]];
         const columns = fitting(panels, chosen.length);
         return chosen.map((text) => titled(text, lines(rowsOf(datasets.indexOf(text)), {
-          width: width(panels, columns), bands: bands.checked, x: "policy updates", y: "score", tickFormat: "~s", level: levels[datasets.indexOf(text)],
+          width: width(panels, columns), seeds: seeds.checked, zero: true, x: "policy updates", y: "score", tickFormat: "~s", level: levels[datasets.indexOf(text)],
           label: `Learning curves on ${text}`, description: "Mean score over seeds by policy updates; the table below has the numbers.",
         })));
       };
@@ -127,7 +130,7 @@
         const columns = fitting(panels, measures.length);
         return measures.map((text, k) => titled(text, lines(all.filter((line) => line.d === d && line.k === k && shown(line)).map((line) => ({s: line.s, points: line.m.map((value, place) => ({
           x: line.u[place], y: value ?? NaN, title: `${series[line.s]}\nupdate ${whole(line.u[place])}\n${text} ${value === null ? "—" : d3.format(",.4~g")(value)}`}))})), {
-          width: width(panels, columns), x: "policy updates", y: text, tickFormat: "~s", label: `${text} on ${datasets[d]}`, description: "The table below has the numbers."})));
+          width: width(panels, columns), zero: true, x: "policy updates", y: text, tickFormat: "~s", label: `${text} on ${datasets[d]}`, description: "The table below has the numbers."})));
       };
     },
     scores(panels) {
