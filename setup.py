@@ -61,6 +61,7 @@ setup(
     package_data={
         "plas_jax": ["py.typed"],
         "plas_jax.datasets": ["catalogue.csv"],
+        "plas_jax.performance.accelerator": ["parameters.npz"],
         "plas_jax.recipes": ["weights/*.npz"],
         "plas_jax.reports": ["published_scores.csv"],
         "plas_jax.reports.page": ["assets/*"],

@@ -44,7 +44,7 @@ def pytest_sessionstart(session):
 
 @pytest.fixture(scope="module", autouse=True)
 def _forgotten_programs():
-    """What a file has compiled is freed behind it: a suite's programs are gigabytes, in as many maps as Linux allows."""
+    """What a file has compiled is freed behind it: a suite's programs are gigabytes, in all maps that Linux allows."""
     yield
     jax.clear_caches()
 

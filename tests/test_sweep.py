@@ -20,6 +20,7 @@ from plas_jax.methods.presets import PRESETS
 from plas_jax.results.diagnostics import read_diagnostics
 from plas_jax.results.rows import Row, read_rows
 from plas_jax.results.runs import CONTROLS, Cell
+from plas_jax.sweeps import first_look
 
 SCRIPT = "sweep_perturbation.py"
 command, call = partial(by_subprocess.command, SCRIPT), partial(by_subprocess.call, SCRIPT)
@@ -131,11 +132,15 @@ def mixed(data, tmp_path_factory):
     return folder, done, words
 
 
-def test_figure_6_is_another_grid_on_the_same_engine(finished, data, tmp_path):
-    """σ = 2 and ε = 0 is the same run in Table 1: the same draws, the same returns."""
+def test_figure_6_is_another_grid_on_the_same_engine(finished, data, tmp_path, monkeypatch):
+    """σ = 2 and ε = 0 is the same run in Table 1: the same draws, the same returns, whenever it is looked at."""
+    monkeypatch.setattr(first_look, "AFTER_SECONDS", 0.0)
     words = ["--preset=smoke", TWO_ROBOTS, "--seeds=2", "--latent_limits=2,0.5"]
     done = by_subprocess.call_here("sweep_latent_action.py", *words, f"--data_dir={data}", f"--output={tmp_path}/out")
     assert done.returncode == 0, done.stderr
+    for trained, updates in (("CVAEs", 50), ("policies", 40)):
+        (looked,) = (line for line in done.stderr.splitlines() if line.startswith(f"a first look at the {trained}"))
+        assert f"after 1 of {updates} updates" in looked
     names = {path.name for path in (tmp_path / "out").iterdir()}
     files = {
         "results.csv",

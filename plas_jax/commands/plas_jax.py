@@ -24,6 +24,7 @@ check
   parity               replay golden files of the reference implementation
   fidelity             replay recorded transitions of the real environments
   dynamics-shift       scores of one policy in both dynamics
+  accelerator          what a borrowed GPU or TPU does, in eight minutes
   throughput           updates per second, share of the machine's matrix-product rate
   evaluation-speed     control steps per second beside Gymnasium
 """

@@ -9,6 +9,7 @@ from plas_jax.results.runs import CONTROLS
 from plas_jax.sweeps.book import Book
 from plas_jax.sweeps.data import SweepData
 from plas_jax.sweeps.evaluator import MOST_BEHIND, Evaluator
+from plas_jax.sweeps.first_look import FirstLook
 from plas_jax.sweeps.groups import Group
 from plas_jax.sweeps.journal import Journal
 from plas_jax.sweeps.phase_training import PhaseTraining
@@ -20,6 +21,7 @@ from plas_jax.training.user_code import placed_errors
 
 Finished = Callable[[phases.Part, Batch, Runs], None]  # what to do with a phase's runs once they are trained
 
+LEFT_OUT = "and evaluations, of which none has been timed yet"
 Measure = Callable[[phases.Part, Batch, Runs, int], None]  # what else to measure of policies at an update
 
 
@@ -67,7 +69,7 @@ class Sweep:
         part = phases.part_of(self.method, phases.FIRST_PHASE, self.pairs)
         batch, runs = phases.first_batch(part, self.data.rows, self.pairs, (self.sizes,))
         training = self._training(part)
-        start, shown = training.restored(batch, None), self._shown(part, training.ends)
+        start, shown = training.restored(batch, None), self._shown(part, runs, training.ends)
         for _, trained in training.run(start, runs, self.data.rows, shown):
             batch = trained
         self._evaluate_controls(part, (batch, runs))
@@ -108,7 +110,7 @@ class Sweep:
         with ExitStack() as stage:
             evaluator = stage.enter_context(self._evaluator(part)) if self.group.played else None
             unwritten = evaluator.oldest if evaluator is not None and evaluator.is_beside else None
-            shown = self._shown(part, training.ends, evaluator)
+            shown = self._shown(part, runs, training.ends, evaluator)
             for update, trained in training.run(start, runs, self.data.rows, shown, unwritten):
                 if evaluator is not None and self._lacks(update):
                     self.measure(part, trained, runs, update)
@@ -140,14 +142,15 @@ class Sweep:
             self.journal.save()
 
     def _shown(
-        self, part: phases.Part, ends: tuple[int, ...], evaluator: Evaluator | None = None
+        self, part: phases.Part, runs: Runs, ends: tuple[int, ...], evaluator: Evaluator | None = None
     ) -> Callable[[phases.Chunk], None]:
         """Return what shows a chunk: its speed, the score so far, runs that diverged, the time left.
 
-        What was evaluated meanwhile is written down before it.
+        What was evaluated meanwhile is written down before it. A phase that has nothing to show for a while is looked
+        at once.
         """
         shown = self.journal.phase(f"train {part.phase.trains}", ends[-1])
-        runs = len(part.cells)
+        count, look = len(part.cells), FirstLook(self.group, part, self.pairs, self.journal)
 
         def show(chunk: phases.Chunk) -> None:
             if evaluator is not None:
@@ -158,10 +161,14 @@ class Sweep:
             is_beside = evaluator is not None and evaluator.is_beside
             left = max(training, evaluating) if is_beside else training + evaluating
             score = self.book.score_so_far()
-            diverged = int((on_host(chunk.batch.diverged_at)[:runs] != HEALTHY).sum())
-            facts = [f"{runs * rate:,.0f} run-updates/s"]
+            diverged = int((on_host(chunk.batch.diverged_at)[:count] != HEALTHY).sum())
+            facts = [f"{count * rate:,.0f} run-updates/s"]
+            facts += [LEFT_OUT] if evaluator and evaluations and not self.seconds_of_evaluation else []
+            facts += [f"then {len(self.last.cells)} {self.last.phase.trains}"] if part is not self.last else []
             facts += [f"mean score {score:.1f}"] if score is not None else []
             facts += [f"{diverged} diverged"] if diverged else []
             shown.show(chunk.update, ", ".join(facts), left)
+            is_coming = evaluator is not None and evaluator.oldest() is not None
+            look.after(chunk, runs, is_coming or score is not None)
 
         return show

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jax.sharding import Mesh, PartitionSpec
 
 from plas_jax.datasets.minibatch import minibatch
-from plas_jax.training.compiler_options import Options, compiler_options, is_cpu
+from plas_jax.training.compiler_options import PLAIN, Variant, compiler_options, is_cpu
 from plas_jax.types import Algorithm, Array, Metrics, State, Transition
 
 DIVERGED_Q = 1e6  # the official code's guard on the mean |Q| (algos.py:259, 347)
@@ -60,20 +60,20 @@ def run_chunk(
     return chunk_program(mesh, batch.state)(algorithm, mesh, batch, runs, transitions, span)
 
 
-def chunk_program(mesh: Mesh, state: State) -> jax.stages.Wrapped:
+def chunk_program(mesh: Mesh, state: State, variant: Variant = PLAIN) -> jax.stages.Wrapped:
     """Return the jitted `run_chunk` for states like this one on these devices."""
-    return _program(compiler_options(mesh, state))
+    return _program(variant._replace(options=(*compiler_options(mesh, state), *variant.options)))
 
 
 @cache
-def _program(options: Options) -> jax.stages.Wrapped:
-    @partial(
-        jax.jit, static_argnames=("algorithm", "mesh"), donate_argnames="batch", compiler_options=dict(options) or None
-    )
+def _program(variant: Variant) -> jax.stages.Wrapped:
+    options = dict(variant.options) or None
+
+    @partial(jax.jit, static_argnames=("algorithm", "mesh"), donate_argnames="batch", compiler_options=options)
     def run_chunk(
         algorithm: Algorithm, mesh: Mesh, batch: Batch, runs: Runs, transitions: Transition, span: Span
     ) -> tuple[Batch, Metrics]:
-        one_run = partial(_updates_of_one_run, algorithm)
+        one_run = partial(_updates_of_one_run, algorithm, variant)
         if is_cpu(mesh):
             all_runs, ends = _one_after_another(one_run), ON_RUNS
             span = Span(*(jnp.broadcast_to(end, runs.start.shape) for end in span))
@@ -112,7 +112,7 @@ def _one_after_another(one_run: Callable) -> Callable:
 
 
 def _updates_of_one_run(
-    algorithm: Algorithm, batch: Batch, run: Runs, transitions: Transition, first: Array, last: Array
+    algorithm: Algorithm, variant: Variant, batch: Batch, run: Runs, transitions: Transition, *ends: Array
 ) -> tuple[Batch, Metrics]:
     def step(update: Array, carry: tuple[Batch, Metrics]) -> tuple[Batch, Metrics]:
         state, diverged_at = carry[0]
@@ -126,8 +126,17 @@ def _updates_of_one_run(
         newly = (diverged_at == HEALTHY) & is_divergent(metrics)
         return Batch(state, jnp.where(newly, update + 1, diverged_at)), metrics
 
-    shapes = jax.eval_shape(step, first, (batch, None))[1]
-    return jax.lax.fori_loop(first, last, step, (batch, _zeros(shapes)))
+    def one_pass(place: Array, carry: tuple[Batch, Metrics]) -> tuple[Batch, Metrics]:
+        begin = first + place * each
+        return jax.lax.fori_loop(0, each, lambda inner, so_far: step(begin + inner, so_far), carry, unroll=unroll)
+
+    (first, last), each, unroll = ends, variant.updates_in_a_pass, variant.unrolled
+    carry = batch, _zeros(jax.eval_shape(step, first, (batch, None))[1])
+    if each > 1:
+        passes = (last - first) // each
+        carry = jax.lax.fori_loop(0, passes, one_pass, carry)
+        first += passes * each
+    return jax.lax.fori_loop(first, last, step, carry)
 
 
 def _zeros(shapes: Metrics, *leading: int) -> Metrics:

@@ -1,6 +1,7 @@
-"""What XLA is asked for on a CPU beside its defaults: measured, each attempt in docs/performance.md."""
+"""What XLA is asked for beside its defaults: as measured on a CPU (docs/performance.md), and what is yet untried."""
 
 from functools import cache
+from typing import NamedTuple
 
 import jax
 import jaxlib
@@ -28,6 +29,45 @@ PLAIN_REDUCTIONS = (FUSIONS, "LIBRARY_FUSION_TYPE_INDIVIDUAL_DOT,LIBRARY_FUSION_
 LARGE_BATCH = 1024
 
 Options = tuple[tuple[str, str | bool], ...]
+
+
+class Variant(NamedTuple):
+    """A way to compile the updates of a chunk. Trainings have `PLAIN`; the others wait for `plas-jax accelerator`."""
+
+    name: str
+    options: Options = ()  # beside those of every training
+    updates_in_a_pass: int = 1  # of the loop whose end is told at run time
+    unrolled: bool = True  # a pass's updates are written out; else a loop of known length counts them
+
+    @property
+    def updates_in_a_body(self) -> int:
+        """Return how many updates the compiled program has written out one after another."""
+        return self.updates_in_a_pass if self.unrolled else 1
+
+
+PLAIN = Variant("plain")
+# After each pass a GPU's host reads back whether there is another (XLA's `while_thunk.cc`): passes of several updates
+# wait less often, and a loop inside whose length is known does not wait at all.
+_PASSES = (
+    Variant("2 updates a pass", updates_in_a_pass=2),
+    Variant("4 updates a pass", updates_in_a_pass=4),
+    Variant("64 counted in a pass", updates_in_a_pass=64, unrolled=False),
+)
+# XLA's defaults and WHILE, which `+WHILE` says in $XLA_FLAGS alone: the device itself then asks whether to go on.
+_COMMANDS = "FUSION,CUBLAS,CUBLASLT,CUSTOM_CALL,CUDNN,DYNAMIC_SLICE_FUSION,WHILE"
+_BUFFERS = (("xla_gpu_enable_command_buffer", _COMMANDS),)
+_REGIONS = (("xla_gpu_command_buffer_scheduling_mode", "CONCURRENT_REGIONS"),)
+_ONE_DNN = (("xla_cpu_use_onednn", True), ("xla_cpu_experimental_onednn_fusion_type", "LIBRARY_FUSION_TYPE_DOT"))
+_VARIANTS = {
+    "gpu": (Variant("command buffers +WHILE", _BUFFERS), Variant("CONCURRENT_REGIONS", _REGIONS), *_PASSES),
+    "tpu": _PASSES,
+    "cpu": (Variant("oneDNN's products", _ONE_DNN), *_PASSES),
+}
+
+
+def variants(platform: str) -> tuple[Variant, ...]:
+    """Return every way to compile that there is for a platform, JAX's word for it, `PLAIN` first."""
+    return PLAIN, *_VARIANTS.get(platform, ())
 
 
 def is_cpu(mesh: Mesh) -> bool:

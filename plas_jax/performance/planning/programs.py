@@ -120,7 +120,11 @@ def compile_work(work: Work, devices: list[jax.Device]) -> Compiled:
     started = time.perf_counter()
     program_of = chunk_program(mesh, arguments[0].state)
     compiled = program_of.lower(work.phase.algorithm, mesh, *arguments, Span(0, 1)).compile()
-    seconds = time.perf_counter() - started
+    return read(compiled, time.perf_counter() - started)
+
+
+def read(compiled: jax.stages.Compiled, compile_seconds: float) -> Compiled:
+    """Return what the compiler says of a chunk that took so long to compile."""
     program = parse(compiled.as_text() or "")
     loop = update_loop(program)
     kernels = [kernel for part in ("condition", "body") for kernel in kernels_of(program, loop.called(part) or "")]
@@ -133,7 +137,7 @@ def compile_work(work: Work, devices: list[jax.Device]) -> Compiled:
         collectives=dict(collectives_of(program)),
         products=len(products),
         full_float32=sum(map(is_full_float32, products)),
-        compile_seconds=seconds,
+        compile_seconds=compile_seconds,
     )
 
 

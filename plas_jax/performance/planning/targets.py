@@ -92,6 +92,10 @@ A100 = _gpu("NVIDIA A100-SXM4-80GB", (8, 0), bandwidth=2.039e12, float32_peak=19
     "shared_memory_per_core": 164 * 1024, "shared_memory_per_block_optin": 163 * 1024,
 })  # fmt: skip
 
+# NVIDIA H200 Tensor Core GPU data sheet, column SXM: 141 GB, 4.8 TB/s, arithmetic as the H100's. It is no target: its
+# description would need its caches.
+H200 = H100._replace(memory=141e9, bandwidth=4.8e12, description="")
+
 
 def _tpu(memory: float, bandwidth: float, bfloat16_peak: float, clock_rate: float | None = None) -> Chip:
     """Describe one of Google's TPUs, all of whose memory can be had."""
@@ -105,6 +109,15 @@ def _tpu(memory: float, bandwidth: float, bfloat16_peak: float, clock_rate: floa
 V5E = _tpu(16e9, 819e9, 197e12, clock_rate=1.5e9)
 # Google Cloud, "TPU v6e": 32 GB, 1,638 GB/s, 918 TFLOP/s in bfloat16 a chip.
 V6E = _tpu(32e9, 1638e9, 918e12)
+
+# By what a device's own name has in it, as JAX tells it.
+_KINDS = {"H100": H100, "H200": H200, "A100-SXM4-80GB": A100, "TPU v5 lite": V5E, "TPU v5e": V5E, "TPU v6": V6E}
+
+
+def chip_of(device_kind: str) -> Chip | None:
+    """Return what is known of a device of this kind, None where nobody has looked up its data sheet."""
+    return next((chip for name, chip in _KINDS.items() if name in device_kind), None)
+
 
 TARGETS = {
     target.name: target

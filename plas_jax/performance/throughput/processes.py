@@ -58,16 +58,25 @@ def training_rates(case: Case, seconds: float) -> Iterator[float]:
     started = time.perf_counter()
     batch = compile_only(algorithm, mesh, batch, runs, transitions)
     yield time.perf_counter() - started
+
+    def advance(span: Span[int]) -> None:
+        nonlocal batch
+        batch, _ = jax.block_until_ready(run_balanced(algorithm, mesh, batch, runs, transitions, span))
+
+    yield from rates_of(advance, case.runs, seconds)
+
+
+def rates_of(advance: Callable[[Span[int]], None], runs: int, seconds: float) -> Iterator[float]:
+    """Yield run-updates/s of chunks of about `seconds`, for ever; `advance` makes the updates of so many runs."""
     update, length = 0, 1
     while True:
         started = time.perf_counter()
-        end = update + length
-        batch, _ = jax.block_until_ready(run_balanced(algorithm, mesh, batch, runs, transitions, Span(update, end)))
+        advance(Span(update, update + length))
         passed = time.perf_counter() - started
         # The first chunk after compiling tells little, and what is much shorter than asked is a guess at a length.
         if update > 0 and passed > seconds / 2:
-            yield case.runs * length / passed
-        update = end
+            yield runs * length / passed
+        update += length
         length = max(1, min(8 * length, round(length * seconds / passed)))
 
 
@@ -103,7 +112,7 @@ def answer(connection: Connection, rates: Rates, devices: int, cache: str) -> No
 
 
 @contextmanager
-def measuring(rates: Rates, devices: int, cache: str) -> Iterator[Answering]:
+def measuring(rates: Rates, devices: int, cache: str) -> Iterator[Connection]:
     """Start a process of so many devices, which sends a figure of `rates` first and after each message.
 
     What it compiles is looked for and kept in the folder `cache`, and nowhere else.
@@ -121,7 +130,7 @@ def measuring(rates: Rates, devices: int, cache: str) -> Iterator[Answering]:
 
 
 @contextmanager
-def starting_cold(rates: Rates, devices: int) -> Iterator[Answering]:
+def starting_cold(rates: Rates, devices: int) -> Iterator[Connection]:
     """Do as `measuring`, with an empty compilation cache."""
     with TemporaryDirectory(prefix="throughput-") as cache, measuring(rates, devices, cache) as connection:
         yield connection
@@ -162,7 +171,7 @@ def measured(groups: list[list[Case]], seconds: float, rounds: int) -> Iterator[
         compiled, _ = figure(product_connection, product)
         for cases in groups:
             with ExitStack() as stack:
-                connections = [product_connection]
+                connections: list[Answering] = [product_connection]
                 all_figures = [Figures(product, compiled, [], 0)]
                 for case in cases:  # one after another, since compiling is timed too
                     connections.append(stack.enter_context(training(case, seconds)))
