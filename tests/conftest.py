@@ -44,7 +44,7 @@ def pytest_sessionstart(session):
 
 @pytest.fixture(scope="module", autouse=True)
 def _forgotten_programs():
-    """What a file has compiled is freed behind it: a suite's programs are gigabytes, in all maps that Linux allows."""
+    """Free what a file has compiled behind it: a suite of programs is gigabytes, in as many maps as Linux allows."""
     yield
     jax.clear_caches()
 

@@ -194,7 +194,7 @@ def test_a_group_does_not_depend_on_the_others(mixed, data, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("phase", ["train policies (plas-8)", "train CVAEs (plas-16)", "evaluate at 40 (plas-16)"])
+@pytest.mark.parametrize("phase", ["train policies (plas-8)", "evaluate at 40 (plas-16)"])
 def test_a_sweep_of_several_groups_resumes_to_the_same_bytes(mixed, data, tmp_path, phase):
     folder, _, words = mixed
     stopped = tmp_path / "stopped"
@@ -289,13 +289,6 @@ def test_a_stopped_sweep_resumes_to_the_same_bytes(finished, data, tmp_path, pha
     assert not list(folder.rglob("*.partial"))
 
 
-def test_resume_on_a_missing_folder_starts_afresh(data, tmp_path):
-    one = ["--preset=smoke", "--datasets=hopper-random-r1", "--seeds=1", "--perturbation_limits=0"]
-    done = call_here(*one, f"--data_dir={data}", f"--output={tmp_path / 'new'}", "--resume")
-    assert done.returncode == 0, done.stderr
-    assert "table_1.md" in os.listdir(tmp_path / "new")
-
-
 def recording(rows=50):
     generator = np.random.default_rng(0)
     return {
@@ -361,14 +354,3 @@ def test_a_bad_file_is_one_line_and_leaves_no_folder(tmp_path, columns, says):
     assert len(done.stderr.strip().splitlines()) == 1
     assert all(part in done.stderr for part in says), done.stderr
     assert not output.exists()
-
-
-@pytest.mark.slow
-def test_smoke_is_quick(data, tmp_path):
-    before = os.times()
-    done = call("--preset=smoke", f"--data_dir={data}", f"--output={tmp_path / 'out'}")
-    assert done.returncode == 0, done.stderr
-    # The contract is 20 s on two idle cores: 40 s of their time, which no neighbour takes away, and half more where
-    # neighbours share their caches.
-    after = os.times()
-    assert after.children_user + after.children_system - before.children_user - before.children_system < 60
