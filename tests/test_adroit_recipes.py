@@ -144,6 +144,9 @@ BAD = {
     "it has no array 'meta_json'": lambda path: np.savez(path, weights=np.zeros(3)),
     "do not fit each other": lambda path: np.savez(path, **dapg(path) | {"W1": np.zeros((8, 9))}),
     "log_std: missing or not finite": lambda path: np.savez(path, **dapg(path) | {"log_std": np.full(24, np.nan)}),
+    "'log_std' has shape [], where actions are 24 numbers": lambda path: np.savez(
+        path, **dapg(path) | {"log_std": np.float64(0.1)}
+    ),
     "are not both arrays of finite numbers": lambda path: np.savez(path, **dapg(path) | {"b0": np.zeros(8, int)}),
     "has shape [8, 45] with a bias [3]": lambda path: np.savez(path, **dapg(path) | {"b0": np.zeros(3)}),
     "are not of pen": lambda path: spoiled(path, **{"10/fc1/weight": np.zeros((8, 9))}),

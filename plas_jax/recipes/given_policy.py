@@ -102,6 +102,9 @@ def _fitting(policy: GivenPolicy, path: Path) -> GivenPolicy:
     acts, seen = len(policy.mean[1]), widths[0][1]
     shapes = [scale.shape for scale in policy.scales]
     fits &= shapes in ([(1,)] * 4, [(seen,), (seen,), (acts,), (acts,)])
-    if not fits or policy.log_std[0].shape != policy.mean[0].shape or len(policy.log_std[1]) != acts:
+    deviations = policy.log_std[1].shape
+    if deviations != (acts,):
+        raise ValueError(f"{path}: 'log_std' has shape {list(deviations)}, where actions are {acts} numbers")
+    if not fits or policy.log_std[0].shape != policy.mean[0].shape:
         raise ValueError(f"{path}: its layers do not fit each other")
     return policy
