@@ -5,15 +5,18 @@ import json
 import re
 import shutil
 from functools import partial
+from pathlib import Path
 
 import by_subprocess
 import numpy as np
 import pytest
 
+from plas_jax.evaluation.q_error import QError
+from plas_jax.results import diagnostics, q_rows
 from plas_jax.results.folder import OutputFolder
 from plas_jax.results.metrics import COLUMNS, MetricsRow, append_metrics, read_metrics, write_metrics
 from plas_jax.results.rows import read_rows
-from plas_jax.results.runs import CONTROLS
+from plas_jax.results.runs import CONTROLS, Cell
 from plas_jax.sweeps.interruption import Interrupted, Interruption
 from plas_jax.sweeps.metrics import marks
 
@@ -166,16 +169,21 @@ def test_every_column_of_every_file_is_documented(unbroken):
     assert documented("results.csv") == header(unbroken / "results.csv")
     assert tuple(documented("metrics.csv")) == COLUMNS
     assert documented("scores.csv") == header(unbroken / "scores.csv")
+    assert tuple(documented("diagnostics.csv")) == diagnostics.HEADER
+    assert tuple(documented("q_errors.csv")) == q_rows.HEADER
     assert sorted(documented("manifest.json")) == sorted(json.loads((unbroken / "manifest.json").read_text()))
 
 
-def test_the_documented_lines_of_pandas_work_and_lose_no_row(unbroken, monkeypatch):
+def test_the_documented_lines_of_pandas_work_and_lose_no_row(unbroken, tmp_path, monkeypatch):
     pytest.importorskip("pandas")
-    monkeypatch.chdir(unbroken)
-    names = {}
+    shutil.copytree(unbroken, tmp_path / "sweep")
+    monkeypatch.chdir(tmp_path / "sweep")
+    names, critics = {}, Cell("hopper-random-r1", "plas", 0.0)
+    q_rows.append_q_rows(Path("q_errors.csv"), [q_rows.QRow(critics, 0, 40, 1, QError(9, *[0.5] * 9))])
     exec("\n".join(re.findall(r"^```python\n(.*?)^```$", DOCUMENT, re.MULTILINE | re.DOTALL)), names)
     assert set(names["table"].columns) == {row.algorithm for row in read_rows("results.csv")}
     assert names["table"].notna().all(axis=None)
     assert len(names["of_runs"]) == len(names["rows"])  # an episode each
     assert names["curves"]["plas"].notna().all(axis=None)
+    assert all(names[table].notna().any(axis=None) for table in ("measures", "overestimates", "shown"))
     assert {"train", "evaluate"} <= set(names["seconds"].index)

@@ -6,8 +6,11 @@ from by_subprocess import call_here, command, interrupt_at
 from refusals import refused
 
 from plas_jax.evaluation.q_error import QError
+from plas_jax.results.diagnostics import Diagnostic, read_diagnostics, replace_diagnostics
+from plas_jax.results.folder import OutputFolder
+from plas_jax.results.metrics import MetricsRow, write_metrics
 from plas_jax.results.q_rows import QRow, append_q_rows, read_q_rows, tidy_q_rows
-from plas_jax.results.runs import Cell
+from plas_jax.results.runs import Cell, Run
 
 
 def q_row(update=1000, seed=0, mse=1.0, **cell):
@@ -28,6 +31,19 @@ def test_rows_come_back_exactly_in_order_and_once(tmp_path):
     assert path.read_bytes() == before
     tidy_q_rows(tmp_path / "none.csv")
     assert [file.name for file in tmp_path.iterdir()] == ["q_errors.csv"]
+
+
+def test_what_is_trained_anew_leaves_no_row_in_any_file(tmp_path):
+    folder, names = OutputFolder(tmp_path), ("bc", "plas")
+    cells = [Cell("hopper-medium-r1", name, 0.0) for name in names]
+    append_q_rows(folder.q_errors, [q_row(algorithm=name) for name in names])
+    replace_diagnostics(folder.diagnostics, [Diagnostic(Run(cell, 0), "active_latents", 1.0) for cell in cells])
+    rows = [MetricsRow("hopper-medium-r1", name, "0", "", "", "", "", "policy", 1, {"loss": "1"}) for name in names]
+    write_metrics(folder.metrics, rows)
+    folder.forget({"plas", "cvae_prior"}, "plas", [])
+    assert read_q_rows(folder.q_errors) == [q_row(algorithm="bc")]
+    assert [each.run.cell for each in read_diagnostics(folder.diagnostics)] == cells[:1]
+    assert folder.read_metrics() == rows[:1]
 
 
 def test_a_line_that_was_cut_short_is_left_out(tmp_path):

@@ -3,7 +3,7 @@
 import csv
 import io
 import math
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -28,8 +28,18 @@ def replace_diagnostics(path: Path, diagnostics: Iterable[Diagnostic]) -> None:
     diagnostics = list(diagnostics)
     replaced = {each.run for each in diagnostics}
     kept = [each for each in (read_diagnostics(path) if path.exists() else []) if each.run not in replaced]
+    _write(path, [*kept, *diagnostics])
+
+
+def forget_diagnostics(path: Path, algorithms: Collection[str]) -> None:
+    """Drop what the file has of these algorithms; nothing where there is no such file."""
+    if path.exists():
+        _write(path, [each for each in read_diagnostics(path) if each.run.cell.algorithm not in algorithms])
+
+
+def _write(path: Path, diagnostics: Iterable[Diagnostic]) -> None:
     text = io.StringIO()
-    lines = sorted((*run.cell, run.seed, measure, repr(value)) for run, measure, value in [*kept, *diagnostics])
+    lines = sorted((*run.cell, run.seed, measure, repr(value)) for run, measure, value in diagnostics)
     rows = [
         (dataset, algorithm, repr(limit), knobs, seed, *rest) for dataset, algorithm, limit, knobs, seed, *rest in lines
     ]

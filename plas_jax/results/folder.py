@@ -11,9 +11,13 @@ from typing import Protocol
 from urllib.parse import quote
 
 from plas_jax.files.json_files import read_object
+from plas_jax.files.messages import nearest
 from plas_jax.files.whole_files import PARTIAL, remove_partial, whole_file
+from plas_jax.results.diagnostics import forget_diagnostics
 from plas_jax.results.manifest import RESULTS_VERSION, SHAPE, Manifest
 from plas_jax.results.metrics import MetricsRow, read_metrics, write_metrics
+from plas_jax.results.q_rows import NAME as Q_ERRORS
+from plas_jax.results.q_rows import tidy_q_rows
 from plas_jax.results.rows import Row, append_rows, distinct, read_coming_rows, read_rows, write_rows
 from plas_jax.training.hosts import agreed, is_first
 
@@ -56,6 +60,8 @@ class OutputFolder:
         self.diagnostics = folder / "diagnostics.csv"
         self.metrics = folder / "metrics.csv"
         self.metrics_parts = folder / "metrics"
+        self.q_errors = folder / Q_ERRORS
+        self._made = [folder]  # what goes again where nothing is written to it
 
     def claim(self, request: Request) -> Manifest | None:
         """Make the folder ours, or refuse in one line; return the manifest of the sweep to resume, if there is one.
@@ -66,13 +72,20 @@ class OutputFolder:
         agreed(lambda: self._claim(request))
         return self.read_manifest() if self.manifest.exists() else None
 
-    def _claim(self, request: Request) -> None:
+    def look(self, request: Request) -> Manifest | None:
+        """Return the manifest of the sweep to resume, if there is one; write nothing. Raises as `claim` does."""
         if self.manifest.exists():
             self._refuse_another(request)
-            remove_partial(self.path)
-            return
+            return self.read_manifest()
         if self.path.exists() and (not self.path.is_dir() or any(self._finished_files())):
             raise FileExistsError(f"{self.path} exists and holds no sweep: choose another --output")
+        return None
+
+    def _claim(self, request: Request) -> None:
+        if self.look(request) is not None:
+            remove_partial(self.path)
+            return
+        self._made = [self.path, *(above for above in self.path.parents if not above.exists())]
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=self.path):
@@ -101,10 +114,16 @@ class OutputFolder:
                 f"plas_jax of version {RESULTS_VERSION}: choose a new --output"
             )
         if not manifest.methods or not manifest.datasets or manifest.evaluations_in_mean < 1:
-            raise ValueError(f"{self.path} cannot be resumed: an earlier version of plas_jax began its sweep")
+            raise ValueError(
+                f"{self.path} cannot be resumed: an earlier version of plas_jax began its sweep: choose a new --output"
+            )
 
     def read_manifest(self) -> Manifest:
         """Return the manifest as it stands. Raises `ValueError`, one line, when it is none that a sweep wrote."""
+        if not self.manifest.exists():
+            others = [path.parent.name for path in self.path.parent.glob(f"*/{self.manifest.name}")]
+            missing = f"holds no sweep: it has no {self.manifest.name}, as every folder of results"
+            raise FileNotFoundError(f"{self.path} {missing}{nearest(self.path.name, others)}")
         manifest = read_object(self.manifest, SHAPE)
         if "arguments" not in manifest:
             raise ValueError(f"{self.manifest} is not a manifest: it has no arguments")
@@ -170,9 +189,11 @@ class OutputFolder:
             partial.write_text(text, encoding="utf-8")
 
     def forget(self, algorithms: Collection[str], method: str, groups: Collection[str]) -> None:
-        """Remove all rows of these algorithms, and what a method's groups left: checkpoints, policies, its file."""
+        """Remove all that every file has of these algorithms, and a method's checkpoints, policies and source."""
         self.replace_rows(row for row in self.read_rows() if row.algorithm not in algorithms)
         self.keep_metrics(lambda row: row.algorithm not in algorithms)
+        forget_diagnostics(self.diagnostics, algorithms)
+        tidy_q_rows(self.q_errors, without=algorithms)
         for group in groups:
             shutil.rmtree(self.checkpoints / group, ignore_errors=True)
         for path in self.policies.glob("*.npz"):
@@ -194,6 +215,8 @@ class OutputFolder:
             raise ValueError(f"{self.path}: {error}") from error
 
     def release(self) -> None:
-        """Remove the folder if nothing was written to it."""
-        if is_first() and self.path.is_dir() and not any(self.path.iterdir()):
-            self.path.rmdir()
+        """Remove the folder if nothing was written to it, and those above it that were made for it."""
+        for folder in self._made:
+            if not is_first() or not folder.is_dir() or any(folder.iterdir()):
+                return
+            folder.rmdir()

@@ -3,7 +3,7 @@
 import csv
 import io
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -40,10 +40,13 @@ def append_q_rows(path: Path, rows: Iterable[QRow]) -> None:
         os.fsync(file.fileno())
 
 
-def tidy_q_rows(path: Path) -> None:
-    """Put every row in once, in a fixed order, whole or not at all; nothing where there is no such file."""
+def tidy_q_rows(path: Path, without: Collection[str] = ()) -> None:
+    """Put every row in once, in a fixed order, whole or not at all; nothing where there is no such file.
+
+    Rows of algorithms in `without` are dropped.
+    """
     if path.exists():
-        rows = read_q_rows(path)
+        rows = [row for row in read_q_rows(path) if row.cell.algorithm not in without]
         with whole_file(path) as partial:
             partial.write_text(_csv([HEADER], rows), encoding="utf-8", newline="")
 
