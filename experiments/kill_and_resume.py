@@ -15,11 +15,11 @@ from absl import flags
 from kill_moments import Moment, kill_at, moments, order
 
 from plas_jax.commands.invocation import invoke
+from plas_jax.files.messages import clock
 from plas_jax.files.whole_files import PARTIAL, whole_file
 from plas_jax.reports.markdown import table
 from plas_jax.results.folder import OutputFolder
 from plas_jax.results.manifest import Manifest
-from plas_jax.sweeps.progress import clock
 
 USAGE = """usage: kill_and_resume.py [flags]
 

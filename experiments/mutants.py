@@ -15,9 +15,9 @@ from absl import flags
 from mutant_sites import Mutant, drawn
 
 from plas_jax.commands.invocation import invoke
+from plas_jax.files.messages import clock
 from plas_jax.files.whole_files import whole_file
 from plas_jax.reports.markdown import table
-from plas_jax.sweeps.progress import clock
 from plas_jax.training import kept_programs
 
 USAGE = """usage: mutants.py [--mutants=60] [--seed=0] [flags]

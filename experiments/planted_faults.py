@@ -16,9 +16,9 @@ from absl import flags
 
 import plas_jax
 from plas_jax.commands.invocation import invoke
+from plas_jax.files.messages import clock
 from plas_jax.files.whole_files import whole_file
 from plas_jax.reports.markdown import table
-from plas_jax.sweeps.progress import clock
 from plas_jax.verification.gate.report import BETTER_WHEN_LARGER, FAIL, PASS, UNDECIDED
 
 USAGE = """usage: planted_faults.py [flags]

@@ -48,21 +48,21 @@ def requested() -> Request:
 
 
 def report(folder: OutputFolder, manifest: Manifest) -> str:
-    """Write figure and table of the Q errors so far, and the tables of scores; return the first table."""
+    """Write figure and table of the Q errors so far, and the tables of scores; return what a user reads at the end."""
     # Not at the top: matplotlib takes a second to load and writes a cache, which a refused request should not.
     from plas_jax.reports.figures.q_error import q_error_panels  # noqa: PLC0415
 
-    write_scores(folder, manifest)
+    closing = write_scores(folder, manifest)
     path = folder.path / NAME
     rows = read_q_rows(path) if path.exists() else []
     if not rows:
-        return "No method here has a critic."
+        return f"{closing}\nno method here has a critic"
     where = f"{', '.join(sorted({record.version for record in manifest.datasets.values()}))}, {manifest.preset}"
     title = [f"Errors of critics: mean over seeds, and each seed (here, {where})"]
     q_error_panels(rows, title, folder.path / "figure_5.png")
-    table = q_table(rows, manifest.evaluations_in_mean)
-    folder.write_text("q_overestimation.md", f"# Figure 5: errors of critics\n\n{table}\n")
-    return table
+    name, table = "q_overestimation.md", q_table(rows, manifest.evaluations_in_mean)
+    folder.write_text(name, f"# Figure 5: errors of critics\n\n{table}\n")
+    return f"{closing}\n{folder.path / name}"
 
 
 def q_table(rows: list[QRow], evaluations: int) -> str:

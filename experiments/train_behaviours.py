@@ -20,11 +20,11 @@ from absl import flags
 from plas_jax.commands.invocation import invoke
 from plas_jax.environments.locomotion import LOCOMOTION
 from plas_jax.files.json_files import check, parsed, text_of
+from plas_jax.files.messages import clock
 from plas_jax.files.whole_files import whole_file
 from plas_jax.recipes.behaviour_policy import from_parameters, save_policies
 from plas_jax.recipes.behaviours import CHUNK, LEARNING_RATE, Checkpoint, first_checkpoint, train
 from plas_jax.recipes.networks import restart, save_networks
-from plas_jax.sweeps.progress import clock
 from plas_jax.training.checkpoints import Checkpoints
 from plas_jax.training.soundness import refuse_unsound_machine
 

@@ -1,14 +1,11 @@
 """A sweep over λ beside another knob: rows apart by λ, each of them as a sweep without it."""
 
-import pytest
 from test_reports import HOPPER, MANIFEST, cells, episode, sweep
 
-from plas_jax.methods.presets import PRESETS
 from plas_jax.reports.tables.perturbation import table_1
 from plas_jax.results.axes import by_knob
 from plas_jax.results.manifest import Manifest
 from plas_jax.results.runs import results
-from plas_jax.sweeps.request import also_over, clip_weights, plas_sweep
 
 
 def weighted(weight, shift):
@@ -37,17 +34,3 @@ def test_other_knobs_stay_and_rows_without_any_are_one_part():
         "0.75": ["latent_limit=2.0", "latent_limit=0.5"]
     }
     assert by_knob(rows[1:], "clip_weight") == {"": rows[1:]}
-
-
-def test_an_axis_that_is_not_asked_for_changes_nothing():
-    command = plas_sweep("x", PRESETS["smoke"], "latent_limit", (0.5, 2.0), ())
-    assert also_over(command, "clip_weight", clip_weights("")) is command
-    (method,) = also_over(command, "clip_weight", clip_weights("0.75,1")).methods
-    assert method.grid == (("latent_limit", (0.5, 2.0)), ("clip_weight", (0.75, 1.0)))
-    assert also_over(command, "clip_weight", (0.75,)).arguments == {"latent_limits": [0.5, 2.0], "clip_weights": [0.75]}
-
-
-@pytest.mark.parametrize("text", ["1.5", "-0.5", "x", "0.5,0.5", "nan"])
-def test_weights_outside_0_and_1_are_refused(text):
-    with pytest.raises(ValueError, match="--clip_weights takes"):
-        clip_weights(text)

@@ -14,9 +14,10 @@ from rich.console import Console
 
 from plas_jax.commands import plas_jax
 from plas_jax.commands.invocation import invoke
+from plas_jax.files.messages import clock
 from plas_jax.results.folder import OutputFolder
 from plas_jax.sweeps.interruption import Interrupted, Interruption, Terminated
-from plas_jax.sweeps.progress import Watch, clock
+from plas_jax.sweeps.progress import Watch
 
 ROOT = Path(__file__).parents[1]
 

@@ -258,7 +258,7 @@ def test_only_want_of_memory_is_a_refusal(monkeypatch, compiled):
 @pytest.mark.parametrize(
     ("flags", "says"),
     [
-        (("--target=h1000",), "'h1000' is none of h100, "),
+        (("--target=h1000",), "--target: 'h1000' is no target; did you mean h100"),
         (("--target=h100", "words"), "'words'"),
         (("--target=h100", "--preset=none"), "preset"),
     ],

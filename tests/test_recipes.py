@@ -22,7 +22,7 @@ import plas_jax
 from plas_jax.commands import data_returns
 from plas_jax.commands import datasets as command
 from plas_jax.datasets import d4rl_files
-from plas_jax.datasets.catalogue import ENVIRONMENTS, LOCOMOTION, normalised_score, parse, parts
+from plas_jax.datasets.catalogue import ENVIRONMENTS, LOCOMOTION, names, normalised_score, parse, parts
 from plas_jax.datasets.transitions import describe
 from plas_jax.environments.lockstep import Lockstep
 from plas_jax.recipes import behaviours, collect, manifests, rollout, stretches
@@ -548,38 +548,39 @@ def test_data_returns_tells_and_draws_each_data_set(tmp_path, capsys):
 
 
 def cells(line):
-    return [cell.strip() for cell in line.strip("│").split("│")]
+    """The cells of a line of a table, none of which is blank or has two blanks inside."""
+    return re.split(r"  +", line.strip())
 
 
-def test_list_shows_what_is_there(tmp_path, capsys):
+def test_list_shows_what_is_here_and_all_there_is(tmp_path, capsys):
     path = collect.make("hopper-random-r1", 500, 2, tmp_path)
     (tmp_path / "walker_mixed.hdf5").touch()
-    d4rl_files.write(tmp_path / "hopper_random.hdf5", rows_of(path), {})
-    assert command.main(["list", f"--data_dir={tmp_path}"]) == 0
-    lines = capsys.readouterr().out.splitlines()
-    line = next(line for line in lines if "hopper-random-r1" in line)
+    copy = tmp_path / "hopper_random.hdf5"
+    d4rl_files.write(copy, rows_of(path), {})
     manifest = manifests.read(path)
     counts = [str(manifest[key]) for key in ("seed", "episodes", "terminals", "timeouts")]
-    mean, score = (
-        f"{manifest['return_mean']:.1f}",
-        f"{normalised_score(ENVIRONMENTS['hopper'], manifest['return_mean']):.1f}",
-    )
-    assert cells(line) == ["hopper-random-r1", "500", *counts, mean, score, manifest["fingerprint"][:12], str(path)]
-    copy = cells(next(line for line in lines if "hopper-random-v0" in line))
-    fingerprint = digest(tmp_path / "hopper_random.hdf5")[:12]
-    assert copy == [
-        "hopper-random-v0",
-        "500",
-        "",
-        *counts[1:],
-        mean,
-        score,
-        fingerprint,
-        str(tmp_path / "hopper_random.hdf5"),
-    ]
-    assert any("walker2d-medium-replay-v0" in line and "not a whole HDF5 file" in line for line in lines)
-    assert any("hopper-medium-expert-v0" in line and "not found" in line for line in lines)
-    assert any("walker2d-random-r1" in line and "not made yet" in line for line in lines)
+    mean = manifest["return_mean"]
+    numbers = [f"{mean:.1f}", f"{normalised_score(ENVIRONMENTS['hopper'], mean):.1f}"]
+
+    assert command.main(["list", f"--data_dir={tmp_path}"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert max(len(line) for line in lines if str(tmp_path) not in line) <= 80
+    named = [line for line in lines if line.startswith(("hopper", "walker"))]
+    assert cells(named[0]) == ["hopper-random-r1", "500", *counts[:2], *numbers]
+    assert cells(named[1]) == ["hopper-random-v0", "500", counts[1], *numbers]
+    assert named[2].startswith("walker2d-medium-replay-v0: ")
+    assert "not a whole HDF5 file" in named[2]
+    assert len(named) == 3
+    assert f"{len(names()) - 2} others are not here" in lines[-2]
+
+    assert command.main(["list", "--all", f"--data_dir={tmp_path}"]) == 0
+    lines = {line.split()[0]: cells(line) for line in capsys.readouterr().out.splitlines() if line.strip()}
+    assert lines["hopper-random-r1"] == [
+        "hopper-random-r1", "500", *counts, *numbers, manifest["fingerprint"][:12], str(path)
+    ]  # fmt: skip
+    assert lines["hopper-random-v0"] == ["hopper-random-v0", "500", *counts[1:], *numbers, digest(copy)[:12], str(copy)]
+    assert lines["hopper-medium-expert-v0"][-1] == "not found"
+    assert lines["walker2d-random-r1"][-1] == "not made yet"
 
 
 def test_help_is_not_an_error(capsys):

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from matplotlib.image import imread
 
 from plas_jax.datasets.catalogue import normalised_score, parse
+from plas_jax.reports.closing import closing_screen
 from plas_jax.reports.figures import scores as figures
 from plas_jax.reports.figures.scores import grid_of
 from plas_jax.reports.lines import CHOSEN, in_order, scores
@@ -509,6 +510,48 @@ def test_printed_returns_known_to_be_wrong_are_marked():
     assert "§: known to be wrong. walker2d-random-v0, plas: the printed return is a score of 2.2" in page
     # the third score of D4RL's own names is nobody's
     assert "No published scores of these data sets and algorithms" in score_tables(run("mine", 1.0), manifest("mine"))
+
+
+# The closing screen
+
+
+def closed(rows, said):
+    known = Manifest.from_json(said)
+    screen = closing_screen(scores(rows, known), known, Path("out")).splitlines()
+    assert screen[-1] == "out/report.html"
+    assert max(map(len, screen)) <= 80
+    return [line.split() for line in screen]
+
+
+def test_a_few_methods_are_rows_of_the_closing_screen():
+    rows = [*runs("bc", [10, 20, 30]), *runs("td3", [1, 2, 3], diverged_at=2500)]
+    screen = closed(rows, manifest("bc", "td3"))
+    assert screen[0] == ["method", HOPPER]
+    assert screen[2:5] == [["data", "31.4"], ["bc", "20.0"], ["td3†", "2.0"]]
+    assert " ".join(screen[5]) == "mean score, mean of the last 2 evaluations, over 3 seeds; † some run diverged"
+
+
+def test_more_data_sets_than_fit_are_rows_with_settings_in_symbols():
+    names = [f"{robot}-medium-expert-r1" for robot in ("walker2d", "hopper", "halfcheetah")]
+    rows = [
+        row
+        for name in names
+        for sigma, mean in ((0.5, 1.0), (2.0, 4.0))
+        for row in runs("plas", [mean] * 3, dataset=name, knobs=f"latent_limit={sigma}")
+    ]
+    screen = closed(rows, manifest("plas", datasets=names, selection_seeds=[]))
+    assert screen[:2] == [["plas", "plas"], ["data", "set", "data", "σ=0.5", "σ=2.0"]]
+    assert screen[3:6] == [[name, "31.4", "1.0", "4.0"] for name in names]
+
+
+def test_what_fits_in_neither_way_is_means_over_data_sets():
+    names = [f"{robot}-medium-expert-r1" for robot in ("walker2d", "hopper", "halfcheetah")]
+    methods = [f"method_{place}" for place in range(9)]
+    rows = [row for name in names for method in methods for row in runs(method, [6.0] * 3, dataset=name)]
+    screen = closed(rows[6 * 3 :], manifest(*methods, datasets=names))
+    assert [words for words in screen if words[0] in ("method", "data", "method_0", "method_1")] == [
+        ["method", "mean", "over", "3", "data", "sets"], ["data", "31.4"], ["method_0", "—"], ["method_1", "6.0"]
+    ]  # fmt: skip
 
 
 def test_csv_has_a_line_for_each_setting(tmp_path):

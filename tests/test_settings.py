@@ -2,6 +2,7 @@
 
 import json
 from functools import partial
+from pathlib import Path
 
 import by_subprocess
 import pytest
@@ -12,7 +13,7 @@ from plas_jax.methods.scales import SCORE_PRESETS
 from plas_jax.methods.settings import names_of, settings_of
 from plas_jax.results.rows import read_rows
 from plas_jax.sweeps.flag_values import seeds_of_flags
-from plas_jax.sweeps.request import with_settings
+from plas_jax.sweeps.request import Place, plas_sweep, request_for, with_settings
 
 call_here = partial(by_subprocess.call_here, "d4rl_scores.py")
 LAPTOP = SCORE_PRESETS["laptop"]
@@ -52,6 +53,25 @@ def test_what_is_set_is_not_taken_back_for_a_data_set():
     assert (shaped.first.architecture.cvae_width, shaped.phase.architecture.cvae_width) == (64, 64)
 
 
+def test_several_values_of_a_knob_are_all_trained():
+    _, methods = changed("plas.clip_weight=0.75,1", "polyak=0.1")
+    assert methods["plas"].grid == (("clip_weight", (0.75, 1.0)),)
+    assert methods["bcq"].grid == methods["bc"].grid == ()
+    assert methods["bcq"].phase.knobs.polyak == 0.1
+    _, methods = changed("plas+p.perturbation_limit=0.1", names=["plas+p"])
+    assert methods["plas+p"].grid == (("perturbation_limit", (0.1,)),)  # instead of its own five
+
+
+def test_a_knob_with_a_flag_of_its_own_is_set_by_that():
+    command = plas_sweep("x", PRESETS["smoke"], "latent_limit", (0.5, 2.0), ())
+    place = Place("d4rl", None, Path("out"), resume=False)
+    with pytest.raises(ValueError, match="--set latent_limit: its values are those of --latent_limits"):
+        request_for(command, place, (), (0,), settings_of(["latent_limit=3"], ["plas"]))
+    made = request_for(command, place, (), (0,), settings_of(["clip_weight=0.75,1"], ["plas"]))
+    assert made.methods[0].grid == (("latent_limit", (0.5, 2.0)), ("clip_weight", (0.75, 1.0)))
+    assert made.arguments["settings"] == {"clip_weight": "0.75,1"}
+
+
 def test_evaluations_follow_the_length_of_the_training():
     assert adapted(every(1000, 500_000), 500_000, 2_500) == (1000, 2000, 2500)
     assert adapted(every(1000, 500_000), 500_000, 500) == (500,)
@@ -85,7 +105,11 @@ def test_evaluations_follow_the_length_of_the_training():
         ("episodes=many", "--set episodes takes a whole number of at least 1, not 'many'"),
         ("episodes=0", "--set episodes takes a whole number of at least 1, not '0'"),
         ("critic_widths=256,x", "--set critic_widths takes whole numbers of at least 1, commas between them"),
-        ("polyak=nan", "--set polyak takes a finite number, not 'nan'"),
+        ("polyak=nan", "--set polyak takes a number from 0 to 1, not 'nan'"),
+        ("plas.clip_weight=0.75,75", "--set plas.clip_weight takes a number from 0 to 1, not '75'"),
+        ("learning_rate=0.1,high", "--set learning_rate takes a finite number, not 'high'"),
+        ("learning_rate=0.1,0.1", "--set learning_rate has a value twice: '0.1,0.1'"),
+        ("plas.behaviour.learning_rate=0.1,0.2", "takes a finite number, not '0.1,0.2'"),
         ("evaluations=10,60000", "--set evaluations: they rise, to at most the 50,000 updates of a training"),
         ("evaluations=50000,10", "--set evaluations: they rise"),
     ],
@@ -105,7 +129,7 @@ def test_the_same_setting_twice_is_refused():
 @pytest.mark.parametrize("name", METHODS)
 def test_every_size_and_constant_of_every_method_can_be_set(name):
     for field in names_of(METHODS[name]):
-        changed(f"{name}.{field}=2", names=[name])
+        changed(f"{name}.{field}=1", names=[name])
 
 
 @pytest.mark.parametrize(

@@ -119,6 +119,15 @@ def test_the_groups_and_their_memory_are_told_before_anything_starts(finished):
     assert lines[1].endswith("; hopper-random-r1, halfcheetah-medium-r1")
 
 
+def test_the_closing_screen_is_one_table_of_80_columns_and_the_page(finished):
+    folder, done = finished
+    screen = done.stdout.splitlines()[2:]
+    assert max(map(len, screen[:-1])) <= 80
+    assert not any("|" in line for line in screen)
+    assert screen[-1] == str(folder / "report.html")
+    assert [line.split()[0] for line in screen if line.startswith(("data", "plas"))] == ["data", "plas", "plas+p"]
+
+
 @pytest.fixture(scope="module")
 def mixed(data, tmp_path_factory):
     """Two shape groups: replay CVAEs are narrower. D4RL's form (b), a file of one's own, and a recipe in the first."""
@@ -226,7 +235,7 @@ def test_the_documented_example_of_ones_own_data_runs(tmp_path):
     assert {row.dynamics for row in rows} == {"own"}
     assert {row.episode_length for row in rows} == {100}
     assert all(np.isclose(row.score, 100 * (row.episode_return + 145) / 125) for row in rows)
-    assert "# Table 1" in done.stdout
+    assert done.stdout.splitlines()[-1] == "out/report.html"
 
 
 def test_quick_is_what_it_must_be_at_least():

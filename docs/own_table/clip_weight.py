@@ -8,6 +8,8 @@ from plas_jax.commands.invocation import invoke
 from plas_jax.commands.table_flags import table_flags
 from plas_jax.methods.presets import PRESETS, TABLE_1_RECIPES
 from plas_jax.reports import markdown
+from plas_jax.reports.closing import closing_screen
+from plas_jax.reports.lines import scores
 from plas_jax.reports.page.document import write_folder_page
 from plas_jax.results.folder import OutputFolder
 from plas_jax.results.manifest import Manifest
@@ -31,18 +33,18 @@ def requested() -> Request:
 
 
 def report(folder: OutputFolder, manifest: Manifest) -> str:
-    """Write table and page of the rows so far; return the table: a line for each data set, a column for each λ."""
+    """Write table and page of the rows so far; a line for each data set, a column for each λ."""
     rows = folder.read_rows()
     cells = across_seeds(run_statistics(results(rows), manifest.evaluations_in_mean))
     columns = sorted({cell.knobs for cell in cells if cell.knobs})  # as "clip_weight=0.5"
     body = []
     for dataset in sorted({cell.dataset for cell in cells}):
-        scores = {cell.knobs: spread for cell, spread in cells.items() if cell.dataset == dataset}
-        body.append([dataset, *(markdown.mean_interval(scores.get(name), len(manifest.seeds)) for name in columns)])
+        spreads = {cell.knobs: spread for cell, spread in cells.items() if cell.dataset == dataset}
+        body.append([dataset, *(markdown.mean_interval(spreads.get(name), len(manifest.seeds)) for name in columns)])
     table = markdown.table(["data set", *columns], body)
     folder.write_text("clip_weight.md", f"{table}\n")
     write_folder_page(folder, manifest, rows)
-    return table
+    return closing_screen(scores(rows, manifest), manifest, folder.path)
 
 
 if __name__ == "__main__":

@@ -10,11 +10,10 @@ from plas_jax.files.messages import unknown
 from plas_jax.methods.method import Method
 from plas_jax.methods.published import METHODS
 from plas_jax.methods.scales import SCORE_PRESETS
-from plas_jax.methods.settings import settings_of
+from plas_jax.methods.settings import settings_of, swept
 from plas_jax.reports.writing import write_scores
 from plas_jax.results.folder import output_folder
 from plas_jax.sweeps.flag_values import published, seeds_of, seeds_of_flags
-from plas_jax.sweeps.knob_grid import swept
 from plas_jax.sweeps.request import Place, Request, TableCommand, request_for
 from plas_jax.sweeps.sitting import sit
 

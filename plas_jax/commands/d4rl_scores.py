@@ -8,7 +8,6 @@ from plas_jax.methods.published import METHODS
 from plas_jax.methods.scales import SCORE_PRESETS
 from plas_jax.reports.writing import write_scores
 from plas_jax.sweeps.flag_values import methods_of_flag
-from plas_jax.sweeps.knob_grid import knob_grid, swept
 from plas_jax.sweeps.request import Request, TableCommand, request
 from plas_jax.sweeps.sitting import sit
 
@@ -19,8 +18,8 @@ evaluates in MuJoCo and writes rows, Tables 2 and 3 and a figure to a folder. Wi
 methods go on and others are added to it, so that no sitting must hold a whole table.
 
 Methods: {", ".join(METHODS)}; or the path of a Python file with a METHOD.
---knobs="divergence_weight=0.1,0.3;discount=0.99" trains every combination. Where a knob has several values, the value
-is chosen on as many seeds again and reported on --seeds; so is the perturbation limit of plas+p."""
+--set=divergence_weight=0.1,0.3 --set=discount=0.9,0.99 trains every combination. Where a knob has several values, the
+value is chosen on as many seeds again and reported on --seeds; so is the perturbation limit of plas+p."""
 
 # The columns of the paper's Tables 2 and 3, and behaviour cloning.
 ALGORITHMS = ("bc", "bear", "brac_v", "bcq", "plas", "plas+p")
@@ -43,17 +42,16 @@ GOES_ON = "Go on with the methods in --output, and add others."
 
 FLAGS = table_flags(SCORE_PRESETS, "laptop", "Table 2's recipes", GOES_ON)
 flags.DEFINE_string("algorithms", "", "Methods, commas between; default: the paper's and bc.", flag_values=FLAGS)
-flags.DEFINE_string("knobs", "", "Values of knobs, for every method of --algorithms.", flag_values=FLAGS)
 
 
 def requested() -> Request:
     """Return what the flags ask for."""
-    preset, grid = SCORE_PRESETS[FLAGS.preset], knob_grid(FLAGS.knobs)
+    preset = SCORE_PRESETS[FLAGS.preset]
     methods = methods_of_flag(FLAGS.algorithms, ALGORITHMS)
     command = TableCommand(
         name="d4rl_scores",
         preset=preset,
-        methods=tuple(swept(preset.method(method), grid) for method in methods),
+        methods=tuple(preset.method(method) for method in methods),
         datasets=tuple(f"{name}-r1" for name in DATASETS),
         chooses=True,
     )

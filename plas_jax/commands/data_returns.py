@@ -17,7 +17,7 @@ from plas_jax.datasets.loading import load
 from plas_jax.environments.own_data import find
 from plas_jax.recipes.collect import data_files
 from plas_jax.reports import markdown
-from plas_jax.sweeps.progress import Watch
+from plas_jax.sweeps.progress import Watch, print_markdown
 
 FLAGS = flags.FlagValues()
 flags.DEFINE_list("datasets", [], "Names with commas between them.", flag_values=FLAGS)
@@ -52,7 +52,7 @@ def run(words: list[str]) -> int:
             means = [markdown.number(contents.return_mean), markdown.number(score)]
             body.append([dataset.name, *counts, *means, *quantiles])
     return_histograms(returns, "Returns of the data's episodes", Path(FLAGS.output))
-    print(markdown.table(HEADER, body))
+    print_markdown(markdown.table(HEADER, body))
     return 0
 
 

@@ -1,17 +1,17 @@
 """The data from the command line.
 
 usage:
-  python -m plas_jax.datasets list [--data_dir=D]
+  python -m plas_jax.datasets list [--all] [--data_dir=D]
   python -m plas_jax.datasets make NAME [--size=1000000] [--seed=0] [--replay=ladder|train] [--data_dir=D]
                                    [--policy=FILE.npz | --demonstrations=FILE.hdf5]
   python -m plas_jax.datasets fetch NAME [--server=URL] [--data_dir=D]
   python -m plas_jax.datasets validate NAME [--size=1000000] [--seed=0] [--data_dir=D]
 
-`list` shows every data set and what was found of it. `make` makes a recipe's, or finds it made; --replay=train makes
-the buffer of a fresh training run instead of the ladder of shipped policies; --policy and --demonstrations are what an
-expert or cloned recipe of Adroit's hand is made of. `fetch` downloads a file of D4RL's. Both
-print the file's path and sha256 last. `validate` checks a data set: 0 when nothing is wrong. Without --data_dir, data
-are looked for in $D4RL_DATASET_DIR, then in ~/.d4rl/datasets, and written to the first of these.
+`list` shows the data sets that are here, with --all every one and what was found of it. `make` makes a recipe's, or
+finds it made; --replay=train makes the buffer of a fresh training run instead of the ladder of shipped policies;
+--policy and --demonstrations are what an expert or cloned recipe of Adroit's hand is made of. `fetch` downloads a file
+of D4RL's. Both print the file's path and sha256 last. `validate` checks a data set: 0 when nothing is wrong. Without
+--data_dir, data are looked for in $D4RL_DATASET_DIR, then in ~/.d4rl/datasets, and written to the first of these.
 """
 
 import warnings
@@ -27,6 +27,7 @@ from plas_jax.datasets.catalogue import D4RL_SERVER, Dataset, parse, parts, url
 from plas_jax.datasets.folders import locate, writable_folder
 from plas_jax.datasets.offers import offered_size
 from plas_jax.environments.own_data import find
+from plas_jax.files.messages import unknown
 from plas_jax.files.whole_files import sha256
 from plas_jax.recipes import manifests
 from plas_jax.recipes.adroit import NEEDED
@@ -35,11 +36,13 @@ from plas_jax.recipes.collect import data_files, make, parse_recipe
 from plas_jax.sweeps.progress import Watch, screen
 from plas_jax.verification.data.listing import show
 
+COMMANDS = ("list", "make NAME", "fetch NAME", "validate NAME")
 # Values of its own and not absl's global ones, where another command's `seed` may be defined already.
 FLAGS = flags.FlagValues()
 flags.DEFINE_integer(
     "size", None, "Rows of a recipe; default: those of D4RL's v2 file.", lower_bound=2, flag_values=FLAGS
 )
+flags.DEFINE_boolean("all", False, "List those that are not here, too.", flag_values=FLAGS)
 flags.DEFINE_integer("seed", 0, "Seed of a recipe.", lower_bound=0, flag_values=FLAGS)
 flags.DEFINE_enum("replay", "ladder", ["ladder", "train"], "What makes a medium-replay recipe.", flag_values=FLAGS)
 flags.DEFINE_string("policy", None, "Policy of an Adroit expert recipe.", flag_values=FLAGS)
@@ -52,7 +55,7 @@ def run(words: list[str]) -> int:
     """Do what the words ask for; return the exit status. Raises `flags.Error` when that is nothing."""
     match words:
         case ["list"]:
-            show(FLAGS.data_dir)
+            show(FLAGS.data_dir, FLAGS.all)
         case ["make", name]:
             _make(name)
         case ["fetch", name]:
@@ -60,13 +63,11 @@ def run(words: list[str]) -> int:
         case ["validate", name]:
             return _validate(find(name))
         case ["make" | "fetch" | "validate" as command]:
-            raise flags.Error(f"{command} needs the NAME of a data set")
+            raise flags.Error(f"{command} needs the NAME of a data set: `list --all` has them")
         case []:
             raise flags.Error("which command: list, make, fetch or validate? --help shows how to call them")
         case _:
-            raise flags.Error(
-                f"{' '.join(words)!r} is no command; there are `list`, `make NAME`, `fetch NAME` and `validate NAME`"
-            )
+            raise flags.Error(f"{' '.join(words)!r} is {unknown(words[0], COMMANDS, 'command')}")
     return 0
 
 

@@ -16,6 +16,7 @@ from plas_jax.datasets.catalogue import D4RL_MEAN_RETURN, ENVIRONMENTS, LOCOMOTI
 from plas_jax.recipes.behaviour_policy import load_policies, shipped
 from plas_jax.recipes.levels import level
 from plas_jax.reports import markdown
+from plas_jax.sweeps.progress import print_markdown
 
 FLAGS = flags.FlagValues()
 flags.DEFINE_integer("episodes", 100, "Episodes of each policy in each dynamics.", lower_bound=2, flag_values=FLAGS)
@@ -26,7 +27,7 @@ HEADER = ("policy", "wanted return", "d4rl: return", "score", "gymnasium: return
 def run() -> int:
     """Print the table; return 0."""
     body = [_line(name, shown) for shown in ("medium", "expert") for name in LOCOMOTION]
-    print(markdown.table(HEADER, body))
+    print_markdown(markdown.table(HEADER, body))
     print(f"\n{FLAGS.episodes} episodes each, sampled actions, mujoco {mujoco.__version__}; ± is the standard error.")
     return 0
 

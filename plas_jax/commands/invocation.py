@@ -4,10 +4,11 @@ import sys
 import traceback
 import warnings
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from absl import flags
 
-from plas_jax.files.messages import one_line
+from plas_jax.files.messages import nearest_file, one_line
 from plas_jax.sweeps.interruption import Terminated, terminable
 
 
@@ -37,7 +38,7 @@ def invoke(
         with terminable(), warnings.catch_warnings():
             warnings.showwarning = lambda message, *_, **__: print(f"warning: {message}", file=sys.stderr)
             if words and not takes_words:
-                raise ValueError(f"unexpected {' '.join(words)!r}: every argument is a flag, see --help")
+                raise ValueError(_unexpected(words, flag_values))
             return run(words) if takes_words else run()
     except flags.Error as error:
         return complain(error, 2)
@@ -51,12 +52,21 @@ def invoke(
         return complain(f"interrupted; {_left_behind(flag_values)}", 130)
 
 
+def _unexpected(words: Sequence[str], flag_values: flags.FlagValues) -> str:
+    """Refuse words where none is expected, with the flag that takes the first among its few values."""
+    fits = (f for f in flag_values if words[0] in getattr(flag_values[f].parser, "enum_values", ()))
+    advice = next((f"; did you mean --{name}={words[0]}?" for name in fits), ", see --help")
+    return f"unexpected {' '.join(words)!r}: every argument is a flag{advice}"
+
+
 def _left_behind(flag_values: flags.FlagValues) -> str:
     how = "; the same command with --output=FOLDER --resume goes on" if "resume" in flag_values else ""
     return f"nothing half-made was left behind{how}"
 
 
 def complain(error: object, status: int) -> int:
-    """Print one line on stderr; return the status."""
-    print(f"error: {one_line(error)}", file=sys.stderr)
+    """Print one line on stderr, for a file that is not there with the nearest one beside it; return the status."""
+    missing = error.filename if isinstance(error, FileNotFoundError) else None
+    close = nearest_file(Path(missing)) if isinstance(missing, str) else ""
+    print(f"error: {one_line(error)}{close}", file=sys.stderr)
     return status

@@ -7,9 +7,10 @@ from pathlib import Path
 from absl import flags
 
 from plas_jax.commands.invocation import invoke
+from plas_jax.files.messages import clock
 from plas_jax.files.whole_files import whole_file
 from plas_jax.sweeps.interruption import Interrupted
-from plas_jax.sweeps.progress import Watch, clock
+from plas_jax.sweeps.progress import Watch, print_markdown
 from plas_jax.training.kept_programs import keep_programs
 from plas_jax.training.layout import use_every_core
 from plas_jax.training.soundness import refuse_unsound_machine
@@ -70,7 +71,7 @@ def run() -> int:
             return 0
         verdict = compare(known, measured)
         _write_reports(gate.output, verdict, measured, seconds)
-        print(regression_report(verdict))
+        print_markdown(regression_report(verdict))
         watch.say(f"{gate.output} after {clock(seconds)}")
     return 0 if gate.reason else verdict.status
 

@@ -12,9 +12,10 @@ from pathlib import Path
 from absl import flags
 
 from plas_jax.commands.invocation import invoke
+from plas_jax.files.messages import clock
 from plas_jax.results.folder import OutputFolder
 from plas_jax.results.standing import HEADER, last_written, line, state
-from plas_jax.sweeps.progress import clock, print_table
+from plas_jax.sweeps.progress import print_table
 
 FLAGS = flags.FlagValues()
 UNFINISHED = 3

@@ -3,13 +3,13 @@
 from absl import flags
 
 from plas_jax.commands.invocation import invoke
-from plas_jax.commands.table_flags import clip_weights_flag, table_flags
+from plas_jax.commands.table_flags import table_flags
 from plas_jax.methods.presets import PRESETS
 from plas_jax.reports.writing import write_plas_sweep
 from plas_jax.results.folder import OutputFolder
 from plas_jax.results.manifest import Manifest
 from plas_jax.sweeps.flag_values import limits
-from plas_jax.sweeps.request import Request, also_over, clip_weights, plas_sweep, request
+from plas_jax.sweeps.request import Request, plas_sweep, request
 from plas_jax.sweeps.sitting import sit
 
 USAGE = """usage: sweep_latent_action.py --preset=smoke|quick|paper|official_code [flags]
@@ -25,15 +25,13 @@ DATASETS = tuple(
 )
 FLAGS = table_flags(PRESETS, "quick", "recipes of four levels", "Go on with the sweep in --output.")
 flags.DEFINE_string("latent_limits", "", "Values of σ; default: Figure 6's four.", flag_values=FLAGS)
-clip_weights_flag(FLAGS)
 
 
 def requested() -> Request:
-    """Return what the flags ask for: PLAS, with a grid of σ, and of λ on request."""
+    """Return what the flags ask for: PLAS, with a grid of σ."""
     preset = PRESETS[FLAGS.preset]
     sigmas = limits("--latent_limits", FLAGS.latent_limits, LATENT_LIMITS)
-    command = plas_sweep("sweep_latent_action", preset, "latent_limit", sigmas, DATASETS)
-    return request(FLAGS, also_over(command, "clip_weight", clip_weights(FLAGS.clip_weights)))
+    return request(FLAGS, plas_sweep("sweep_latent_action", preset, "latent_limit", sigmas, DATASETS))
 
 
 def report(folder: OutputFolder, manifest: Manifest) -> str:

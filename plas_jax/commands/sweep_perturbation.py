@@ -3,13 +3,13 @@
 from absl import flags
 
 from plas_jax.commands.invocation import invoke
-from plas_jax.commands.table_flags import clip_weights_flag, table_flags
+from plas_jax.commands.table_flags import table_flags
 from plas_jax.methods.presets import PRESETS, TABLE_1_PERTURBATION_LIMITS, TABLE_1_RECIPES
 from plas_jax.reports.writing import write_plas_sweep
 from plas_jax.results.folder import OutputFolder
 from plas_jax.results.manifest import Manifest
 from plas_jax.sweeps.flag_values import limits
-from plas_jax.sweeps.request import Request, also_over, clip_weights, plas_sweep, request
+from plas_jax.sweeps.request import Request, plas_sweep, request
 from plas_jax.sweeps.sitting import sit
 
 USAGE = """usage: sweep_perturbation.py --preset=smoke|quick|paper|official_code [flags]
@@ -20,15 +20,13 @@ writes rows, Table 1 and Figure 7 to a folder. Ctrl-C and SIGTERM stop it at a s
 
 FLAGS = table_flags(PRESETS, "quick", "Table 1's recipes", "Go on with the sweep in --output.")
 flags.DEFINE_string("perturbation_limits", "", "Values of ε; default: Table 1's five.", flag_values=FLAGS)
-clip_weights_flag(FLAGS)
 
 
 def requested() -> Request:
-    """Return what the flags ask for: PLAS, with a grid of ε, and of λ on request."""
+    """Return what the flags ask for: PLAS, with a grid of ε."""
     preset = PRESETS[FLAGS.preset]
     epsilons = limits("--perturbation_limits", FLAGS.perturbation_limits, TABLE_1_PERTURBATION_LIMITS)
-    command = plas_sweep("sweep_perturbation", preset, "perturbation_limit", epsilons, TABLE_1_RECIPES)
-    return request(FLAGS, also_over(command, "clip_weight", clip_weights(FLAGS.clip_weights)))
+    return request(FLAGS, plas_sweep("sweep_perturbation", preset, "perturbation_limit", epsilons, TABLE_1_RECIPES))
 
 
 def report(folder: OutputFolder, manifest: Manifest) -> str:

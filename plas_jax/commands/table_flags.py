@@ -7,11 +7,6 @@ from absl import flags
 from plas_jax.environments.d4rl_dynamics import DYNAMICS
 
 
-def clip_weights_flag(values: flags.FlagValues) -> None:
-    """Define the flag that sweeps λ beside another knob of PLAS."""
-    flags.DEFINE_string("clip_weights", "", "Values of λ, as one more axis; default: the preset's.", flag_values=values)
-
-
 def table_flags(presets: Iterable[str], default: str, datasets: str, resume: str) -> flags.FlagValues:
     """Return a table command's own flags; `datasets` and `resume` say what these two do there."""
     values = flags.FlagValues()
@@ -20,7 +15,7 @@ def table_flags(presets: Iterable[str], default: str, datasets: str, resume: str
     flags.DEFINE_string("seeds", "3", "How many seeds, or which, as in 0,1,5.", flag_values=values)
     flags.DEFINE_integer("first_seed", 0, "The first of so many.", flag_values=values)
     flags.DEFINE_multi_string(
-        "set", [], "A size or constant, as in plas.policy.updates=200000 or episodes=20.", flag_values=values
+        "set", [], "A size or constant, as in episodes=20; of a knob several: clip_weight=0.75,1.", flag_values=values
     )
     flags.DEFINE_string(
         "data_dir", None, "Folder of data; default: D4RL_DATASET_DIR, ~/.d4rl/datasets.", flag_values=values
@@ -38,4 +33,5 @@ def table_flags(presets: Iterable[str], default: str, datasets: str, resume: str
     flags.DEFINE_boolean(
         "overlap", None, "Evaluate beside training; default: where there is an accelerator.", flag_values=values
     )
+    flags.DEFINE_boolean("dry_run", False, "Tell what would be made, and the time; make nothing.", flag_values=values)
     return values

@@ -224,7 +224,9 @@ def url(dataset: Dataset) -> str:
     Raises `ValueError` for what D4RL has no single file of.
     """
     if not dataset.is_published or len(parts(dataset)) > 1:
-        raise ValueError(f"{dataset.name} is no file of D4RL's: there is nothing to download")
+        raise ValueError(
+            f"{dataset.name} is no file of D4RL's: there is nothing to download; make {dataset.name} makes it"
+        )
     return f"{D4RL_SERVER}/{dataset.source}"
 
 

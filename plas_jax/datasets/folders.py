@@ -15,7 +15,9 @@ def search_path(data_dir: str | Path | None = None) -> list[Path]:
     """
     if data_dir is not None:
         if not Path(data_dir).is_dir():
-            raise NotADirectoryError(f"the data folder {data_dir} does not exist")
+            raise NotADirectoryError(
+                f"the data folder {data_dir} does not exist: make it, or choose another --data_dir"
+            )
         return [Path(data_dir)]
     chosen = os.environ.get(VARIABLE)
     return ([Path(chosen)] if chosen else []) + [Path.home() / ".d4rl" / "datasets"]

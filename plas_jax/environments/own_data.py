@@ -9,6 +9,7 @@ from gymnasium.envs.registration import EnvSpec
 from plas_jax.datasets import d4rl_files, minari_files
 from plas_jax.datasets.catalogue import ENVIRONMENTS, Dataset, parse
 from plas_jax.environments import own
+from plas_jax.files.messages import nearest_file
 
 MINARI = "minari:"
 UNREADABLE = ("Cc", "Cs", "Zl", "Zp")  # Unicode's categories of what ends a line or is half a character
@@ -53,7 +54,7 @@ def _own(name: str, folder_and_file: str, identifier: str) -> Dataset:
     except RuntimeError as error:  # a user that is none
         raise ValueError(f"{name!r}: {error}") from error
     if not path.is_file():
-        raise FileNotFoundError(f"{name!r}: there is no file {path}; {SYNTAX}")
+        raise FileNotFoundError(f"{name!r}: there is no file {path}{nearest_file(path)}")
     if identifier == own.NOWHERE:
         environment = own.nowhere(*d4rl_files.widths(path), d4rl_files.count_rows(path))
     else:

@@ -69,10 +69,8 @@ def policy_files(path: Path) -> list[Path]:
         return [path]
     files = sorted((path / FOLDER if (path / FOLDER).is_dir() else path).glob("*.npz"))
     if not files:
-        missing = (
-            "holds no policies: a sweep writes them to policies/ at its end" if path.exists() else "does not exist"
-        )
-        raise FileNotFoundError(f"{path} {missing}")
+        missing = "holds no policies" if path.exists() else "does not exist"
+        raise FileNotFoundError(f"{path} {missing}: a sweep writes them to the policies/ of its folder, at its end")
     return files
 
 

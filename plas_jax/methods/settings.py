@@ -1,4 +1,7 @@
-"""Sizes and constants by flag: `[METHOD.][PHASE.]NAME=VALUE`, of the type and among the names that there are."""
+"""Sizes and constants by flag: `[METHOD.][PHASE.]NAME=VALUE`, of the type and among the names that there are.
+
+A knob of a last phase may have several values, all of which are trained.
+"""
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -9,10 +12,12 @@ from plas_jax.methods.method import BEHAVIOUR, POLICY, Method, Phase, with_field
 
 Kind = TypeVar("Kind")  # of the constants that depend on the data set
 Value = int | float | tuple[int, ...]
+Grid = tuple[tuple[str, tuple[float, ...]], ...]  # knobs with the values that are trained
 
 PHASES = (BEHAVIOUR, POLICY)
 # What a preset has that decides results, beside what methods have.
 OF_PRESETS = ("episodes", "evaluations_in_mean", "rows", "horizon", "evaluations")
+SHARES = ("clip_weight", "discount", "polyak")  # knobs between 0 and 1, in every method that has them
 
 
 class Setting(NamedTuple):
@@ -67,7 +72,8 @@ def refuse_unknown(settings: Sequence[Setting], methods: Sequence[Method]) -> No
             continue
         given = [method for method in methods if setting.method in ("", method.name)]
         if not given:
-            raise ValueError(f"--set {setting.path}: {setting.method} is not trained here")
+            trained = ", ".join(method.name for method in methods)
+            raise ValueError(f"--set {setting.path}: {setting.method} is not trained here; there are {trained}")
         known = list(dict.fromkeys(name for method in given for name in names_of(method)))
         if not any(_has(phase, setting.name) for method in given for phase in _meant(method, setting)):
             known += [] if setting.method else list(OF_PRESETS)
@@ -107,6 +113,9 @@ def set_method(method: Method, settings: Sequence[Setting]) -> Method:
     """
     for setting in settings:
         meant = _meant(method, setting) if not _is_of_preset(setting) else []
+        if method.phase in meant and _is_swept(method, setting):
+            method = swept(method, ((setting.name, _numbers(setting)),))
+            continue
         phases = {phase: _set(phase, setting) for phase in meant if _has(phase, setting.name)}
         method = method.changed(lambda phase, phases=phases: phases.get(phase, phase))
         if phases:
@@ -114,6 +123,46 @@ def set_method(method: Method, settings: Sequence[Setting]) -> Method:
                 knobs_of=_without(method.knobs_of, setting.name), shapes_of=_without(method.shapes_of, setting.name)
             )
     return method
+
+
+def swept(method: Method, grid: Grid) -> Method:
+    """Return the method with these values for its knobs, instead of its own grid's where that has the same.
+
+    Raises `ValueError`, one line, for a knob that it does not have.
+    """
+    known = method.phase.knobs._fields
+    for name, _ in grid:
+        if name not in known:
+            raise ValueError(f"{method.name} has {unknown(name, known, f'knob {name!r}')}")
+    given = {name for name, _ in grid}
+    return method._replace(grid=(*(axis for axis in method.grid if axis[0] not in given), *grid))
+
+
+def _is_swept(method: Method, setting: Setting) -> bool:
+    """Return whether a setting has several values of a knob, or one of a knob that had several."""
+    is_knob = setting.name in method.phase.knobs._fields
+    return is_knob and ("," in setting.text or setting.name in dict(method.grid))
+
+
+def _numbers(setting: Setting) -> tuple[float, ...]:
+    """Return the values of a swept knob."""
+    numbers = tuple(_number(setting, text) for text in setting.text.split(","))
+    if len(set(numbers)) < len(numbers):
+        raise ValueError(f"--set {setting.path} has a value twice: {setting.text!r}")
+    return numbers
+
+
+def _number(setting: Setting, text: str) -> float:
+    """Return one value of a knob."""
+    is_share = setting.name in SHARES
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number) or (is_share and not 0 <= number <= 1):
+        kind = "a number from 0 to 1" if is_share else "a finite number"
+        raise ValueError(f"--set {setting.path} takes {kind}, not {text!r}")
+    return number
 
 
 def _without(of_dataset: Callable[[str], Mapping[str, Kind]], name: str) -> Callable[[str], Mapping[str, Kind]]:
@@ -127,7 +176,7 @@ def _set(phase: Phase, setting: Setting) -> Phase:
     if name in phase.architecture._fields:
         value = _parsed(setting, getattr(phase.architecture, name))
         return phase._replace(architecture=with_fields(phase.architecture, {name: value}))
-    return phase._replace(knobs=with_fields(phase.knobs, {name: _parsed(setting, 0.0)}))
+    return phase._replace(knobs=with_fields(phase.knobs, {name: _number(setting, setting.text)}))
 
 
 def _parsed(setting: Setting, example: object) -> Value:

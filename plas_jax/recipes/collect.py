@@ -43,7 +43,7 @@ def parse_recipe(name: str) -> Dataset:
     """Return the recipe of this name; `ValueError`, one line, for a name that is unknown or D4RL's."""
     dataset = parse(name)
     if not dataset.is_recipe:
-        raise ValueError(f"{name} is a file of D4RL's, not a recipe: it cannot be made")
+        raise ValueError(f"{name} is a file of D4RL's, not a recipe: fetch {name} gets it")
     return dataset
 
 

@@ -34,6 +34,7 @@ METHOD = {
     "groups?": {ANY: GROUP},
     "executables?": {ANY: int},
     "wall_seconds?": TIMES,
+    "seconds_left?": (*NUMBER, None),
     "peak_memory?": int,
 }
 DATASET = {
@@ -105,6 +106,7 @@ class MethodRecord:
     groups: dict[str, GroupRecord] = field(default_factory=dict)
     executables: dict[str, int] = field(default_factory=dict)
     wall_seconds: dict[str, float] = field(default_factory=dict)  # by phase: compile, train, evaluate
+    seconds_left: float | None = None  # of the phase that is trained, when the manifest was written
     grid: dict[str, list[float]] = field(default_factory=dict)  # the swept knobs with their values
     peak_memory: int = 0  # bytes, of the process or device up to the method's end; 0: not recorded
 

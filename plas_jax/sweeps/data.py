@@ -71,6 +71,18 @@ def expected_rows(datasets: Sequence[Dataset], rows: int | None, data_dir: str |
     return total
 
 
+def unmade(datasets: Sequence[Dataset], rows: int | None, data_dir: str | None) -> list[str]:
+    """Return the names of the recipes that are yet to be made."""
+    recipes = [dataset for dataset in datasets if dataset.is_recipe]
+    folder = writable_folder(data_dir) if recipes else Path()
+    return [
+        dataset.name
+        for dataset in recipes
+        if (recipe_rows(rows, dataset), RECIPE_SEED)
+        not in [(record["rows"], record["seed"]) for _, record in manifests.made(folder, dataset.name)]
+    ]
+
+
 def recipe_rows(rows: int | None, dataset: Dataset) -> int:
     """Return the size that a recipe is asked for: the preset's, or else that of D4RL's file."""
     return rows or dataset.rows or 0

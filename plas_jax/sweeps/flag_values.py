@@ -20,7 +20,9 @@ def seeds_of_flags(text: str, first_seed: int) -> tuple[int, ...]:
     except ValueError:
         raise ValueError(f"--seeds takes how many, or which with commas between them, not {text!r}") from None
     if len(seeds) > 1 and first_seed:
-        raise ValueError(f"--first_seed={first_seed} and --seeds={text}: which seeds is said already")
+        raise ValueError(
+            f"--first_seed={first_seed} and --seeds={text}: which seeds is said already, leave --first_seed out"
+        )
     if len(seeds) == 1:
         if seeds[0] < 1 or first_seed < 0:
             raise ValueError(f"--seeds must be at least 1 and --first_seed at least 0, not {text} and {first_seed}")
@@ -83,7 +85,7 @@ def _limit(flag: str, text: str) -> float:
     except ValueError:
         limit = math.nan
     if not 0 <= limit < math.inf:
-        raise ValueError(f"{flag} takes numbers of at least 0, not {text!r}")
+        raise ValueError(f"{flag} takes numbers of at least 0 with commas between them, not {text!r}")
     return limit
 
 

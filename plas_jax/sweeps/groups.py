@@ -44,6 +44,19 @@ class Group(NamedTuple):
         """Return how many runs the last phase has."""
         return self.pairs * math.prod(len(values) for _, values in self.method.grid)
 
+    @property
+    def episodes(self) -> int:
+        """Return how many are played on each data set: of policies at every evaluation, of controls at the last."""
+        method, protocol = self.method, self.protocol
+        policies = self.runs // self.pairs * len(protocol.evaluations)
+        controls = len(method.controls) * len(protocol.last)
+        return len(self.seeds) * (policies + controls) * protocol.episodes if self.played else 0
+
+    @property
+    def steps(self) -> int:
+        """Return how many control steps that is on all data sets, if every episode lasts as long as it may."""
+        return sum(self.episodes * longest_episode([dataset], self.protocol.horizon) for dataset in self.datasets)
+
 
 class Memory(NamedTuple):
     """What a group needs at its peak, bytes on each device; a CPU's cores share the data."""

@@ -4,13 +4,16 @@ A run's draws depend on its seed and its data set's name alone, so that growing 
 """
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 from plas_jax.methods.method import Method
 from plas_jax.results.manifest import Manifest, MethodRecord
+from plas_jax.sweeps.data import expected_rows
 from plas_jax.sweeps.groups import Group, groups
 from plas_jax.sweeps.request import Request
+from plas_jax.sweeps.waves import planned
 
 
 class Block(NamedTuple):
@@ -60,6 +63,17 @@ def grown_groups(request: Request, method: Method, blocks: Sequence[Block]) -> l
         whole = groups(method, protocol, members, block.seeds, request.dynamics)
         found += [group._replace(name=f"{group.name}-grown-{place}") if place else group for group in whole]
     return found
+
+
+def groups_of(request: Request, method: Method, earlier: Manifest | None) -> tuple[list[Group], list[str]]:
+    """Return a method's groups in waves that fit into memory, and what a user reads of them.
+
+    `earlier` is the manifest of the folder, whose groups stay as they were cut. Raises `ValueError` as `planned` does.
+    """
+    record = None if earlier is None else earlier.methods.get(method.name)
+    rows = partial(expected_rows, rows=request.preset.rows, data_dir=request.data_dir)
+    blocks = blocks_of(record, {} if earlier is None else earlier.arguments, wanted_of(request, method))
+    return planned(grown_groups(request, method, blocks), rows, record)
 
 
 def refuse_shrinking(manifest: Manifest, request: Request) -> None:

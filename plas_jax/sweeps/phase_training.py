@@ -66,6 +66,7 @@ class PhaseTraining:
         kept, spacing = update, 0.0 if unwritten is None else END_SECONDS
         executables = Executables("run_chunk")
         data = data_on(part.mesh, rows, phases.datasets_of(part, self._pairs))
+        journal.watch.say(f"{journal.title(f'compiling {part.phase.trains}')}…")
         with journal.timed("compile"):
             batch = phases.compile_only(part.phase.algorithm, part.mesh, batch, runs, data)
         self._check()

@@ -6,8 +6,12 @@ from types import TracebackType
 
 from rich import box
 from rich.console import Console
+from rich.markdown import Markdown
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from rich.text import Text
+
+from plas_jax.files.messages import clock
 
 LINE_SECONDS = 10.0  # between two lines where the output is no terminal
 PLAIN_WIDTH = 320  # columns of a table that goes into a file or a pipe
@@ -91,17 +95,27 @@ def screen() -> Console:
 
 
 def print_table(header: Sequence[str], lines: Sequence[Sequence[str]]) -> None:
-    """Print a table on stdout, the first column to the left and folded where it must be, the others to the right."""
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    """Print a table on stdout."""
+    print(table_text(header, lines))
+
+
+def table_text(header: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+    """Return a table, the first column to the left and folded where it must be, the others to the right."""
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
     for place, heading in enumerate(header):
         table.add_column(heading, justify="right" if place else "left", overflow="fold", no_wrap=place > 0)
     for line in lines:
-        table.add_row(*line)
-    screen().print(table)
+        table.add_row(*map(Text, line))  # a path may have brackets, which are no markup
+    console = screen()
+    with console.capture() as captured:
+        console.print(table)
+    return "\n".join(line.rstrip() for line in captured.get().strip("\n").splitlines())
 
 
-def clock(seconds: float) -> str:
-    """Return seconds as 1:02:03 or 2:03."""
-    minutes, seconds = divmod(round(max(seconds, 0.0)), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
+def print_markdown(text: str) -> None:
+    """Print a document on stdout: laid out on a terminal, as it is in a file or a pipe."""
+    console = Console()
+    if console.is_terminal:
+        console.print(Markdown(text))
+    else:
+        print(text)

@@ -7,6 +7,7 @@ from typing import NamedTuple, Protocol
 
 from plas_jax.datasets.catalogue import Dataset
 from plas_jax.environments.together import refuse_impossible
+from plas_jax.files.messages import unknown
 from plas_jax.methods.method import EvaluationProtocol, Method
 from plas_jax.methods.presets import PlasPreset, plas_over
 from plas_jax.methods.published import METHODS
@@ -14,9 +15,7 @@ from plas_jax.methods.scales import Scale
 from plas_jax.methods.settings import Setting, Value, refuse_unknown, set_method, settings_of, sizes_of
 from plas_jax.results.folder import output_folder
 from plas_jax.results.loggers import loggers_of_flag
-from plas_jax.sweeps.flag_values import datasets_of_flag, limits, seeds_of_flags, words
-
-Grid = tuple[tuple[str, tuple[float, ...]], ...]  # knobs with the values that are trained
+from plas_jax.sweeps.flag_values import datasets_of_flag, seeds_of_flags, words
 
 
 class Preset(Protocol):
@@ -70,6 +69,7 @@ class Flags(Protocol):
     q_errors: bool
     log: str
     overlap: bool | None
+    dry_run: bool
 
 
 class Request(NamedTuple):
@@ -91,6 +91,7 @@ class Request(NamedTuple):
     retrain: tuple[str, ...] = ()  # methods whose rows are dropped first
     settings: tuple[Setting, ...] = ()  # what was set of preset and methods, which have it already
     overlap: bool | None = None  # whether evaluations run beside training; None: where there is an accelerator
+    dry_run: bool = False  # whether it is only told what would be done
 
     @property
     def selection_seeds(self) -> tuple[int, ...]:
@@ -131,22 +132,6 @@ def plas_sweep(
     return TableCommand(name, preset, (plas_over(preset, knob, values),), datasets, {f"{knob}s": list(values)})
 
 
-def also_over(command: TableCommand, knob: str, values: tuple[float, ...]) -> TableCommand:
-    """Return the command with one more axis, each of these values of a knob; as it was where there is none."""
-    if not values:
-        return command
-    methods = tuple(method._replace(grid=(*method.grid, (knob, values))) for method in command.methods)
-    return command._replace(methods=methods, arguments={**command.arguments, f"{knob}s": list(values)})
-
-
-def clip_weights(text: str) -> tuple[float, ...]:
-    """Return the values of --clip_weights, none where it is empty. Raises `ValueError` for what is no such weight."""
-    weights = limits("--clip_weights", text, ()) if text else ()
-    if above := [weight for weight in weights if weight > 1]:
-        raise ValueError(f"--clip_weights takes numbers from 0 to 1, not {above[0]:g}")
-    return weights
-
-
 def request(flags: Flags, command: TableCommand) -> Request:
     """Return the request of these flags. Raises `ValueError` or `OSError`, one line that says which flag is wrong."""
     seeds = seeds_of_flags(flags.seeds, flags.first_seed)
@@ -154,11 +139,26 @@ def request(flags: Flags, command: TableCommand) -> Request:
     place = Place(
         flags.dynamics, flags.data_dir, output_folder(flags.output, f"{command.name}-{flags.preset}"), flags.resume
     )
-    settings = settings_of(flags.set, [*METHODS, *(method.name for method in command.methods)])
+    names = dict.fromkeys([*METHODS, *(method.name for method in command.methods)])
+    settings = settings_of(flags.set, list(names))
     made = request_for(command, place, datasets, seeds, settings)
-    retrain = tuple(words("--retrain", flags.retrain, "")) if flags.retrain else ()
-    log = loggers_of_flag(flags.log)
-    return made._replace(q_errors=flags.q_errors, log=log, retrain=retrain, overlap=flags.overlap)
+    return made._replace(
+        q_errors=flags.q_errors,
+        log=loggers_of_flag(flags.log),
+        retrain=_retrained(flags.retrain, made.methods),
+        overlap=flags.overlap,
+        dry_run=flags.dry_run,
+    )
+
+
+def _retrained(text: str, methods: Sequence[Method]) -> tuple[str, ...]:
+    """Return the methods of --retrain. Raises `ValueError`, one line, for one that is not trained."""
+    names = [method.name for method in methods]
+    retrained = words("--retrain", text, "") if text else []
+    for name in retrained:
+        if name not in names:
+            raise ValueError(f"--retrain={name}: it is {unknown(name, names, 'method of --algorithms')}")
+    return tuple(retrained)
 
 
 def request_for(
@@ -170,6 +170,9 @@ def request_for(
 ) -> Request:
     """Return the request of a command for these data sets and seeds. Raises `ValueError` as `with_settings` does."""
     refuse_impossible((dataset.environment for dataset in datasets), place.dynamics)
+    for setting in settings:
+        if f"{setting.name}s" in command.arguments:
+            raise ValueError(f"--set {setting.path}: its values are those of --{setting.name}s")
     preset, methods = with_settings(command.preset, command.methods, settings)
     shared = {setting.path: setting.text for setting in settings if not setting.method}
     return Request(

@@ -8,26 +8,26 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
-from plas_jax.files.messages import unknown
+from plas_jax.files.messages import clock
 from plas_jax.methods.method import Method
 from plas_jax.methods.published import METHODS
 from plas_jax.results.folder import OutputFolder
 from plas_jax.results.loggers import told
 from plas_jax.results.manifest import Manifest
-from plas_jax.results.q_rows import NAME, tidy_q_rows
+from plas_jax.results.q_rows import tidy_q_rows
 from plas_jax.sweeps import data
 from plas_jax.sweeps.diagnostics import DiagnosticsWriter
+from plas_jax.sweeps.dry_run import rehearse
 from plas_jax.sweeps.groups import Group
-from plas_jax.sweeps.growth import blocks_of, grow, grown_groups, refuse_shrinking, wanted_of
+from plas_jax.sweeps.growth import groups_of, grow, refuse_shrinking
 from plas_jax.sweeps.interruption import Interrupted, Interruption
 from plas_jax.sweeps.journal import Journal
 from plas_jax.sweeps.manifest import add_methods, first_manifest, has_finished, refuse_other_data
 from plas_jax.sweeps.policies import PolicyWriter
-from plas_jax.sweeps.progress import Watch, clock
+from plas_jax.sweeps.progress import Watch
 from plas_jax.sweeps.q_errors import QErrors
 from plas_jax.sweeps.request import Request
 from plas_jax.sweeps.sweep import Sweep, nothing_more
-from plas_jax.sweeps.waves import planned
 from plas_jax.training.hosts import agreed, connect, is_first
 from plas_jax.training.kept_programs import keep_programs
 from plas_jax.training.layout import host_mesh, use_every_core
@@ -35,7 +35,8 @@ from plas_jax.training.method_check import refuse_unfit
 from plas_jax.training.processor import peak_memory
 from plas_jax.training.soundness import refuse_unsound_machine
 
-Report = Callable[[OutputFolder, Manifest], str]  # writes tables and figures of the rows so far, and returns a table
+# Writes tables and figures of the rows so far, and returns what a user reads at the end.
+Report = Callable[[OutputFolder, Manifest], str]
 
 
 def sit(requested: Callable[[], Request], report: Report, speaks: bool = True) -> int:
@@ -54,6 +55,10 @@ def sit(requested: Callable[[], Request], report: Report, speaks: bool = True) -
     data.expected_rows(request.datasets, request.preset.rows, request.data_dir)
     keep_programs()
     refuse_unsound_machine()
+    if request.dry_run:
+        with Watch(quiet=not is_first()) as watch:
+            rehearse(request, folder, watch, print if is_first() else lambda text: None)
+        return 0
     manifest = folder.claim(request)
     if manifest is not None:
         refuse_shrinking(manifest, request)
@@ -77,9 +82,6 @@ def _forget(request: Request, folder: OutputFolder, manifest: Manifest) -> None:
     """Drop all that the folder has of the methods that are trained anew."""
     methods = {method.name: method for method in request.methods}
     for name in request.retrain:
-        if name not in methods:
-            raise ValueError(f"--retrain={name}: it is {unknown(name, list(methods), 'method of --algorithms')}")
-    for name in request.retrain:
         record = manifest.methods.pop(name, None)
         if record is not None:
             with_epsilon = {"plas+p"} if name == "plas" and "plas+p" not in manifest.methods else set()
@@ -90,7 +92,7 @@ def _forget(request: Request, folder: OutputFolder, manifest: Manifest) -> None:
 
 def _reported(report: Report, folder: OutputFolder, manifest: Manifest) -> str:
     folder.merge_rows()
-    tidy_q_rows(folder.path / NAME)
+    tidy_q_rows(folder.q_errors)
     folder.keep_metrics()
     with folder.named():
         return report(folder, manifest) if folder.rows.exists() else ""
@@ -153,14 +155,10 @@ class _Sitting:
 
     def _planned(self, method: Method, earlier: Manifest | None) -> list[Group]:
         """Return a method's groups in waves that fit into memory; what is going to be done is printed."""
-        request = self.request
-        rows = partial(data.expected_rows, rows=request.preset.rows, data_dir=request.data_dir)
-        record = None if earlier is None else earlier.methods.get(method.name)
-        blocks = blocks_of(record, {} if earlier is None else earlier.arguments, wanted_of(request, method))
-        parts, lines = planned(grown_groups(request, method, blocks), rows, record)
+        parts, lines = groups_of(self.request, method, earlier)
         if self.speaks:
             # Of several methods each says what it trains, but none how many groups it has.
-            print(*lines[len(request.methods) > 1 :], sep="\n", flush=True)
+            print(*lines[len(self.request.methods) > 1 :], sep="\n", flush=True)
         return parts
 
     def _shelf(self) -> data.Shelf:
@@ -182,7 +180,7 @@ class _Sitting:
                 ready = shelf.take(group.datasets)
                 keep = PolicyWriter(folder.policies, group, manifest.datasets, record)
                 diagnose = DiagnosticsWriter(folder.diagnostics, group, ready.rows)
-                measure = QErrors(folder.path / NAME, group, journal) if self.request.q_errors else nothing_more
+                measure = QErrors(folder.q_errors, group, journal) if self.request.q_errors else nothing_more
                 Sweep(group, ready, folder, journal, (keep, diagnose), measure).run()
         record.complete, record.peak_memory = True, max(record.peak_memory, peak_memory())
         save()

@@ -1,5 +1,6 @@
 """One method on one shape group, from first weights to rows: training, evaluating and a book of rows put together."""
 
+import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 
@@ -19,6 +20,7 @@ from plas_jax.training.chunk import HEALTHY, Batch, Runs
 from plas_jax.training.hosts import on_host
 from plas_jax.training.user_code import placed_errors
 
+STATUS_SECONDS = 10.0  # between two manifests that say how much is left
 Finished = Callable[[phases.Part, Batch, Runs], None]  # what to do with a phase's runs once they are trained
 
 LEFT_OUT = "and evaluations, of which none has been timed yet"
@@ -63,6 +65,7 @@ class Sweep:
             with placed_errors(self.method, POLICY):
                 self._train_last(first)
         self.journal.record.groups[self.group.name].complete = True
+        self.journal.record.seconds_left = None
         self.journal.save()
 
     def _train_first(self, phase: Phase) -> Batch:
@@ -151,8 +154,10 @@ class Sweep:
         """
         shown = self.journal.phase(f"train {part.phase.trains}", ends[-1])
         count, look = len(part.cells), FirstLook(self.group, part, self.pairs, self.journal)
+        written = time.monotonic()
 
         def show(chunk: phases.Chunk) -> None:
+            nonlocal written
             if evaluator is not None:
                 self._write(evaluator, part, MOST_BEHIND)
             rate = chunk.updates / chunk.seconds
@@ -170,5 +175,9 @@ class Sweep:
             shown.show(chunk.update, ", ".join(facts), left)
             is_coming = evaluator is not None and evaluator.oldest() is not None
             look.after(chunk, runs, is_coming or score is not None)
+            self.journal.record.seconds_left = round(left, 1)
+            if time.monotonic() - written >= STATUS_SECONDS:
+                self.journal.save()
+                written = time.monotonic()
 
         return show

@@ -27,11 +27,8 @@ def evaluation(groups: Sequence[Group], cores: int) -> Evaluation:
     """Count every episode of these groups, and the time of so many cores, each at the measured rate of one."""
     episodes, steps, seconds = 0, 0, 0.0
     for group in groups:
-        method, protocol = group.method, group.protocol
-        each_pair = group.runs // group.pairs * len(protocol.evaluations) + len(method.controls) * len(protocol.last)
         for dataset in group.datasets:
-            played = len(group.seeds) * each_pair * protocol.episodes
-            walked = played * longest_episode([dataset], protocol.horizon)
-            episodes, steps = episodes + played, steps + walked
+            walked = group.episodes * longest_episode([dataset], group.protocol.horizon)
+            episodes, steps = episodes + group.episodes, steps + walked
             seconds += walked / (rate(dataset.environment.name) * cores)
     return Evaluation(episodes, steps, seconds)

@@ -2,10 +2,10 @@
 
 from collections.abc import Callable, Sequence
 
+from plas_jax.files.messages import clock
 from plas_jax.performance.planning.figures import Plan, Row, assumptions, program_rows, summed, sweep_row, title
 from plas_jax.performance.planning.kernels import Kernel
 from plas_jax.sweeps.groups import gigabytes
-from plas_jax.sweeps.progress import clock
 
 LABEL, COLUMN = 46, 22
 

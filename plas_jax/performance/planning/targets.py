@@ -11,6 +11,8 @@ from typing import NamedTuple
 import jax
 from jax.experimental import topologies
 
+from plas_jax.files.messages import unknown
+
 
 class Chip(NamedTuple):
     """One device: what it holds, how fast it reads it, and how fast it multiplies in full float32."""
@@ -139,8 +141,8 @@ _COMPILERS = {"cuda": ("jax_plugins.xla_cuda13", "cuda-plan"), "tpu": ("libtpu",
 def target_of_flag(name: str | None) -> Target:
     """Return the target of --target. Raises `ValueError`, one line, for an unknown one, or without its compiler."""
     if name not in TARGETS:
-        wrong = f"--target: {name!r} is none of" if name else "--target must be one of"
-        raise ValueError(f"{wrong} {', '.join(TARGETS)}")
+        named = name or ""
+        raise ValueError(f"--target: {named!r} is {unknown(named, list(TARGETS), 'target')}")
     target = TARGETS[name]
     module, extra = _COMPILERS[target.chip.platform]
     if not _is_installed(module):

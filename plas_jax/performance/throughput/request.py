@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from absl.flags import FlagValues
 
+from plas_jax.files.messages import unknown
 from plas_jax.performance.throughput.cases import ALGORITHMS, NAMED_WIDTHS, Case
 from plas_jax.performance.throughput.peer_training import D3RLPY, has_counterpart
 
@@ -69,7 +70,7 @@ def _known(flag: str, names: list[str], known: tuple[str, ...]) -> list[str]:
     """Return the names, each once."""
     for name in names:
         if name not in known:
-            raise ValueError(f"{flag}: {name!r} is none of {', '.join(known)}")
+            raise ValueError(f"{flag}: {name!r} is {unknown(name, known, flag.strip('-s'))}")
     return list(dict.fromkeys(names))
 
 

@@ -9,7 +9,7 @@ from plas_jax.reports.page.html import cut
 from plas_jax.results.diagnostics import by_cell, read_diagnostics
 from plas_jax.results.folder import OutputFolder
 from plas_jax.results.manifest import Manifest
-from plas_jax.results.q_rows import NAME, QRow, read_q_rows
+from plas_jax.results.q_rows import QRow, read_q_rows
 from plas_jax.results.rows import Row
 from plas_jax.results.runs import Cell
 
@@ -45,19 +45,17 @@ class Series(NamedTuple):
 def loaded(folder: OutputFolder, manifest: Manifest, rows: Iterable[Row], name: str = "") -> Loaded:
     """Return a folder with its rows. Raises `ValueError`, one line that names it, for rows that are no table."""
     with folder.named():
-        q_rows = read_q_rows(folder.path / NAME) if (folder.path / NAME).exists() else []
+        q_rows = read_q_rows(folder.q_errors) if folder.q_errors.exists() else []
         name = name or folder.path.resolve().name
         measured = by_cell(read_diagnostics(folder.diagnostics)) if folder.diagnostics.exists() else {}
         return Loaded(name, folder.path, manifest, scores(rows, manifest), tuple(q_rows), measured)
 
 
 def read_folders(paths: Sequence[Path]) -> list[Loaded]:
-    """Return the folders at these paths. Raises `ValueError`, one line, for one that holds no results."""
+    """Return the folders at these paths. Raises `ValueError` or `OSError`, one line, for one that holds no results."""
     folders = []
     for path in paths:
         folder = OutputFolder(path)
-        if not folder.manifest.is_file():
-            raise ValueError(f"{path} holds no sweep: it has no {folder.manifest.name}")
         manifest, rows = folder.read_manifest(), folder.read_rows()
         if not rows:
             raise ValueError(f"{path} holds no rows yet: its sweep has evaluated nothing")
