@@ -209,7 +209,7 @@ def trainer(algorithm, init):
 
         return jax.lax.fori_loop(0, 1500, step, state)
 
-    first = quickly_compiled(init)(jax.random.key(0), BANDIT)
+    first = init(jax.random.key(0), BANDIT)
     return lambda data, knobs: train(first, data, jax.tree.map(np.float32, knobs))
 
 

@@ -174,7 +174,7 @@ def test_one_update_is_targets_then_critics_then_the_policy_on_the_critics_just_
 
 def test_the_state_starts_with_copies_as_targets_and_keras_weights():
     behaviour = {"bias": np.arange(3)}
-    state = quickly_compiled(lambda: brac.init(KEY, ARCHITECTURE, SIZES, behaviour))()
+    state = brac.init(KEY, ARCHITECTURE, SIZES, behaviour)
     chex.assert_trees_all_equal(state.critic_targets, state.critics.parameters)
     chex.assert_trees_all_equal(state.behaviour, behaviour)
     assert state.updates == 0
@@ -232,7 +232,7 @@ def bandit(key, centre, log_std, peak):
 
 def learned(centre, log_std, peak, **knobs):
     """The action that BRAC learns from the behaviour tanh N(centre, std), and the last metrics."""
-    state = quickly_compiled(lambda: brac.init(KEY, BANDIT, LINE, None))()
+    state = brac.init(KEY, BANDIT, LINE, None)
     state = state.replace(behaviour=constant_policy(state.policy.parameters, [centre], [log_std]))
     knobs = brac.Knobs(policy_learning_rate=3e-3, **knobs)
     state, metrics = trained_on(bandit, BRAC, state, knobs, 2000, centre, log_std, peak)

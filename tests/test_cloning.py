@@ -56,7 +56,7 @@ def cloning_loss_by_hand(policy, batch, draw, entropy_weight):
 def test_the_defaults_of_cloning_are_the_source_s():
     assert cloning.Architecture() == ((200, 200), 256)
     assert cloning.Knobs() == (5e-4,)
-    state = quickly_compiled(lambda: cloning.init(KEY, ARCHITECTURE, SIZES))()
+    state = cloning.init(KEY, ARCHITECTURE, SIZES)
     assert state.entropy_weight.parameters == 1
 
 
@@ -125,7 +125,7 @@ STATISTICS = Statistics(np.float32([0.5, -1.0, 2.0]), np.float32([2.0, 0.5, 0.0]
 
 
 def deterministic_state():
-    state = quickly_compiled(lambda: deterministic_cloning.init(KEY, DETERMINISTIC, SIZES, STATISTICS))()
+    state = deterministic_cloning.init(KEY, DETERMINISTIC, SIZES, STATISTICS)
     return state.replace(policy=network(filled(state.policy.parameters, 3)))
 
 
@@ -202,7 +202,7 @@ def two_ways(key):
 
 
 def cloned(std):
-    state = quickly_compiled(lambda: cloning.init(KEY, cloning.Architecture((32, 32), 128), LINE))()
+    state = cloning.init(KEY, cloning.Architecture((32, 32), 128), LINE)
     return trained_on(along_a_bend, CLONING, state, cloning.Knobs(5e-3), 1500, std)
 
 
@@ -225,7 +225,7 @@ def test_cloning_keeps_the_target_entropy_where_the_behaviour_has_less():
 def test_the_regression_finds_the_mean_action_even_where_no_data_are():
     statistics = Statistics(np.zeros(1, np.float32), np.full(1, 0.577, np.float32), np.float32(1))
     architecture = deterministic_cloning.Architecture((32, 32), 128)
-    state = quickly_compiled(lambda: deterministic_cloning.init(KEY, architecture, LINE, statistics))()
+    state = deterministic_cloning.init(KEY, architecture, LINE, statistics)
     knobs = deterministic_cloning.Knobs(1e-3)
     followed, _ = trained_on(along_a_bend, DETERMINISTIC_CLONING, state, knobs, 1500, 0.0)
     action = deterministic_cloning.act(followed, STATES, None, knobs)

@@ -33,7 +33,7 @@ def rows_of(seed, batch=BATCH):
 
 @cache
 def first_state():
-    return quickly_compiled(lambda: CQL.init(KEY, ARCHITECTURE, TRUE, STATISTICS))()
+    return CQL.init(KEY, ARCHITECTURE, TRUE, STATISTICS)
 
 
 def state_of(log_temperature=-0.7):
@@ -274,9 +274,7 @@ def test_the_draws_are_independent_and_of_their_laws():
 
 
 def test_draws_and_sampled_actions_are_zero_in_the_padding_and_the_same_without_it():
-    state = quickly_compiled(lambda sizes: CQL.init(KEY, ARCHITECTURE, sizes, STATISTICS))(
-        Sizes(Axis(3, 3), Axis(2, 5), Axis(4, 10))
-    )
+    state = CQL.init(KEY, ARCHITECTURE, Sizes(Axis(3, 3), Axis(2, 5), Axis(4, 10)), STATISTICS)
     noise, alone = (CQL.noise(KEY, ARCHITECTURE, sizes) for sizes in (state.sizes, TRUE))
     for draw, same in zip(noise, alone, strict=True):
         assert (np.asarray(draw)[..., 2:] == 0).all()

@@ -1,13 +1,12 @@
 """What shows that a method cannot work, on cases whose answer is known."""
 
-from functools import partial
 from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from small_runs import quickly_compiled, trained_on
+from small_runs import trained_on
 
 from plas_jax.algorithms import behaviour, iql
 from plas_jax.datasets.minibatch import Rows
@@ -45,7 +44,7 @@ def test_a_latent_of_a_linear_gaussian_cvae_is_active_where_its_closed_form_says
 @pytest.mark.parametrize(("variance", "active"), [(0.04, 0), (0.25, 1)])
 def test_so_is_one_of_a_cvae_that_was_trained(variance, active):
     architecture = behaviour.Architecture(32, 256)
-    state = quickly_compiled(partial(behaviour.init, jax.random.key(0), architecture, LINE))()
+    state = behaviour.init(jax.random.key(0), architecture, LINE)
 
     def draw(key):
         action = jnp.sqrt(variance) * jax.random.normal(key, (256, 1))

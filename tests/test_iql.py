@@ -32,8 +32,7 @@ def statistics(observation, return_range=1000.0):
 
 @cache
 def first_state(return_range=500.0):
-    init = quickly_compiled(lambda of: IQL.init(KEY, ARCHITECTURE, TRUE, of))
-    return init(statistics(3, return_range))
+    return IQL.init(KEY, ARCHITECTURE, TRUE, statistics(3, return_range))
 
 
 def state_of(updates=0, return_range=500.0):
