@@ -451,6 +451,20 @@ def test_data_sets_are_in_the_papers_order():
     ]  # fmt: skip
 
 
+def test_tables_4_and_5_are_in_the_papers_order_beside_its_numbers_and_say_how_many_episodes():
+    names = ("antmaze-umaze-v0", "maze2d-umaze-v1", "pen-cloned-v0", "door-human-v0")
+    rows = [row for name in names for row in run("plas", 10.0, dataset=name, limit=0.0)]
+    rows += [row._replace(episode=2) for row in run("plas", 10.0, dataset=names[0], limit=0.0) if row.episode == 0]
+    page = score_tables(rows, manifest("plas", datasets=names, seeds=[0]))
+    assert page.startswith("# D4RL scores: Tables 4 and 5\n")
+    assert "fewer than" not in page
+    assert "each of so many episodes: 2 of maze2d-umaze-v1, door-human-v0, pen-cloned-v0, 3 of antmaze-umaze-v0" in page
+    assert "D4RL v0, v1, as in the paper." in page
+    _, _, *body = tables(section(page, "Table 5"))[0]
+    assert [line[0] for line in body[:4]] == ["maze2d-umaze-v1", "antmaze-umaze-v0", "door-human-v0", "pen-cloned-v0"]
+    assert [line[-1] for line in body[:3]] == ["57.0", "70.7", "4.4"]
+
+
 # --- beside what others published ------------------------------------------------------------------------------------
 
 ALL = ("bc_regression", "bcq", "plas", "plas+p", "td3+bc")

@@ -1,11 +1,12 @@
 """The lines of a table of scores: a method with a setting on a data set, told from rows and manifest."""
 
 from collections.abc import Iterable
+from functools import cache
 from itertools import product
 from typing import NamedTuple
 
 from plas_jax.reports.provenance import datasets
-from plas_jax.reports.published import unversioned
+from plas_jax.reports.published import published_scores, unversioned
 from plas_jax.results.choices import Runs, best_setting, magnitude
 from plas_jax.results.manifest import Manifest
 from plas_jax.results.rows import Row
@@ -94,7 +95,7 @@ def planned_seeds(manifest: Manifest) -> tuple[set[int], set[int]]:
 
 
 def in_order(names: Iterable[str]) -> list[str]:
-    """Sort data sets as the paper does: medium, medium-replay, medium-expert, other levels, then data of one's own."""
+    """Sort as the paper does: medium, medium-replay, medium-expert, other levels; mazes, hand, kitchen; one's own."""
     return sorted(names, key=_place)
 
 
@@ -120,7 +121,17 @@ def _place(name: str) -> tuple:
     plain = level.removesuffix("-a")
     known = LEVELS.index(plain) if plain in LEVELS else len(LEVELS)
     robots = ROBOTS.index(robot) if robot else len(ROBOTS)
-    return not robot, known, "" if plain in LEVELS else level, robots, level == plain, name
+    printed = 0 if robot else _printed_places().get(unversioned(name), len(published_scores()))
+    return not robot, known, printed, "" if plain in LEVELS else level, robots, level == plain, name
+
+
+@cache
+def _printed_places() -> dict[str, int]:
+    """Return the first place of each data set, version aside, among the scores that are published."""
+    places: dict[str, int] = {}
+    for place, score in enumerate(published_scores()):
+        places.setdefault(unversioned(score.dataset), place)
+    return places
 
 
 def _runs_of(runs: Runs, dataset: str, algorithm: str) -> Runs:

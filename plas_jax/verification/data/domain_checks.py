@@ -97,6 +97,8 @@ def stale(recording: Recording, episodes: Episodes) -> Finding:
     taught = int(np.count_nonzero(same & ~episodes.ends[:-1]))
     if taught:
         return Finding("stale rows", "warning", f"{taught:,} rows without a flag are followed by their own observation")
+    if not same.any():
+        return Finding("stale rows", "ok", "no row is followed by its own observation")
     return Finding("stale rows", "ok", f"{int(same.sum()):,} rows are followed by their own observation, all flagged")
 
 
