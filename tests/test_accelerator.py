@@ -54,6 +54,17 @@ def test_one_thing_is_changed_at_a_time():
     assert variants("nothing") == (PLAIN,)
 
 
+def test_this_xla_knows_every_option():
+    for variant in (*variants("gpu"), *variants("tpu"), *variants("cpu")):
+        assert quickly(lambda: 0, variant.options)() == 0, variant.name
+    with pytest.raises(jax.errors.JaxRuntimeError, match="valid enum value"):
+        quickly(lambda: 0, (("xla_gpu_enable_command_buffer", "+WHILE"),))()
+
+
+def quickly(function, options):
+    return jax.jit(function, compiler_options=dict(options))
+
+
 @pytest.mark.parametrize("precision", [FLOAT32, *PRECISIONS["gpu"], *PRECISIONS["tpu"]], ids=lambda each: each.name)
 def test_precisions_are_jaxs(precision):
     with jax.default_matmul_precision(precision.setting):

@@ -86,8 +86,8 @@ def _stopped(process: subprocess.Popen) -> str:
     if process.poll() is None:
         process.send_signal(signal.SIGINT)
         with suppress(subprocess.TimeoutExpired):
-            process.wait(STOPPING_SECONDS)
-            return "stopped in time"
+            if process.wait(STOPPING_SECONDS) >= 0:
+                return "stopped in time"
         process.kill()
         process.wait()
     return "killed"
