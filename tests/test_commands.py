@@ -159,5 +159,11 @@ def test_a_phase_has_one_bar_however_often_it_is_asked_for():
     assert "10 rows" in finished[0]
 
 
+def test_what_is_printed_beside_bars_goes_where_it_was_sent(capsys):
+    with Watch(Console(file=io.StringIO(), force_terminal=True)):
+        print("to a file")
+    assert capsys.readouterr().out == "to a file\n"
+
+
 def test_time_is_readable():
     assert [clock(seconds) for seconds in (0, 59.6, 61, 3723, -1)] == ["0:00", "1:00", "1:01", "1:02:03", "0:00"]

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from dataclasses import replace
+from types import SimpleNamespace
 
 import by_subprocess
 import jax
@@ -18,12 +19,12 @@ from plas_jax.datasets.catalogue import ENVIRONMENTS
 from plas_jax.evaluation.playing import play
 from plas_jax.evaluation.policy_files import read_policy
 from plas_jax.methods.own import own_method
-from plas_jax.results.rows import read_rows
+from plas_jax.results.rows import Row, read_rows
 from plas_jax.results.runs import CONTROLS
-from plas_jax.sweeps.policies import file_name
+from plas_jax.sweeps.policies import BestPolicies, file_name
 
 OWN_METHOD = ROOT / "docs" / "own_method" / "filtered_cloning.py"
-SHORT = ["--preset=smoke", "--datasets=hopper-random-r1,walker2d-random-r1", "--seeds=1"]
+SHORT = ["--preset=smoke", "--best_policies", "--datasets=hopper-random-r1,walker2d-random-r1", "--seeds=1"]
 # One that draws when it acts, one around a first phase, one's own.
 METHODS = f"--algorithms=bcq,plas,{OWN_METHOD}"
 
@@ -48,7 +49,7 @@ def policy_of(folder, name):
 def test_every_run_has_a_policy_that_plays_its_last_evaluation_again(folder):
     # Controls act with the CVAE alone, and have no file.
     rows = [row for row in read_rows(folder / "results.csv") if row.update == 40 and row.algorithm not in CONTROLS]
-    policies = [read_policy(path, own(path)) for path in (folder / "policies").iterdir()]
+    policies = [read_policy(path, own(path)) for path in (folder / "policies").glob("*.npz")]
     assert len(policies) == len(rows) == 6
     for policy in policies:
         about = policy.about
@@ -56,6 +57,41 @@ def test_every_run_has_a_policy_that_plays_its_last_evaluation_again(folder):
         played = play(policy, about.environment, 1, about.seed)
         assert (played.episode_return[0], played.episode_length[0]) == (row.episode_return, row.episode_length)
         assert about.provenance["versions"]["jax"] == jax.__version__
+
+
+def test_the_policy_of_each_runs_best_evaluation_plays_it_again(folder):
+    rows = [row for row in read_rows(folder / "results.csv") if row.algorithm not in CONTROLS]
+    best = [read_policy(path, own(path)) for path in (folder / "policies" / "best").iterdir()]
+    assert len(best) == 6
+    for policy in best:
+        about = policy.about
+        ours = [row for row in rows if (row.dataset, row.algorithm) == (about.dataset, about.label)]
+        row = max(ours, key=lambda row: row.episode_return)
+        assert about.update == row.update
+        assert play(policy, about.environment, 1, about.seed).episode_return[0] == row.episode_return
+
+
+def test_a_sweep_that_goes_on_takes_up_what_was_best():
+    """Returns of two runs: the first one's file is of update 20, the second has none."""
+    runs = [("d", "bc", seed, None, "") for seed in (0, 1)]
+    written = []
+    writer = SimpleNamespace(
+        places=lambda part: {run: place for place, run in enumerate(runs)},
+        written=lambda part, place: (20, None)[place],
+        write=lambda part, place, copied, update: written.append((place, update)),
+        copy=lambda batch: batch,
+    )
+
+    def rows(update, *returns):
+        empty = Row("d", "bc", 0, None, None, None, "", "d4rl", update, 0, 1, 0.0, 0.0, None)
+        return [empty._replace(seed=seed, episode_return=value) for seed, value in enumerate(returns)]
+
+    best = BestPolicies(writer, SimpleNamespace(read_rows=lambda: rows(20, 5.0, 9.0)))
+    for update, returns in ((40, (4.0, 1.0)), (60, (6.0, 0.0)), (80, (float("nan"), 2.0))):
+        best.offer("part", "batch", None, update)
+        best.see(rows(update, *returns))
+    assert written == [(1, 40), (0, 60), (1, 80)]
+    best.see(rows(100, 50.0, 50.0))  # of controls: no policies were offered
 
 
 @pytest.mark.parametrize("name", ["hopper-random-r1_bcq", "walker2d-random-r1_plas"])
@@ -107,7 +143,7 @@ def test_evaluate_plays_a_folder_and_changes_nothing_in_it(folder, capsys):
     before = {path: (path.stat().st_mtime_ns, path.is_file() and path.read_bytes()) for path in folder.rglob("*")}
     # Only some of its policies are that method's.
     assert run(evaluate, capsys, folder, "--episodes=2", f"--method={OWN_METHOD}")[0] == 1
-    names = [path for path in (folder / "policies").iterdir() if own(path) is None]
+    names = [path for path in (folder / "policies").glob("*.npz") if own(path) is None]
     status, out, err = run(evaluate, capsys, *names, "--episodes=2")
     assert status == 0, err
     assert len(names) == 4

@@ -33,5 +33,8 @@ def table_flags(presets: Iterable[str], default: str, datasets: str, resume: str
     flags.DEFINE_boolean(
         "overlap", None, "Evaluate beside training; default: where there is an accelerator.", flag_values=values
     )
+    flags.DEFINE_boolean(
+        "best_policies", False, "Also keep the policies of each run's best evaluation.", flag_values=values
+    )
     flags.DEFINE_boolean("dry_run", False, "Tell what would be made, and the time; make nothing.", flag_values=values)
     return values

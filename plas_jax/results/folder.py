@@ -56,6 +56,7 @@ class OutputFolder:
         self.coming = folder / "rows"
         self.watchers: list[Callable[[Iterable[Row]], None]] = []  # what is told of rows that come
         self.policies = folder / "policies"
+        self.best_policies = self.policies / "best"
         self.sources = folder / "methods"
         self.diagnostics = folder / "diagnostics.csv"
         self.metrics = folder / "metrics.csv"
@@ -152,6 +153,15 @@ class OutputFolder:
         for watcher in self.watchers:
             watcher(rows)
 
+    @contextmanager
+    def watched(self, watcher: Callable[[Iterable[Row]], None]) -> Iterator[None]:
+        """Tell a watcher of rows that come, while entered."""
+        self.watchers.append(watcher)
+        try:
+            yield
+        finally:
+            self.watchers.remove(watcher)
+
     def merge_rows(self) -> None:
         """Put the rows that came into `results.csv`."""
         if self.coming.exists():
@@ -196,7 +206,7 @@ class OutputFolder:
         tidy_q_rows(self.q_errors, without=algorithms)
         for group in groups:
             shutil.rmtree(self.checkpoints / group, ignore_errors=True)
-        for path in self.policies.glob("*.npz"):
+        for path in self.policies.rglob("*.npz"):
             if any(f"_{quote(name, safe='+')}_" in path.name for name in algorithms if name):
                 path.unlink()
         (self.sources / f"{method}.py").unlink(missing_ok=True)

@@ -1,18 +1,35 @@
 """The policies of a trained group, each in a file of its own that outlives the sweep's folder."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from math import inf
 from pathlib import Path
+from typing import NamedTuple
 from urllib.parse import quote
 
+import numpy as np
+
 from plas_jax.evaluation.policy import About, acting_leaves, leaves_by_path
-from plas_jax.evaluation.policy_files import write_policy
+from plas_jax.evaluation.policy_files import read_about, write_policy
 from plas_jax.methods.method import plain
+from plas_jax.results.folder import OutputFolder
 from plas_jax.results.manifest import DatasetRecord, MethodRecord
+from plas_jax.results.rows import Row
+from plas_jax.results.runs import mean
 from plas_jax.sweeps.groups import Group, true_sizes, widest
-from plas_jax.sweeps.rows import label
+from plas_jax.sweeps.rows import columns, label, setting
 from plas_jax.training import phases
 from plas_jax.training.chunk import HEALTHY, Batch, Runs
 from plas_jax.training.hosts import is_first, on_host
+from plas_jax.types import Array
+
+RunName = tuple[str, str, int, float | None, str]  # data set, algorithm, seed, ε and knobs, as in results.csv
+
+
+class Copied(NamedTuple):
+    """What acting needs of every run, on the host, and when runs diverged."""
+
+    arrays: dict[str, Array]  # `[runs, …]`, by the paths of the leaves
+    diverged_at: np.ndarray
 
 
 class PolicyWriter:
@@ -24,19 +41,38 @@ class PolicyWriter:
 
     def __call__(self, part: phases.Part, batch: Batch, runs: Runs) -> None:
         """Write the policy of every run; of several processes the first one does."""
-        if part.draws != phases.LAST_PHASE:
-            return
-        diverged_at = on_host(batch.diverged_at)
-        abouts = [self._about(part, place, int(diverged_at[place])) for place in range(len(part.cells))]
-        kept = acting_leaves(self._group.method, widest(self._group.datasets))
-        arrays = on_host({name: leaf for name, leaf in leaves_by_path(batch.state).items() if name in kept})
-        if not is_first():
-            return
-        self._folder.mkdir(exist_ok=True)
-        for place, about in enumerate(abouts):
-            write_policy(self._folder / file_name(about), about, {name: leaf[place] for name, leaf in arrays.items()})
+        if part.draws == phases.LAST_PHASE:
+            copied = self.copy(batch)
+            for place in range(len(part.cells)) if is_first() else ():
+                self.write(part, place, copied, part.phase.updates)
 
-    def _about(self, part: phases.Part, place: int, diverged_at: int) -> About:
+    def copy(self, batch: Batch) -> Copied:
+        """Return what acting needs of every run, on every process."""
+        kept = acting_leaves(self._group.method, widest(self._group.datasets))
+        arrays = {name: leaf for name, leaf in leaves_by_path(batch.state).items() if name in kept}
+        return Copied(*on_host((arrays, batch.diverged_at)))
+
+    def write(self, part: phases.Part, place: int, copied: Copied, update: int) -> None:
+        """Write the policy of one run as it was after `update` updates."""
+        about = self._about(part, place, int(copied.diverged_at[place]), update)
+        self._folder.mkdir(parents=True, exist_ok=True)
+        arrays = {name: np.asarray(leaf[place]) for name, leaf in copied.arrays.items()}
+        write_policy(self._folder / file_name(about), about, arrays)
+
+    def written(self, part: phases.Part, place: int) -> int | None:
+        """Return the update of the policy that the folder has of a run; None where it has none."""
+        path = self._folder / file_name(self._about(part, place, HEALTHY, 0))
+        return read_about(path).update if path.exists() else None
+
+    def places(self, part: phases.Part) -> dict[RunName, int]:
+        """Return the place of every run by what tells it apart in the rows."""
+        names: dict[RunName, int] = {}
+        for place, (cell, knobs) in enumerate(zip(part.cells, part.knobs, strict=True)):
+            pair, limit = self._pairs[cell.pair], columns(knobs)["perturbation_limit"]
+            names[pair.name, label(self._group.method, knobs), pair.seed, limit, setting(cell)] = place
+        return names
+
+    def _about(self, part: phases.Part, place: int, diverged_at: int, update: int) -> About:
         group, method, cell = self._group, self._group.method, part.cells[place]
         pair, first = self._pairs[cell.pair], group.method.first
         dataset = group.datasets[pair.dataset]
@@ -53,7 +89,7 @@ class PolicyWriter:
             sizes={name: [int(axis.true), axis.padded] for name, axis in axes.items()},
             dataset=dataset.name,
             seed=pair.seed,
-            update=method.phase.updates,
+            update=update,
             diverged_at=None if diverged_at == HEALTHY else diverged_at,
             environment=dataset.environment,
             dynamics=group.dynamics,
@@ -72,6 +108,52 @@ class PolicyWriter:
             "fingerprint": described.fingerprint,
             "version": described.version,
         }
+
+
+class BestPolicies:
+    """What keeps the policy of each run's best evaluation so far, by the mean return of its episodes.
+
+    `offer` is called before each evaluation, and `see` is told of its rows by the process that writes.
+    """
+
+    def __init__(self, writer: PolicyWriter, folder: OutputFolder):
+        self._writer, self._folder = writer, folder
+        self._offered: dict[int, tuple[phases.Part, Copied]] = {}
+        self._best: dict[RunName, float] | None = None
+
+    def offer(self, part: phases.Part, batch: Batch, runs: Runs, update: int) -> None:
+        """Keep a copy of the policies that are about to be evaluated."""
+        copied = self._writer.copy(batch)
+        if is_first():
+            self._offered[update] = part, copied
+
+    def see(self, rows: Iterable[Row]) -> None:
+        """Write the policies of those runs whose evaluation is their best so far."""
+        for update, returns in _mean_returns(rows).items():
+            if update not in self._offered:  # an evaluation of controls
+                continue
+            part, copied = self._offered.pop(update)
+            places = self._writer.places(part)
+            self._best = self._best_before(part, places) if self._best is None else self._best
+            for run in places.keys() & returns.keys():
+                if returns[run] > self._best.get(run, -inf):
+                    self._best[run] = returns[run]
+                    self._writer.write(part, places[run], copied, update)
+
+    def _best_before(self, part: phases.Part, places: dict[RunName, int]) -> dict[RunName, float]:
+        """Return what the policies returned that a sweep which goes on has kept already."""
+        written = {run: self._writer.written(part, place) for run, place in places.items()}
+        returns = _mean_returns(self._folder.read_rows()) if any(written.values()) else {}
+        return {run: returns[at][run] for run, at in written.items() if at in returns and run in returns[at]}
+
+
+def _mean_returns(rows: Iterable[Row]) -> dict[int, dict[RunName, float]]:
+    """Return the mean return of every evaluation, by update and run."""
+    episodes: dict[int, dict[RunName, list[float]]] = {}
+    for row in rows:
+        run = row.dataset, row.algorithm, row.seed, row.perturbation_limit, row.knobs
+        episodes.setdefault(row.update, {}).setdefault(run, []).append(row.episode_return)
+    return {update: {run: mean(returns) for run, returns in runs.items()} for update, runs in episodes.items()}
 
 
 def file_name(about: About) -> str:

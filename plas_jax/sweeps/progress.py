@@ -1,5 +1,6 @@
 """What a user watches: one line for each phase with its speed, the score so far and the time left."""
 
+import sys
 import time
 from collections.abc import Sequence
 from types import TracebackType
@@ -32,7 +33,8 @@ class Watch:
                 TextColumn("{task.description:<22}"), BarColumn(24), TaskProgressColumn(), TimeElapsedColumn(),
                 TextColumn("{task.fields[facts]}"),
             )  # fmt: skip
-            self.bars = Progress(*columns, console=self._console)
+            # Else what is printed meanwhile would go to the bars' terminal, wherever it was sent.
+            self.bars = Progress(*columns, console=self._console, redirect_stdout=sys.stdout.isatty())
 
     def __enter__(self) -> "Watch":
         if self.bars is not None:

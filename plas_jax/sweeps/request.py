@@ -70,6 +70,7 @@ class Flags(Protocol):
     log: str
     overlap: bool | None
     dry_run: bool
+    best_policies: bool
 
 
 class Request(NamedTuple):
@@ -92,6 +93,7 @@ class Request(NamedTuple):
     settings: tuple[Setting, ...] = ()  # what was set of preset and methods, which have it already
     overlap: bool | None = None  # whether evaluations run beside training; None: where there is an accelerator
     dry_run: bool = False  # whether it is only told what would be done
+    best_policies: bool = False  # whether the policy of each run's best evaluation is kept, too
 
     @property
     def selection_seeds(self) -> tuple[int, ...]:
@@ -148,6 +150,7 @@ def request(flags: Flags, command: TableCommand) -> Request:
         retrain=_retrained(flags.retrain, made.methods),
         overlap=flags.overlap,
         dry_run=flags.dry_run,
+        best_policies=flags.best_policies,
     )
 
 

@@ -6,6 +6,7 @@ A folder holds a table; a sitting goes on with its interrupted methods and adds 
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from functools import partial
 
 from plas_jax.files.messages import clock
@@ -23,11 +24,11 @@ from plas_jax.sweeps.growth import groups_of, grow, refuse_shrinking
 from plas_jax.sweeps.interruption import Interrupted, Interruption
 from plas_jax.sweeps.journal import Journal
 from plas_jax.sweeps.manifest import add_methods, first_manifest, has_finished, refuse_other_data
-from plas_jax.sweeps.policies import PolicyWriter
+from plas_jax.sweeps.policies import BestPolicies, PolicyWriter
 from plas_jax.sweeps.progress import Watch
 from plas_jax.sweeps.q_errors import QErrors
 from plas_jax.sweeps.request import Request
-from plas_jax.sweeps.sweep import Sweep, nothing_more
+from plas_jax.sweeps.sweep import Measure, Sweep
 from plas_jax.training.hosts import agreed, connect, is_first
 from plas_jax.training.kept_programs import keep_programs
 from plas_jax.training.layout import host_mesh, use_every_core
@@ -73,9 +74,12 @@ def sit(requested: Callable[[], Request], report: Report, speaks: bool = True) -
     with Watch(quiet=not is_first()) as watch:
         try:
             with told(request.log if is_first() else (), folder, watch.say):
-                return _Sitting(request, folder, watch, report, is_first() and speaks).run(manifest)
+                status, text = _Sitting(request, folder, watch, report, is_first() and speaks).run(manifest)
         finally:
             folder.release()
+    if is_first() and speaks:
+        print(text or "nothing was evaluated: what updates returned is in metrics.csv")
+    return status
 
 
 def _forget(request: Request, folder: OutputFolder, manifest: Manifest) -> None:
@@ -104,8 +108,8 @@ class _Sitting:
     def __init__(self, request: Request, folder: OutputFolder, watch: Watch, report: Report, speaks: bool):
         self.request, self.folder, self.watch, self.report, self.speaks = request, folder, watch, report, speaks
 
-    def run(self, earlier: Manifest | None) -> int:
-        """Train every method that was asked for and is not complete."""
+    def run(self, earlier: Manifest | None) -> tuple[int, str]:
+        """Train every method that was asked for and is not complete; return the status, and what a user reads last."""
         started = time.monotonic()
         request, folder, watch = self.request, self.folder, self.watch
         self._check_methods(earlier or Manifest())
@@ -132,10 +136,8 @@ class _Sitting:
             watch.say(f"stopped; the same command with --output={folder.path} --resume goes on")
         if is_first() and not table:
             table = _reported(self.report, folder, manifest)
-        if self.speaks:
-            print(table or "nothing was evaluated: what updates returned is in metrics.csv")
         watch.say(f"{folder.path} after {clock(time.monotonic() - started)}")
-        return status
+        return status, table
 
     def _say_what_is_altered(self, described: data.Described) -> None:
         for name, record in described.items():
@@ -177,14 +179,23 @@ class _Sitting:
             if not record.groups[group.name].complete:
                 title = partial(_titled, groups_of, name, group.name)
                 journal = Journal(record, save, self.watch, title, Interruption(), self.request.overlap)
-                ready = shelf.take(group.datasets)
-                keep = PolicyWriter(folder.policies, group, manifest.datasets, record)
-                diagnose = DiagnosticsWriter(folder.diagnostics, group, ready.rows)
-                measure = QErrors(folder.q_errors, group, journal) if self.request.q_errors else nothing_more
-                Sweep(group, ready, folder, journal, (keep, diagnose), measure).run()
+                self._train_group(group, journal, shelf.take(group.datasets), manifest)
         record.complete, record.peak_memory = True, max(record.peak_memory, peak_memory())
         save()
         return agreed(lambda: _reported(self.report, folder, manifest))
+
+    def _train_group(self, group: Group, journal: Journal, ready: data.SweepData, manifest: Manifest) -> None:
+        folder, measures = self.folder, list[Measure]()
+        keep = partial(PolicyWriter, group=group, described=manifest.datasets, record=journal.record)
+        diagnose = DiagnosticsWriter(folder.diagnostics, group, ready.rows)
+        if self.request.q_errors:
+            measures.append(QErrors(folder.q_errors, group, journal))
+        with ExitStack() as stage:
+            if self.request.best_policies:
+                best = BestPolicies(keep(folder.best_policies), folder)
+                measures.append(best.offer)
+                stage.enter_context(folder.watched(best.see))
+            Sweep(group, ready, folder, journal, (keep(folder.policies), diagnose), measures).run()
 
 
 def _titled(groups_of: Mapping[str, Sequence[Group]], method: str, group: str, phase: str) -> str:

@@ -27,14 +27,10 @@ LEFT_OUT = "and evaluations, of which none has been timed yet"
 Measure = Callable[[phases.Part, Batch, Runs, int], None]  # what else to measure of policies at an update
 
 
-def nothing_more(part: phases.Part, batch: Batch, runs: Runs, update: int) -> None:
-    """Measure nothing but scores."""
-
-
 class Sweep:
     """One method on one shape group. `run` trains, evaluates and writes rows until it is done or interrupted.
 
-    `finished` are called after the last evaluation of each phase, `measure` before each evaluation of the last one.
+    `finished` are called after the last evaluation of each phase, `measures` before each evaluation of the last one.
     """
 
     def __init__(
@@ -44,11 +40,11 @@ class Sweep:
         folder: OutputFolder,
         journal: Journal,
         finished: Sequence[Finished] = (),
-        measure: Measure = nothing_more,
+        measures: Sequence[Measure] = (),
     ):
         self.group, self.method = group, group.method
         self.data, self.folder, self.journal, self.finished = data, folder, journal, finished
-        self.measure = measure
+        self.measures = measures
         self.pairs = phases.pairs_of([dataset.name for dataset in group.datasets], group.seeds)
         self.sizes = phases.stacked_sizes([data.sizes[pair.dataset] for pair in self.pairs])
         self.last = phases.part_of(group.method, phases.LAST_PHASE, self.pairs)
@@ -116,7 +112,8 @@ class Sweep:
             shown = self._shown(part, runs, training.ends, evaluator)
             for update, trained in training.run(start, runs, self.data.rows, shown, unwritten):
                 if evaluator is not None and self._lacks(update):
-                    self.measure(part, trained, runs, update)
+                    for measure in self.measures:
+                        measure(part, trained, runs, update)
                     self._write(evaluator, part, MOST_BEHIND - 1)
                     evaluator.begin(trained, runs, update, f"evaluate at {update:,}")
                     self._write(evaluator, part, MOST_BEHIND)
