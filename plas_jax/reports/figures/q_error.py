@@ -33,7 +33,8 @@ def q_error_panels(rows: Sequence[QRow], title: Sequence[str], path: Path) -> No
     for line, dataset in zip(panels, datasets, strict=True):
         for axes, (measure, words) in zip(line, PANELS.items(), strict=True):
             restrained(axes, f"{dataset}: {words}" if len(datasets) > 1 else words)
-            if measure == "mean_squared_error":
+            if measure in ("mean_squared_error", "positive_mean"):  # one method's may be ten thousand times another's
+                axes.set_yscale("symlog", linthresh=10.0)
                 axes.yaxis.set_major_formatter(EngFormatter(sep=""))
             for label, colour in colour_of.items():
                 ours = [row for row in rows if row.cell.dataset == dataset and _label(row) == label]
