@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from plas_jax.commands import plas_jax
 from plas_jax.commands.invocation import invoke
 from plas_jax.files.messages import clock
 from plas_jax.results.folder import OutputFolder
+from plas_jax.sweeps import progress
 from plas_jax.sweeps.interruption import Interrupted, Interruption, Terminated
 from plas_jax.sweeps.progress import Watch
 
@@ -163,6 +165,15 @@ def test_what_is_printed_beside_bars_goes_where_it_was_sent(capsys):
     with Watch(Console(file=io.StringIO(), force_terminal=True)):
         print("to a file")
     assert capsys.readouterr().out == "to a file\n"
+
+
+@pytest.mark.parametrize("is_terminal", [True, False])
+def test_a_document_is_laid_out_on_a_terminal_and_stays_what_it_is_elsewhere(monkeypatch, capsys, is_terminal):
+    monkeypatch.setattr(progress, "Console", partial(Console, force_terminal=is_terminal, width=80))
+    progress.print_markdown("| a | b |\n| --- | ---: |\n| c | 1 |")
+    shown = capsys.readouterr().out
+    assert ("|" in shown) == (not is_terminal)
+    assert "c" in shown
 
 
 def test_time_is_readable():
