@@ -13,7 +13,7 @@ from plas_jax.commands import accelerator, sweep_perturbation
 from plas_jax.commands.invocation import invoke
 from plas_jax.datasets.minibatch import Rows
 from plas_jax.performance.accelerator import measuring, parity, sitting, speed, training
-from plas_jax.performance.accelerator.programs import FLOAT32, PRECISIONS, Given, Way, compiled, ways
+from plas_jax.performance.accelerator.programs import BEGUN, FLOAT32, PRECISIONS, Given, Way, begun, compiled, ways
 from plas_jax.performance.accelerator.record import Record
 from plas_jax.performance.accelerator.request import request
 from plas_jax.performance.planning.targets import A100, H100, H200, V5E, chip_of
@@ -135,6 +135,22 @@ def test_what_the_compiler_refuses_is_one_line(given):
     assert "\n" not in refused
 
 
+class Here:
+    """A process that measures, in this one."""
+
+    def __init__(self, rows):
+        self.rows = rows
+
+    def poll(self, seconds):
+        return True
+
+    def recv(self):
+        return next(self.rows), 10**9
+
+    def send(self, nothing):
+        pass
+
+
 def test_the_smallest_form_writes_its_rows_as_they_come_and_resumes(given, tmp_path, monkeypatch, capfd):
     """All of it but the training, in this process, of one method; a second call measures nothing that the first has.
 
@@ -142,31 +158,22 @@ def test_the_smallest_form_writes_its_rows_as_they_come_and_resumes(given, tmp_p
     """
     written = []
 
-    class Here:
-        def __init__(self, rows):
-            self.rows = rows
-
-        def poll(self, seconds):
-            return True
-
-        def recv(self):
+    def looked(rows):
+        for row in rows:
             written.append(len(Record(tmp_path / "out", "", resume=True).rows))
-            return next(self.rows), 10**9
+            yield row
 
-        def send(self, nothing):
-            pass
-
-    monkeypatch.setattr(sitting, "starting_cold", lambda rows, devices: nullcontext(Here(rows())))
+    monkeypatch.setattr(sitting, "starting_cold", lambda rows, devices: nullcontext(Here(looked(rows()))))
     monkeypatch.setattr(measuring, "ways", lambda platform: [UNOPTIMISED])
     monkeypatch.setattr(measuring, "refuse_unsound_machine", lambda: None)
     monkeypatch.setattr(parity, "METHODS", parity.METHODS[:1])
     monkeypatch.setattr(speed, "given", lambda widths, runs: copied(given))
     record = sitting.sit(asked(tmp_path, "--minutes=0.5"), "accelerator.py")
-    assert written == [0, 1, 2, 3]
+    assert written == [0, 1, 2, 2, 2, 3, 3, 3]
     assert [row["measure"] for row in record.rows.values()] == ["device", "parity", "speed", "training"]
     assert not record.differs
     again = sitting.sit(asked(tmp_path, "--minutes=0.5", "--resume"), "accelerator.py")
-    assert written[4:] == [4, 4]
+    assert written[8:] == [4, 4]
     measured = ("speed", "", "16", "2", "plain, float32")
     assert again.rows[measured] == record.rows[measured]
     page = record.markdown.read_text()
@@ -174,6 +181,26 @@ def test_the_smallest_form_writes_its_rows_as_they_come_and_resumes(given, tmp_p
     assert "| 16 | 2 | plain, float32 |" in page
     assert "no time was left" in page
     assert "speed 16 2 plain, float32:" in capfd.readouterr().err
+
+
+def test_what_a_process_dies_of_is_left_out_by_the_next_one(tmp_path, monkeypatch):
+    def dying(extent, done):
+        for way in ("first", "deadly", "last"):
+            row = SPEED | {"way": way}
+            if measuring.key(row) not in done:
+                yield begun(row)
+                if way == "deadly":
+                    raise EOFError
+                yield row | MEASURED
+        yield measuring.END
+
+    monkeypatch.setattr(sitting, "rows", dying)
+    monkeypatch.setattr(sitting, "starting_cold", lambda rows, devices: nullcontext(Here(rows())))
+    record = Record(tmp_path, "accelerator.py", resume=False)
+    sitting.measure(asked(tmp_path), record, until=0.0)
+    assert [(row["way"], row.get("refused")) for row in record.rows.values()] == [
+        ("first", None), ("deadly", BEGUN), ("last", None)
+    ]  # fmt: skip
 
 
 # What is kept

@@ -15,7 +15,7 @@ from plas_jax.datasets.statistics import padded, statistics
 from plas_jax.files.messages import one_line
 from plas_jax.files.npz_files import read_arrays
 from plas_jax.files.whole_files import whole_file
-from plas_jax.performance.accelerator.programs import FLOAT32, Given, Program, Row, Way, compiled_together
+from plas_jax.performance.accelerator.programs import FLOAT32, Given, Program, Row, Way, begun, compiled_together
 from plas_jax.performance.throughput.cases import DATASET, method_of, random_rows
 from plas_jax.training import phases
 from plas_jax.training.chunk import Batch, Span
@@ -97,13 +97,16 @@ def keep(path: Path, names: Collection[str] = METHODS) -> None:
 def rows(name: str, several: list[Way]) -> Iterator[Row]:
     """Compare a method's fifty updates with the kept ones, compiled in each of these ways; yield a row for each.
 
-    A difference is max|a − b| / max|b| of the parameter that is furthest off. In full float32 it is to be at most 1e-4;
+    A row that has only begun comes before each. A difference is max|a − b| / max|b| of the parameter that is furthest off. In full float32 it is to be at most 1e-4;
     in other precisions it is told without a verdict.
     """
     kept = {key.partition(" ")[2]: leaf for key, leaf in read_arrays(KEPT).items() if key.partition(" ")[0] == name}
+    case: Row = {"measure": "parity", "method": name}
+    yield begun(case | {"way": several[0].name})
     start = given(name)
     for way, program in zip(several, compiled_together(start, several), strict=True):
-        row: Row = {"measure": "parity", "method": name, "way": way.name}
+        row = case | {"way": way.name}
+        yield begun(row)
         trained = _trained(start, program)
         if isinstance(trained, str):
             yield row | {"refused": trained}

@@ -15,8 +15,14 @@ from plas_jax.training.chunk import Batch, Runs, Span, chunk_program
 from plas_jax.training.compiler_options import PLAIN, Variant, variants
 from plas_jax.types import Algorithm, Transition
 
+BEGUN = "it was being measured when its process ended"
 COMPILERS = 8  # programs that are compiled together
 Row = dict[str, Any]  # what is written down of one measurement
+
+
+def begun(row: Row) -> Row:
+    """Return what stands for a measurement until it is made: an option may take the whole process with it."""
+    return row | {"refused": BEGUN}
 
 
 class Precision(NamedTuple):

@@ -10,8 +10,8 @@ import time
 from contextlib import suppress
 from functools import partial
 
-from plas_jax.performance.accelerator.measuring import END, rows
-from plas_jax.performance.accelerator.programs import Row
+from plas_jax.performance.accelerator.measuring import END, Key, key, rows
+from plas_jax.performance.accelerator.programs import BEGUN, Row
 from plas_jax.performance.accelerator.record import Record
 from plas_jax.performance.accelerator.request import AcceleratorRequest
 from plas_jax.performance.accelerator.training import (
@@ -44,21 +44,40 @@ def sit(request: AcceleratorRequest, command: str) -> Record:
 
 
 def measure(request: AcceleratorRequest, record: Record, until: float) -> None:
-    """Measure until `until`, on the clock of `time.monotonic`, what the record has not; each row is written at once."""
-    wanted = partial(rows, request.extent, frozenset(record.done))
+    """Measure until `until`, on the clock of `time.monotonic`, what the record has not; each row is written at once.
+
+    What a process dies of is left out by the next one.
+    """
+    deadly = set[Key]()
+    while True:
+        latest = _measured(request, record, deadly, until)
+        if latest is None:
+            return
+        say(f"{_line(latest)}; another process goes on")
+        deadly.add(key(latest))
+
+
+def _measured(request: AcceleratorRequest, record: Record, deadly: set[Key], until: float) -> Row | None:
+    """Measure in a process of its own; return what it was at when it died, None where nothing is left to do."""
+    latest: Row | None = None
+    wanted = partial(rows, request.extent, frozenset(record.done | deadly))
     with starting_cold(wanted, os.cpu_count() or 1) as connection:
         while connection.poll(max(0.0, until - time.monotonic())):
             try:
                 row, peak = connection.recv()
             except EOFError:
-                say("the process that measures died: what it had measured is kept")
-                return
+                if latest is None:
+                    say("the process that measures died: what it had measured is kept")
+                return latest
             if row == END:
-                return
+                return None
+            latest = row if row.get("refused") == BEGUN else None
             record.add(row | {"peak_memory": peak})
-            say(_line(row))
+            if latest is None:
+                say(_line(row))
             connection.send(None)
     say("the time for measuring is over: --resume measures what is missing")
+    return None
 
 
 def say(text: str) -> None:

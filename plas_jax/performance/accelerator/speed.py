@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import jax
 
 from plas_jax.files.messages import one_line
-from plas_jax.performance.accelerator.programs import Given, Program, Row, Way, compiled_together
+from plas_jax.performance.accelerator.programs import Given, Program, Row, Way, begun, compiled_together
 from plas_jax.performance.accelerator.request import Extent
 from plas_jax.performance.planning.programs import read
 from plas_jax.performance.planning.roofline import Peaks, update_time
@@ -31,9 +31,10 @@ def given(widths: str, runs: int) -> Given:
 def rows(widths: str, runs: int, several: list[Way], extent: Extent) -> Iterator[Row]:
     """Measure a batch of runs in each of these ways, after all are compiled; yield a row for each.
 
-    What cannot be compiled, or does not fit, has a row that says so.
+    A row that has only begun comes before each. What cannot be compiled, or does not fit, has a row that says so.
     """
     case: Row = {"measure": "speed", "widths": widths, "runs": runs}
+    yield begun(case | {"way": several[0].name})
     try:
         first = given(widths, runs)
         programs = compiled_together(first, several)
@@ -47,6 +48,7 @@ def rows(widths: str, runs: int, several: list[Way], extent: Extent) -> Iterator
         if isinstance(program, str):
             yield row | {"refused": program}
             continue
+        yield begun(row)
         try:
             rates, start = _rates(program, start or given(widths, runs), runs, extent)
             row |= {"updates_per_second": statistics.median(rates), "lowest_and_highest": [min(rates), max(rates)]}
