@@ -97,8 +97,8 @@ def keep(path: Path, names: Collection[str] = METHODS) -> None:
 def rows(name: str, several: list[Way]) -> Iterator[Row]:
     """Compare a method's fifty updates with the kept ones, compiled in each of these ways; yield a row for each.
 
-    A row that has only begun comes before each. A difference is max|a − b| / max|b| of the parameter that is furthest off. In full float32 it is to be at most 1e-4;
-    in other precisions it is told without a verdict.
+    A row that has only begun comes before each. A difference is max|a − b| / max|b| of the parameter that is furthest
+    off. In full float32 it is to be at most 1e-4; in other precisions it is told without a verdict.
     """
     kept = {key.partition(" ")[2]: leaf for key, leaf in read_arrays(KEPT).items() if key.partition(" ")[0] == name}
     case: Row = {"measure": "parity", "method": name}
