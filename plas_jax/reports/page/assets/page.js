@@ -58,7 +58,7 @@
         options.seeds ? Plot.dot(rows.flatMap((row) => row.seeds), {x: "x", y: "y", fill: (seed) => colour(seed.s), fillOpacity: 0.45, r: 2}) : null,
         ...rows.map((row) => Plot.lineY(row.points, {x: "x", y: "y", stroke: colour(row.s), strokeDasharray: dash(row.s), strokeWidth: 1.8})),
         Plot.dot(flat.filter((point) => point.crossed), {x: "x", y: "y", symbol: "times", stroke: "var(--ink)", r: 5, strokeWidth: 2}),
-        Plot.tip(flat, Plot.pointer({x: "x", y: "y", title: "title", maxRadius: 60, fill: "var(--raised)", stroke: "var(--quiet)", fontSize: 12, ariaHidden: "true"})),
+        Plot.tip(flat, Plot.pointer({x: "x", y: "y", title: "title", maxRadius: 200, fill: "var(--raised)", stroke: "var(--quiet)", fontSize: 12, ariaHidden: "true"})),
       ],
     }));
   }
