@@ -157,9 +157,9 @@ def _trained(part: phases.Part, rows: Rows, pairs: Sequence[phases.Pair], batch:
     started, rate = time.perf_counter(), 0.0
     batch = phases.compile_only(part.phase.algorithm, part.mesh, batch, runs, data)
     compiled = time.perf_counter() - started
-    for chunk in phases.train(part, batch, runs, data, 0, [part.phase.updates]):
+    for place, chunk in enumerate(phases.train(part, batch, runs, data, 0, [part.phase.updates])):
         batch, rate = chunk.batch, len(part.cells) * chunk.updates / chunk.seconds
-        if chunk.seconds >= LONG_ENOUGH:
+        if place and chunk.seconds >= LONG_ENOUGH:  # the first chunk after compiling may last seconds, and tells little
             break
     return Trained(batch, compiled, rate)
 
