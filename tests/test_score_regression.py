@@ -90,10 +90,12 @@ def test_ones_own_method_is_gated_with_ones_own_file(folder, tmp_path):
     assert call_here(*given, "--accept", "--reason=mine", "--seeds=8", cwd=tmp_path).returncode == 0
     done = call_here(*given, "--seeds=6", cwd=tmp_path)
     assert done.returncode == PASS, done.stderr
-    assert "filtered_cloning" in done.stdout
+    assert "\n- filtered_cloning: action_distance, for want of a knob `perturbation_limit`; " in done.stdout
     done = call_here(*given, "--accept", "--reason=fewer seeds", "--seeds=2", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     accepted = read_accepted(tmp_path / "own.json")
+    of_update = {place.measure for place in accepted.values if place.measure.startswith("policy.")}
+    assert of_update, "the metrics that its own update returns"
     assert accepted.circumstances["reason"] == "fewer seeds"
     assert [entry["reason"] for entry in accepted.history] == ["mine"]
 
