@@ -1,5 +1,6 @@
 """What a borrowed device is asked in eight minutes, in its smallest form: rows, kept parameters, stop and resume."""
 
+import subprocess
 import sys
 import time
 from contextlib import nullcontext
@@ -253,8 +254,19 @@ def test_a_training_is_stopped_as_ctrl_c_stops_it(monkeypatch):
     assert time.monotonic() - started < 5
 
 
+def test_it_does_not_wait_for_data_for_ever(tmp_path):
+    request = asked(tmp_path, "--datasets=hopper-medium-v2,hopper-random-r1,hopper-medium-r1,walker2d-random-r1")
+    sleeping = subprocess.Popen([sys.executable, "-S", "-E", "-c", "import time; time.sleep(60)"])
+    failed = subprocess.Popen([sys.executable, "-S", "-E", "-c", "raise SystemExit(1)"])
+    making = {"hopper-random-r1": sleeping, "hopper-medium-r1": failed}
+    assert training.made_by(time.monotonic() + 0.2, request, making) == ["hopper-medium-v2", "walker2d-random-r1"]
+    sleeping.kill()
+    sleeping.wait()
+
+
 def test_it_is_an_ordinary_sweep_of_the_papers_size(tmp_path):
-    words = training.words(asked(tmp_path, "--preset=paper", "--data_dir=d", "--datasets="))
+    request = asked(tmp_path, "--preset=paper", "--data_dir=d", "--datasets=")
+    words = training.words(request, request.words.split(","))
     sweep_perturbation.FLAGS.unparse_flags()
     sweep_perturbation.FLAGS(words)
     flags = sweep_perturbation.FLAGS

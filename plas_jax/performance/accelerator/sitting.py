@@ -4,10 +4,9 @@ The device is only touched by processes of its own, one after another: a TPU tak
 """
 
 import os
-import subprocess
+import shlex
 import sys
 import time
-from contextlib import suppress
 from functools import partial
 
 from plas_jax.performance.accelerator.measuring import END, Key, key, rows
@@ -19,6 +18,7 @@ from plas_jax.performance.accelerator.training import (
     LEAST_SECONDS,
     PLAS_JAX,
     data_being_made,
+    made_by,
     standing,
     trained_until,
     words,
@@ -26,20 +26,20 @@ from plas_jax.performance.accelerator.training import (
 from plas_jax.performance.throughput.processes import starting_cold
 
 MEASURING = 0.5  # of the minutes at most; training has the rest
+WAITING = 0.6  # of the minutes, for data that are still being made
 
 
 def sit(request: AcceleratorRequest, command: str) -> Record:
     """Spend the minutes; return what was measured. Raises as `Record` does."""
-    started = time.monotonic()
-    record = Record(request.output, command, request.resume)
+    started, seconds = time.monotonic(), 60 * request.minutes
+    deadline, record = started + seconds, Record(request.output, command, request.resume)
     with data_being_made(request) as making:
-        measure(request, record, started + MEASURING * 60 * request.minutes)
+        measure(request, record, started + MEASURING * seconds)
         say("wait for the data")
-        deadline = started + 60 * request.minutes
-        for process in making:
-            with suppress(subprocess.TimeoutExpired):  # training makes what is missing
-                process.wait(max(0.1, deadline - LEAST_SECONDS - time.monotonic()))
-    record.add(_training(request, deadline))
+        # Whatever is not there by then is left out, if anything else is; --resume takes it up.
+        datasets = made_by(started + WAITING * seconds, request, making)
+        datasets = datasets or made_by(deadline - LEAST_SECONDS, request, making)
+    record.add(_training(request, datasets, deadline))
     return record
 
 
@@ -91,11 +91,12 @@ def _line(row: Row) -> str:
     return f"{' '.join(parts)}: {f'{told:,.4g}' if isinstance(told, float) else told}"
 
 
-def _training(request: AcceleratorRequest, deadline: float) -> Row:
+def _training(request: AcceleratorRequest, datasets: list[str], deadline: float) -> Row:
     folder, started = request.output / FOLDER, time.monotonic()
     outcome = "no time was left"
-    if deadline - started >= LEAST_SECONDS:
-        say(" ".join(["plas-jax", *words(request)]))
-        outcome = trained_until([*PLAS_JAX, *words(request)], deadline)
+    if deadline - started >= LEAST_SECONDS and datasets:
+        call = words(request, datasets)
+        say(shlex.join(["plas-jax", *call]))
+        outcome = trained_until([*PLAS_JAX, *call], deadline)
     seconds = time.monotonic() - started
     return {"measure": "training", "preset": request.preset, "outcome": outcome, "seconds": seconds} | standing(folder)

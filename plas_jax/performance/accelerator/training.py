@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -25,12 +25,12 @@ LEAST_SECONDS = 2 * STOPPING_SECONDS  # in less nothing would be trained
 PLAS_JAX = (sys.executable, "-c", "import sys\nfrom plas_jax.commands.plas_jax import main\nsys.exit(main())")
 
 
-def words(request: AcceleratorRequest) -> list[str]:
-    """Return the command that trains: Table 1's five ε on the data sets of the request, at its preset's size."""
+def words(request: AcceleratorRequest, datasets: Sequence[str]) -> list[str]:
+    """Return the command that trains: Table 1's five ε on these data sets, at the size of the request's preset."""
     return [
         "sweep-perturbation",
         f"--preset={request.preset}",
-        f"--datasets={request.words}",
+        f"--datasets={','.join(datasets)}",
         f"--seeds={request.extent.seeds}",
         f"--output={request.output / FOLDER}",
         "--resume",
@@ -44,12 +44,12 @@ def _data_dir(request: AcceleratorRequest) -> list[str]:
 
 
 @contextmanager
-def data_being_made(request: AcceleratorRequest) -> Iterator[list[subprocess.Popen]]:
-    """Make the recipes of the request meanwhile, on the host's cores, behind whatever else runs there."""
+def data_being_made(request: AcceleratorRequest) -> Iterator[dict[str, subprocess.Popen]]:
+    """Make the recipes of the request meanwhile, by their names, on the host's cores, behind whatever else runs."""
     rows = PRESETS[request.preset].rows
     size = [] if rows is None else [f"--size={rows}"]
-    making = [
-        subprocess.Popen(
+    making = {
+        dataset.name: subprocess.Popen(
             ["nice", *PLAS_JAX, "datasets", "make", dataset.name, *size, *_data_dir(request)],
             env=os.environ | {"JAX_PLATFORMS": "cpu"},  # the device is another process's
             stdout=subprocess.DEVNULL,
@@ -57,13 +57,27 @@ def data_being_made(request: AcceleratorRequest) -> Iterator[list[subprocess.Pop
         )
         for dataset in request.datasets
         if dataset.is_recipe
-    ]
+    }
     try:
         yield making
     finally:
-        for process in making:
+        for process in making.values():
             process.kill()
             process.wait()
+
+
+def made_by(until: float, request: AcceleratorRequest, making: Mapping[str, subprocess.Popen]) -> list[str]:
+    """Return the data sets that are there, as they were asked for; wait for those being made until `until` at most.
+
+    `until` is on the clock of `time.monotonic`.
+    """
+    ready = []
+    for word, dataset in zip(request.words.split(","), request.datasets, strict=True):
+        with suppress(subprocess.TimeoutExpired):
+            process = making.get(dataset.name)
+            if process is None or process.wait(max(0.0, until - time.monotonic())) == 0:
+                ready.append(word)
+    return ready
 
 
 def trained_until(call: Sequence[str], deadline: float) -> str:
