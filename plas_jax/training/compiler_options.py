@@ -39,11 +39,6 @@ class Variant(NamedTuple):
     updates_in_a_pass: int = 1  # of the loop whose end is told at run time
     unrolled: bool = True  # a pass's updates are written out; else a loop of known length counts them
 
-    @property
-    def updates_in_a_body(self) -> int:
-        """Return how many updates the compiled program has written out one after another."""
-        return self.updates_in_a_pass if self.unrolled else 1
-
 
 PLAIN = Variant("plain")
 # After each pass a GPU's host reads back whether there is another (XLA's `while_thunk.cc`): passes of several updates

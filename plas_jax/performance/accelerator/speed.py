@@ -76,7 +76,9 @@ def _prediction(program: Program) -> Row:
         kernels = read(program.executable, program.seconds).kernels
     except (ValueError, LookupError, AttributeError):
         return row  # a text of a form that was never seen: the speed stands without it
-    each = variant.updates_in_a_body
+    # A loop that counts updates is read by itself, or with all of its passes inside the one around it.
+    passes = variant.updates_in_a_pass
+    each = passes if variant.unrolled or any(kernel.times >= passes for kernel in kernels) else 1
     row["kernels"] = sum(kernel.times for kernel in kernels if kernel.is_launched) / each
     row["bytes"] = sum(kernel.bytes * kernel.times for kernel in kernels) / each
     chip = chip_of(jax.devices()[0].device_kind)
