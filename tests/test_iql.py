@@ -20,7 +20,7 @@ from plas_jax.types import Axis, Sizes, Statistics, Transition
 KEY, TRUE = jax.random.key(0), Sizes.of(3, 2)
 BATCH = 5
 ARCHITECTURE = Architecture((4, 4), (4, 4), (4, 4), BATCH)
-KNOBS = Knobs(0.8, 2.0, 0.9, 0.25, 1e-2, 2e-2, 3e-2, 10.0)
+KNOBS = Knobs(0.8, 2.0, 0.9, 0.25, 1e-2, 2e-2, 3e-2, 10.0, 1.0, -0.5)
 either = pytest.mark.parametrize("compiled", [lambda f: f, jax.jit], ids=["plain", "jitted"])
 
 
@@ -84,7 +84,7 @@ def numpy_policy_loss(policy, value, targets, batch):
 
 def numpy_critic_loss(critics, value, batch):
     next_value = value_of(value, batch.next_observation)
-    goal = batch.reward + KNOBS.discount * batch.bootstrap * next_value
+    goal = batch.reward + KNOBS.reward_shift + KNOBS.discount * batch.bootstrap * next_value
     return critic_error(critics, batch, goal)
 
 
@@ -147,9 +147,8 @@ def test_rewards_are_scaled_to_returns_of_a_thousand_and_actions_stay_inside_the
     batch = random_batch(0, TRUE, BATCH)._replace(action=np.array([[1.0, -1.0], [0.5, -2.0]], np.float32))
     conditioned = iql.conditioned(state_of(return_range=250.0), batch, KNOBS)
     np.testing.assert_allclose(conditioned.reward, 4 * batch.reward, rtol=1e-6)
-    of_mazes = KNOBS._replace(scales_returns=0.0, reward_shift=-1.0)
-    shifted = iql.conditioned(state_of(return_range=250.0), batch, of_mazes)
-    np.testing.assert_allclose(shifted.reward, batch.reward - 1, rtol=1e-6)
+    raw = iql.conditioned(state_of(return_range=250.0), batch, KNOBS._replace(scales_returns=0.0))
+    np.testing.assert_array_equal(raw.reward, batch.reward)
     assert (np.asarray(conditioned.action) == np.float32([[1 - 1e-5, 1e-5 - 1], [0.5, 1e-5 - 1]])).all()
     for column in ("observation", "next_observation", "bootstrap"):
         np.testing.assert_array_equal(getattr(conditioned, column), getattr(batch, column))

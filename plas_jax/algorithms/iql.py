@@ -46,7 +46,7 @@ class Knobs(NamedTuple):
     critic_learning_rate: Array | float = 3e-4
     policy_updates: Array | float = 1e6  # over which the policy's rate decays to zero
     scales_returns: Array | float = 1.0  # 1 for returns that range over 1000, 0 for rewards as they are
-    reward_shift: Array | float = 0.0  # added to every reward
+    reward_shift: Array | float = 0.0  # added to every reward behind that
 
 
 @struct.dataclass
@@ -98,9 +98,9 @@ def noise(key: Array, architecture: Architecture, sizes: Sizes) -> None:
 
 
 def conditioned(state: State, batch: Transition, knobs: Knobs) -> Transition:
-    """Return the batch as IQL sees it: rewards scaled and shifted, actions inside the unit box."""
+    """Return the batch as IQL sees it: rewards scaled, actions inside the unit box."""
     action = jnp.clip(batch.action, -LARGEST_ACTION, LARGEST_ACTION)
-    return batch._replace(action=action, reward=batch.reward * _scale(state, knobs) + knobs.reward_shift)
+    return batch._replace(action=action, reward=batch.reward * _scale(state, knobs))
 
 
 def _scale(state: State, knobs: Knobs) -> Array:
@@ -152,7 +152,7 @@ def update(state: State, batch: Transition, noise: None, knobs: Knobs) -> tuple[
         cosine_decayed(knobs.policy_learning_rate, state.updates, knobs.policy_updates),
     )
     next_value = _value(state, value.parameters, batch.next_observation)
-    goal = bellman_targets(batch, next_value, knobs.discount)
+    goal = bellman_targets(batch, next_value, knobs.discount) + knobs.reward_shift
     # equation 6, summed over both critics
     critics, error, q_values = descend(
         state.critics,

@@ -128,8 +128,9 @@ def target(state: State, batch: Transition, draw: Array, knobs: Knobs) -> Array:
     next_action = smoothed(next_action, draw, knobs.target_noise, knobs.target_noise_limit)
     next_q = smaller_q(state, state.critic_targets, batch.next_observation, next_action)
     next_value = next_q - knobs.critic_penalty * penalty(next_action, batch.next_action)
-    batch = batch._replace(reward=batch.reward * knobs.reward_scale)
-    return bellman_targets(batch, next_value, knobs.discount)
+    # A choice and no product of 1, with which the sum behind it would be rounded at another place.
+    reward = jnp.where(knobs.reward_scale == 1, batch.reward, batch.reward * knobs.reward_scale)
+    return bellman_targets(batch._replace(reward=reward), next_value, knobs.discount)
 
 
 def policy_loss(
