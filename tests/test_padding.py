@@ -172,7 +172,7 @@ def trained_and_counted(name):
 @cache
 def side_by_side(algorithm):
     """The layout that the chunk uses on accelerators, compiled for whatever is here."""
-    one_run = partial(chunk._updates_of_one_run, algorithm)
+    one_run = partial(chunk._updates_of_one_run, algorithm, chunk.PLAIN)
     return quickly_compiled(jax.vmap(one_run, in_axes=(0, 0, None, None, None)))
 
 

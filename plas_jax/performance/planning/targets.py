@@ -140,9 +140,10 @@ _COMPILERS = {"cuda": ("jax_plugins.xla_cuda13", "cuda-plan"), "tpu": ("libtpu",
 
 def target_of_flag(name: str | None) -> Target:
     """Return the target of --target. Raises `ValueError`, one line, for an unknown one, or without its compiler."""
+    if name is None:
+        raise ValueError(f"--target must be one of {', '.join(TARGETS)}")
     if name not in TARGETS:
-        named = name or ""
-        raise ValueError(f"--target: {named!r} is {unknown(named, list(TARGETS), 'target')}")
+        raise ValueError(f"--target: {name!r} is {unknown(name, list(TARGETS), 'target')}")
     target = TARGETS[name]
     module, extra = _COMPILERS[target.chip.platform]
     if not _is_installed(module):
