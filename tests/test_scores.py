@@ -186,14 +186,15 @@ def test_a_folder_takes_no_other_experiment(swept, changes, complaint):
     assert (folder / "manifest.json").read_bytes() == before
 
 
-def asked(**changes):
-    """The request of these flags."""
+def asked(*settings, **changes):
+    """The request of these flags, and of these values of --set."""
     flags = {
         "preset": "smoke", "algorithms": "td3", "datasets": "hopper-random-r1", "seeds": 2, "first_seed": 0,
         "output": "out",
     }  # fmt: skip
     FLAGS.unparse_flags()
-    FLAGS(["", *(f"--{name}={value}" for name, value in (flags | changes).items())])
+    words = [f"--{name}={value}" for name, value in (flags | changes).items()]
+    FLAGS(["", *words, *(f"--set={setting}" for setting in settings)])
     return requested()
 
 
@@ -233,9 +234,9 @@ def test_a_file_of_ones_own_takes_no_other_modules_name(tmp_path):
 
 
 def test_a_grid_takes_the_place_of_a_methods_own():
-    (method,) = asked(algorithms="plas+p", knobs="perturbation_limit=0.3; discount=0.9,0.8").methods
+    (method,) = asked("perturbation_limit=0.3", "discount=0.9,0.8", algorithms="plas+p").methods
     assert method.grid == (("perturbation_limit", (0.3,)), ("discount", (0.9, 0.8)))
-    (method,) = asked(algorithms="plas+p", knobs="discount=0.9,0.8").methods
+    (method,) = asked("discount=0.9,0.8", algorithms="plas+p").methods
     assert dict(method.grid).keys() == {"perturbation_limit", "discount"}
 
 
@@ -243,7 +244,7 @@ def test_seeds_for_choosing_are_as_many_again_behind_the_reported_and_only_where
     of = asked(algorithms="td3,plas+p", seeds=3, first_seed=5)
     assert [of.seeds_of(method) for method in of.methods] == [(5, 6, 7), (5, 6, 7, 8, 9, 10)]
     assert of.selection_seeds == (8, 9, 10)
-    fixed = asked(knobs="discount=0.9")
+    fixed = asked("discount=0.9")
     assert fixed.seeds_of(fixed.methods[0]) == (0, 1)
 
 
