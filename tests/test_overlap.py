@@ -12,6 +12,7 @@ import by_subprocess
 import pytest
 from by_subprocess import ROOT
 
+from plas_jax.algorithms.plas import PLAS
 from plas_jax.commands import sweep_perturbation
 from plas_jax.environments.lockstep import Lockstep
 from plas_jax.evaluation.returns import Stage
@@ -135,16 +136,18 @@ def stopped_sweep(number, folder, *words):
     plain_reset, plain_step, evaluations, updates = Lockstep.reset, Lockstep.step, [], []
     plain_training = phases.run_balanced
 
-    def trained(*arguments):
-        updates.append(arguments[-1].last)
-        return plain_training(*arguments)
+    def trained(algorithm, *arguments):
+        if algorithm is PLAS:
+            updates.append(arguments[-1].last)
+        return plain_training(algorithm, *arguments)
 
     def reset(simulation, *arguments):
-        evaluations.append(simulation)
+        if updates:  # controls are played before
+            evaluations.append(simulation)
         return plain_reset(simulation, *arguments)
 
     def step(simulation, *arguments):
-        if len(evaluations) == 2:
+        if len(evaluations) == 1:
             while updates[-1] < 6 or not (Path(folder) / "checkpoints/plas-16/policy/4").exists():
                 time.sleep(0.01)
             time.sleep(0.5)  # a checkpoint that should not be would be on its way
@@ -167,7 +170,7 @@ def test_a_sweep_stopped_in_an_evaluation_beside_training_resumes_to_the_same_by
     code = "import sys, test_overlap; test_overlap.stopped_sweep(int(sys.argv[1]), *sys.argv[2:])"
     words = [sys.executable, "-c", code, str(int(number)), str(folder), f"--data_dir={data}"]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests")])}
-    done = subprocess.run(words, env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(words, env=environment, capture_output=True, text=True, check=False, timeout=600)
     assert done.returncode == status, done.stderr
     kept = {path.name for path in (folder / "checkpoints" / "plas-16" / "policy").iterdir() if path.name.isdecimal()}
     assert kept == {"2", "4"}
