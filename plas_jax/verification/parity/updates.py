@@ -85,4 +85,8 @@ def replay_updates(golden: Golden) -> dict[str, float]:
         if isinstance(error, BadGoldenFileError):
             raise
         raise BadGoldenFileError(f"{golden.path}: its arrays do not fit each other ({one_line(error, 300)})") from error
+    for name, (ours, theirs) in tensors.items():
+        if np.shape(ours) != np.shape(theirs):
+            unlike = f"{name} has shape {list(np.shape(ours))}, the file's {list(np.shape(theirs))}"
+            raise BadGoldenFileError(f"{golden.path}: its arrays do not fit each other ({unlike})")
     return {name: relative_error(ours, theirs) for name, (ours, theirs) in tensors.items()}
