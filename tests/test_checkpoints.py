@@ -10,7 +10,7 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from plas_jax.training.checkpoint_facts import FORMAT, About
@@ -340,6 +340,7 @@ def mutate(step, place, kind, where, data):
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(mutations(), min_size=1, max_size=3))
+@example([(0.0, "flip", 0.76171875, b"P")])  # a time that is infinite
 def test_mutated_files_give_the_saved_values_or_the_ones_before_in_one_line(saved, changes):
     with tempfile.TemporaryDirectory() as place:
         copy = Path(shutil.copytree(saved, Path(place) / "copy"))

@@ -58,7 +58,12 @@ class Checkpoints:
     def _open(self) -> None:
         _removed(self._folder.glob("*.orbax-checkpoint-tmp*"))  # of a process that died
         options = ocp.CheckpointManagerOptions(max_to_keep=self._keep, enable_async_checkpointing=True)
-        self._manager = ocp.CheckpointManager(self._folder, options=options)
+        try:
+            self._manager = ocp.CheckpointManager(self._folder, options=options)
+        except (TypeError, ValueError):  # a damaged file of times, without which Orbax takes those of the folders
+            for path in self._folder.glob("*/_CHECKPOINT_METADATA"):
+                path.unlink()
+            self._manager = ocp.CheckpointManager(self._folder, options=options)
 
     def save(self, update: int, batch: object, runs: int) -> None:
         """Begin to write a batch whose first `runs` rows are runs, each leaf `[slots, …]`; returns while it is written.
