@@ -43,13 +43,17 @@ def lines(text):
     yield from (span.replace("\n", " ") for span in re.findall(r"`([^`]+)`", text.replace("```", "")))
 
 
+def name_of(call):
+    """The name of the module of a command."""
+    return call.removesuffix(".py").split("/")[-1].split(" ")[-1].split(".")[-1].replace("-", "_")
+
+
 @functools.cache
 def command_of(call):
     """The names of the module of a command, `FLAGS` among them. Raises `ModuleNotFoundError` where there is none."""
     if call.startswith(("experiments", "docs")):
         return runpy.run_path(str(ROOT / call))
-    name = call.removesuffix(".py").split("/")[-1].split(" ")[-1].split(".")[-1].replace("-", "_")
-    return vars(importlib.import_module(f"plas_jax.commands.{name}"))
+    return vars(importlib.import_module(f"plas_jax.commands.{name_of(call)}"))
 
 
 def words_of(text):

@@ -5,7 +5,7 @@ import importlib
 import by_subprocess
 import pytest
 from by_subprocess import ROOT
-from test_docs import CALL, DOCUMENTS, is_ready, lines, words_of
+from test_docs import CALL, DOCUMENTS, is_ready, lines, name_of, words_of
 
 TABLES = ("sweep_perturbation", "sweep_latent_action", "d4rl_scores")
 OF_A_FOLDER = ("check_method", "evaluate", "export", "report", "resume", "status")  # or of a file
@@ -19,7 +19,7 @@ def documented(names):
     for path in DOCUMENTS:
         for line in lines(path.read_text("utf-8")):
             if calls := list(CALL.finditer(line)):
-                name = calls[-1].group().removesuffix(".py").split("/")[-1].split(" ")[-1].replace("-", "_")
+                name = name_of(calls[-1].group())
                 words = words_of(line[calls[-1].end() :])
                 if name in names and is_ready(word for word in words if name in TABLES):
                     found.add((name, *words))

@@ -20,7 +20,7 @@ from plas_jax.evaluation.playing import play
 from plas_jax.evaluation.policy_files import read_policy
 from plas_jax.methods.own import own_method
 from plas_jax.results.rows import Row, read_rows
-from plas_jax.results.runs import CONTROLS
+from plas_jax.results.runs import CONTROLS, Cell, Run
 from plas_jax.sweeps.policies import BestPolicies, file_name
 
 OWN_METHOD = ROOT / "docs" / "own_method" / "filtered_cloning.py"
@@ -73,7 +73,7 @@ def test_the_policy_of_each_runs_best_evaluation_plays_it_again(folder):
 
 def test_a_sweep_that_goes_on_takes_up_what_was_best():
     """Returns of two runs: the first one's file is of update 20, the second has none."""
-    runs = [("d", "bc", seed, None, "") for seed in (0, 1)]
+    runs = [Run(Cell("d", "bc", 0.0), seed) for seed in (0, 1)]
     written = []
     writer = SimpleNamespace(
         places=lambda part: {run: place for place, run in enumerate(runs)},

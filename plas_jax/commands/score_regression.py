@@ -8,7 +8,7 @@ from absl import flags
 
 from plas_jax.commands.invocation import invoke
 from plas_jax.files.messages import clock
-from plas_jax.files.whole_files import whole_file
+from plas_jax.files.whole_files import write_whole
 from plas_jax.sweeps.interruption import Interrupted
 from plas_jax.sweeps.progress import Watch, print_markdown
 from plas_jax.training.kept_programs import keep_programs
@@ -80,8 +80,7 @@ def _write_reports(folder: Path, verdict: Verdict, measured: Accepted, seconds: 
     """Write the report as Markdown and JUnit XML, and the values."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in (("regression.md", regression_report(verdict)), ("junit.xml", junit(verdict, seconds))):
-        with whole_file(folder / name) as partial_file:
-            partial_file.write_text(text, encoding="utf-8")
+        write_whole(folder / name, text)
     write_accepted(folder / "values.json", measured)
 
 

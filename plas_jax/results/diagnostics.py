@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from plas_jax.files.json_files import shown
-from plas_jax.files.whole_files import whole_file
+from plas_jax.files.whole_files import write_whole
 from plas_jax.results.runs import Cell, Run
 
 LARGEST = 2**28  # bytes
@@ -44,8 +44,7 @@ def _write(path: Path, diagnostics: Iterable[Diagnostic]) -> None:
         (dataset, algorithm, repr(limit), knobs, seed, *rest) for dataset, algorithm, limit, knobs, seed, *rest in lines
     ]
     csv.writer(text, lineterminator="\n").writerows([HEADER, *rows])
-    with whole_file(path) as partial:
-        partial.write_text(text.getvalue(), encoding="utf-8", newline="")
+    write_whole(path, text.getvalue())
 
 
 def read_diagnostics(path: Path) -> list[Diagnostic]:

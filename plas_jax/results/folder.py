@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from plas_jax.files.json_files import read_object
 from plas_jax.files.messages import nearest
-from plas_jax.files.whole_files import PARTIAL, remove_partial, whole_file
+from plas_jax.files.whole_files import PARTIAL, remove_partial, write_whole
 from plas_jax.results.diagnostics import forget_diagnostics
 from plas_jax.results.manifest import RESULTS_VERSION, SHAPE, Manifest
 from plas_jax.results.metrics import MetricsRow, read_metrics, write_metrics
@@ -134,8 +134,7 @@ class OutputFolder:
         """Replace the manifest, whole or not at all; of several processes the first one does."""
         text = json.dumps(manifest.to_json(), indent=1, default=str) + "\n"
         if is_first():
-            with whole_file(self.manifest) as partial:
-                partial.write_text(text, encoding="utf-8")
+            write_whole(self.manifest, text)
 
     def read_rows(self) -> list[Row]:
         """Return every row, those that are still coming included. Raises `ValueError` as `rows.read_rows` does."""
@@ -195,8 +194,7 @@ class OutputFolder:
     def keep_source(self, method: str, text: str) -> None:
         """Keep the file of a method of one's own as it was when it was trained. Of several processes the first does."""
         self.sources.mkdir(exist_ok=True)
-        with whole_file(self.sources / f"{method}.py") as partial:
-            partial.write_text(text, encoding="utf-8")
+        write_whole(self.sources / f"{method}.py", text)
 
     def forget(self, algorithms: Collection[str], method: str, groups: Collection[str]) -> None:
         """Remove all that every file has of these algorithms, and a method's checkpoints, policies and source."""
@@ -213,8 +211,7 @@ class OutputFolder:
 
     def write_text(self, name: str, text: str) -> None:
         """Replace a file of text in the folder, whole or not at all."""
-        with whole_file(self.path / name) as partial:
-            partial.write_text(text, encoding="utf-8")
+        write_whole(self.path / name, text)
 
     @contextmanager
     def named(self) -> Iterator[None]:

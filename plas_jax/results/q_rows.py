@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from plas_jax.evaluation.q_error import QError
 from plas_jax.files.json_files import shown
-from plas_jax.files.whole_files import whole_file
+from plas_jax.files.whole_files import write_whole
 from plas_jax.results.runs import Cell
 
 NAME = "q_errors.csv"
@@ -47,8 +47,7 @@ def tidy_q_rows(path: Path, without: Collection[str] = ()) -> None:
     """
     if path.exists():
         rows = [row for row in read_q_rows(path) if row.cell.algorithm not in without]
-        with whole_file(path) as partial:
-            partial.write_text(_csv([HEADER], rows), encoding="utf-8", newline="")
+        write_whole(path, _csv([HEADER], rows))
 
 
 def read_q_rows(path: Path) -> list[QRow]:

@@ -14,15 +14,13 @@ from plas_jax.methods.method import plain
 from plas_jax.results.folder import OutputFolder
 from plas_jax.results.manifest import DatasetRecord, MethodRecord
 from plas_jax.results.rows import Row
-from plas_jax.results.runs import mean
+from plas_jax.results.runs import Cell, Run, results
 from plas_jax.sweeps.groups import Group, true_sizes, widest
 from plas_jax.sweeps.rows import columns, label, setting
 from plas_jax.training import phases
 from plas_jax.training.chunk import HEALTHY, Batch, Runs
 from plas_jax.training.hosts import is_first, on_host
 from plas_jax.types import Array
-
-RunName = tuple[str, str, int, float | None, str]  # data set, algorithm, seed, ε and knobs, as in results.csv
 
 
 class Copied(NamedTuple):
@@ -64,13 +62,13 @@ class PolicyWriter:
         path = self._folder / file_name(self._about(part, place, HEALTHY, 0))
         return read_about(path).update if path.exists() else None
 
-    def places(self, part: phases.Part) -> dict[RunName, int]:
-        """Return the place of every run by what tells it apart in the rows."""
-        names: dict[RunName, int] = {}
+    def places(self, part: phases.Part) -> dict[Run, int]:
+        """Return the place of every run."""
+        places: dict[Run, int] = {}
         for place, (cell, knobs) in enumerate(zip(part.cells, part.knobs, strict=True)):
-            pair, limit = self._pairs[cell.pair], columns(knobs)["perturbation_limit"]
-            names[pair.name, label(self._group.method, knobs), pair.seed, limit, setting(cell)] = place
-        return names
+            pair, limit = self._pairs[cell.pair], columns(knobs)["perturbation_limit"] or 0.0
+            places[Run(Cell(pair.name, label(self._group.method, knobs), limit, setting(cell)), pair.seed)] = place
+        return places
 
     def _about(self, part: phases.Part, place: int, diverged_at: int, update: int) -> About:
         group, method, cell = self._group, self._group.method, part.cells[place]
@@ -119,7 +117,7 @@ class BestPolicies:
     def __init__(self, writer: PolicyWriter, folder: OutputFolder):
         self._writer, self._folder = writer, folder
         self._offered: dict[int, tuple[phases.Part, Copied]] = {}
-        self._best: dict[RunName, float] | None = None
+        self._best: dict[Run, float] | None = None
 
     def offer(self, part: phases.Part, batch: Batch, runs: Runs, update: int) -> None:
         """Keep a copy of the policies that are about to be evaluated."""
@@ -140,20 +138,20 @@ class BestPolicies:
                     self._best[run] = returns[run]
                     self._writer.write(part, places[run], copied, update)
 
-    def _best_before(self, part: phases.Part, places: dict[RunName, int]) -> dict[RunName, float]:
+    def _best_before(self, part: phases.Part, places: dict[Run, int]) -> dict[Run, float]:
         """Return what the policies returned that a sweep which goes on has kept already."""
         written = {run: self._writer.written(part, place) for run, place in places.items()}
         returns = _mean_returns(self._folder.read_rows()) if any(written.values()) else {}
         return {run: returns[at][run] for run, at in written.items() if at in returns and run in returns[at]}
 
 
-def _mean_returns(rows: Iterable[Row]) -> dict[int, dict[RunName, float]]:
+def _mean_returns(rows: Iterable[Row]) -> dict[int, dict[Run, float]]:
     """Return the mean return of every evaluation, by update and run."""
-    episodes: dict[int, dict[RunName, list[float]]] = {}
-    for row in rows:
-        run = row.dataset, row.algorithm, row.seed, row.perturbation_limit, row.knobs
-        episodes.setdefault(row.update, {}).setdefault(run, []).append(row.episode_return)
-    return {update: {run: mean(returns) for run, returns in runs.items()} for update, runs in episodes.items()}
+    returns: dict[int, dict[Run, float]] = {}
+    for run, evaluations in results(rows).evaluations.items():
+        for evaluation in evaluations:
+            returns.setdefault(evaluation.update, {})[run] = evaluation.episode_return
+    return returns
 
 
 def file_name(about: About) -> str:

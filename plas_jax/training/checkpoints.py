@@ -61,8 +61,7 @@ class Checkpoints:
         try:
             self._manager = ocp.CheckpointManager(self._folder, options=options)
         except (TypeError, ValueError):  # a damaged file of times, without which Orbax takes those of the folders
-            for path in self._folder.glob("*/_CHECKPOINT_METADATA"):
-                path.unlink()
+            _removed(self._folder.glob("*/_CHECKPOINT_METADATA"))
             self._manager = ocp.CheckpointManager(self._folder, options=options)
 
     def save(self, update: int, batch: object, runs: int) -> None:
@@ -172,11 +171,14 @@ class Checkpoints:
         self._manager.close()
 
 
-def _removed(folders: Iterable[Path]) -> None:
-    """Remove folders, in one of several processes, before any of them goes on."""
+def _removed(paths: Iterable[Path]) -> None:
+    """Remove folders and files, in one of several processes, before any of them goes on."""
     if is_first():
-        for folder in list(folders):
-            shutil.rmtree(folder, ignore_errors=True)
+        for path in list(paths):
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
     if jax.process_count() > 1:
         sync_global_devices("removed")
 

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from plas_jax.files.json_files import OBJECT, read_object
-from plas_jax.files.whole_files import whole_file
+from plas_jax.files.whole_files import write_whole
 from plas_jax.performance.accelerator.measuring import Key, key
 from plas_jax.performance.accelerator.programs import Row
 from plas_jax.performance.accelerator.tables import text
@@ -44,10 +44,5 @@ class Record:
                 raise ValueError(f"{self.json} is of {before[name]}, and this is {row[name]}: give a new --output")
         self.rows[key(row)] = row
         content = {"command": self._command, "rows": list(self.rows.values())}
-        _write(self.json, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
-        _write(self.markdown, text(self._command, list(self.rows.values())))
-
-
-def _write(path: Path, content: str) -> None:
-    with whole_file(path) as temporary:
-        temporary.write_text(content, encoding="utf-8")
+        write_whole(self.json, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+        write_whole(self.markdown, text(self._command, list(self.rows.values())))

@@ -75,6 +75,11 @@ def score_limits(low: float, high: float) -> tuple[float, float]:
     return low - room, high + room
 
 
+def seed_dot(axes: Axes, x: float, y: float) -> None:
+    """Draw one seed beside a mean."""
+    axes.plot(x, y, ".", color=HERE, alpha=0.55, ms=5, mew=0, label=EACH_SEED, zorder=3)
+
+
 def cross(axes: Axes, x: float, y: float) -> None:
     """Mark where a seed diverged."""
     axes.plot(x, y, "x", color=INK, ms=6, mew=1.6, label="a seed diverged", zorder=5)

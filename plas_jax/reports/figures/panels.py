@@ -7,12 +7,11 @@ from pathlib import Path
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from plas_jax.reports.figures.marks import EACH_SEED, cross, estimate, score_limits
+from plas_jax.reports.figures.marks import cross, estimate, score_limits, seed_dot
 from plas_jax.reports.figures.style import (
     COLUMNS,
     DATA,
     GRID,
-    HERE,
     INK,
     restrained,
     save_with_legend,
@@ -64,11 +63,7 @@ def _seeds(axes: Axes, place: float, seeds: list[RunStatistics]) -> None:
         if numbers.diverged_at is not None:
             cross(axes, place, numbers.mean_last)
         elif len(seeds) > 1:
-            _dot(axes, place, numbers.mean_last)
-
-
-def _dot(axes: Axes, place: float, score: float) -> None:
-    axes.plot(place, score, ".", color=HERE, alpha=0.55, ms=5, mew=0, label=EACH_SEED, zorder=3)
+            seed_dot(axes, place, numbers.mean_last)
 
 
 def references(axes: Axes, runs: dict[Run, RunStatistics], manifest: Manifest, name: str) -> None:

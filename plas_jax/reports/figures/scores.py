@@ -5,12 +5,11 @@ from pathlib import Path
 
 from matplotlib.axes import Axes
 
-from plas_jax.reports.figures.marks import EACH_SEED, estimate, score_limits
+from plas_jax.reports.figures.marks import estimate, score_limits, seed_dot
 from plas_jax.reports.figures.style import (
     COLUMNS,
     DATA,
     GRID,
-    HERE,
     INK,
     PAPER,
     restrained,
@@ -104,7 +103,7 @@ def _seeds(axes: Axes, place: float, seeds: list[RunStatistics]) -> None:
             at, where = (score, axes.transData) if isfinite(score) else (0.02, axes.get_yaxis_transform())
             axes.plot(at, place, "x", color=INK, ms=5, mew=1.4, transform=where, label="a seed diverged", zorder=5)
         elif len(seeds) > 1 and isfinite(score):
-            axes.plot(score, place, ".", color=HERE, alpha=0.55, ms=5, mew=0, label=EACH_SEED, zorder=3)
+            seed_dot(axes, score, place)
 
 
 def _remark(axes: Axes, place: int, text: str) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from importlib.resources import files
 from pathlib import Path
 
-from plas_jax.files.whole_files import whole_file
+from plas_jax.files.whole_files import write_whole
 from plas_jax.reports.page.between import moves_figure, times_figure
 from plas_jax.reports.page.cells import curves_figure, scores_figure
 from plas_jax.reports.page.curves import curves
@@ -47,8 +47,7 @@ def write_folder_page(folder: OutputFolder, manifest: Manifest, rows: Iterable[R
 def write_page(folders: Sequence[Loaded], path: Path) -> Path:
     """Write the page of one folder or of several side by side, whole or not at all; return its path."""
     text = page(folders)
-    with whole_file(path) as partial:
-        partial.write_text(text, encoding="utf-8")
+    write_whole(path, text)
     return path
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from math import isfinite
 from pathlib import Path
 
-from plas_jax.files.whole_files import whole_file
+from plas_jax.files.whole_files import write_whole
 from plas_jax.reports.heading import score_statistic
 from plas_jax.reports.lines import CHOSEN, CLONING, ONLY, Line, Scores
 from plas_jax.reports.provenance import version
@@ -30,8 +30,7 @@ def score_csv(scores: Scores, manifest: Manifest, path: Path | str) -> None:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(lines[0] if lines else ())
     writer.writerows(map(_field, line.values()) for line in lines)
-    with whole_file(Path(path)) as partial:
-        partial.write_text(text.getvalue(), encoding="utf-8", newline="")
+    write_whole(Path(path), text.getvalue())
 
 
 def _lines(scores: Scores, manifest: Manifest) -> Iterator[dict[str, object]]:

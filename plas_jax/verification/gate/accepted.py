@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from plas_jax.files.json_files import ANY, NUMBER, OBJECT, check, read_object, shown
-from plas_jax.files.whole_files import whole_file
+from plas_jax.files.whole_files import write_whole
 from plas_jax.verification.gate.movement import Place, Values
 
 FORMAT = 1
@@ -57,8 +57,7 @@ def write_accepted(path: Path, results: Accepted) -> None:
     head |= {"history": results.history} if results.history else {}
     head |= {"suite": results.suite, "seeds": list(results.seeds)}
     path.parent.mkdir(parents=True, exist_ok=True)
-    with whole_file(path) as partial:
-        partial.write_text(_text(head, tree), encoding="utf-8")
+    write_whole(path, _text(head, tree))
 
 
 def _text(head: Mapping[str, object], tree: Tree) -> str:

@@ -81,12 +81,11 @@ def replay_updates(golden: Golden) -> dict[str, float]:
         raise BadGoldenFileError(f"{golden.path}: algorithm {algorithm!r} cannot be replayed, {known}")
     try:
         tensors = replayed(golden, TRAININGS[algorithm](golden))
+        for name, (ours, theirs) in tensors.items():
+            if np.shape(ours) != np.shape(theirs):
+                raise ValueError(f"{name} has shape {list(np.shape(ours))}, the file's {list(np.shape(theirs))}")
     except (ArithmeticError, LookupError, StopIteration, TypeError, ValueError, FlaxError) as error:
         if isinstance(error, BadGoldenFileError):
             raise
         raise BadGoldenFileError(f"{golden.path}: its arrays do not fit each other ({one_line(error, 300)})") from error
-    for name, (ours, theirs) in tensors.items():
-        if np.shape(ours) != np.shape(theirs):
-            unlike = f"{name} has shape {list(np.shape(ours))}, the file's {list(np.shape(theirs))}"
-            raise BadGoldenFileError(f"{golden.path}: its arrays do not fit each other ({unlike})")
     return {name: relative_error(ours, theirs) for name, (ours, theirs) in tensors.items()}
