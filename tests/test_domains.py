@@ -11,16 +11,18 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
 import plas_jax
 from plas_jax.datasets.catalogue import ENVIRONMENTS, LOCOMOTION, parse
 from plas_jax.environments.adroit_tasks import euler_angles, target_quaternion
-from plas_jax.environments.antmaze import ANTMAZE, runge_kutta_step
+from plas_jax.environments.antmaze import ANTMAZE
 from plas_jax.environments.kitchen import KITCHEN, REST
 from plas_jax.environments.lockstep import Lockstep
 from plas_jax.environments.maze2d import MAZE2D
 from plas_jax.environments.robot import Moment
 from plas_jax.environments.robots import ROBOTS
+from plas_jax.environments.runge_kutta import RungeKutta, turned
 from plas_jax.environments.together import refuse_impossible, together
 from plas_jax.verification.parity import hidden, simulator
 
@@ -145,12 +147,21 @@ def test_the_runge_kutta_step_is_mujocos_where_no_joint_is_free():
       <joint axis="0 1 0" damping="1"/><geom type="capsule" size=".1" fromto="0 0 0 .5 0 0"/><body pos=".5 0 0">
       <joint axis="1 1 0"/><geom type="capsule" size=".1" fromto="0 0 0 .5 0 0"/></body></body></worldbody></mujoco>"""
     model = mujoco.MjModel.from_xml_string(xml)
-    ours, theirs = mujoco.MjData(model), mujoco.MjData(model)
-    for _ in range(50):
-        runge_kutta_step(model, ours)
-        mujoco.mj_step(model, theirs)
-    np.testing.assert_allclose(ours.qpos, theirs.qpos, rtol=0, atol=1e-12)
-    np.testing.assert_allclose(ours.qvel, theirs.qvel, rtol=0, atol=1e-12)
+    theirs, ours = mujoco.MjData(model), np.zeros((3, 7))  # time, two angles, speeds, the warm start
+    RungeKutta(model, threads=2).advance(ours, 50)
+    mujoco.mj_step(model, theirs, 50)
+    for episode in ours:
+        np.testing.assert_allclose(episode[:5], [theirs.time, *theirs.qpos, *theirs.qvel], rtol=0, atol=1e-12)
+
+
+@given(arrays(float, (3, 4), elements=st.floats(-1, 1)), arrays(float, (3, 3), elements=st.floats(-7, 7)))
+def test_a_quaternion_is_turned_as_mujoco_does(quaternion, rotation):
+    quaternion[:, 0] += 2  # never zero
+    quaternion /= np.linalg.norm(quaternion, axis=1, keepdims=True)
+    expected = quaternion.copy()
+    for each, by in zip(expected, rotation, strict=True):
+        mujoco.mju_quatIntegrate(each, by, 1.0)
+    np.testing.assert_allclose(turned(quaternion, rotation), expected, rtol=0, atol=1e-14)
 
 
 # Names

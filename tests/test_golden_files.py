@@ -36,15 +36,16 @@ def rewritten(tmp_path, change, path=PLAS_P):
 
 RATES = {"actor_lr": 0.9, "critic_lr": 0.9}
 SHARED = {"tau": 3.0, "discount": 0.9, **RATES}
-SMOOTHED = {**SHARED, "policy_noise": 2.0, "noise_clip": 0.5, "policy_freq": 2}
+SMOOTHED = {**SHARED, "policy_noise": 2.0, "noise_clip": 0.5}
+DELAYED = {**SMOOTHED, "policy_freq": 2}
 # What each setting of a file is multiplied by.
 SETTINGS = {
     "plas_perturbation": {
         **SHARED, "lmbda": 0.9, "max_perturbation": 1.2, "max_latent_action": 0.9, "vae_lr": 2.0,
     },
     "bcq": {**SHARED, "lmbda": 0.5, "max_perturbation": 1.2, "latent_clip": 0.8, "vae_lr": 0.9},
-    "td3": SMOOTHED,
-    "td3_bc": {**SMOOTHED, "alpha": 0.5},
+    "td3": DELAYED,
+    "td3_bc": {**DELAYED, "alpha": 0.5},
     "rebrac": {**SMOOTHED, "actor_bc_coef": 20.0, "critic_bc_coef": 20.0},
     "iql": {**SHARED, "expectile": 0.9, "temperature": 0.5, "value_lr": 0.9, "max_steps": 2},
     "cql": {**SHARED, "cql_alpha": 0.5, "alpha_lr": 0.9},
@@ -67,6 +68,12 @@ def test_every_setting_of_the_file_is_heeded(tmp_path, name, setting):
 
     path = rewritten(tmp_path, change, GOLDEN / f"{name}.npz")
     assert max(replay_updates(read(path)).values()) > TOLERANCE
+
+
+def test_another_delay_of_the_policy_has_another_number_of_its_losses(tmp_path):
+    path = rewritten(tmp_path, lambda arrays, config: config.update(policy_freq=4), GOLDEN / "rebrac.npz")
+    with pytest.raises(BadGoldenFileError, match=r"losses/\w+ has shape \[5\], the file's \[10\]"):
+        replay_updates(read(path))
 
 
 def test_the_kernel_and_the_penalty_are_heeded(tmp_path):

@@ -48,6 +48,7 @@ class AntMaze(NamedTuple):
     readings_size: int = 0
     places: bool = False
     frame_skip: int = FRAME_SKIP
+    advance: None = None
 
     def place_of(self, mark: str) -> tuple[int, int]:
         """Return row and column of the cell with this mark."""
@@ -86,11 +87,6 @@ class AntMaze(NamedTuple):
     def control(self, action: np.ndarray, before: Moment) -> np.ndarray:
         """Return torques: ±1 is mapped to ±30 and clipped (wrappers.py:171-176)."""
         return np.clip(-TORQUE + (np.asarray(action, np.float64) + 1.0) * 0.5 * (2 * TORQUE), -TORQUE, TORQUE)
-
-    def advance(self, model: mujoco.MjModel, data: mujoco.MjData) -> None:
-        """Take one control step of one episode."""
-        for _ in range(FRAME_SKIP):
-            runge_kutta_step(model, data)
 
     def read(self, data: mujoco.MjData, readings: np.ndarray) -> None:
         """Read nothing."""
@@ -134,30 +130,3 @@ def _specification(maze: AntMaze) -> mujoco.MjSpec:
     for geom in spec.geoms:
         geom.solref, geom.solimp[:3] = SOLVER_REFERENCE, SOLVER_IMPEDANCE
     return spec
-
-
-def runge_kutta_step(model: mujoco.MjModel, data: mujoco.MjData) -> None:
-    """Advance by one timestep with the classical Runge–Kutta method of fourth order, as MuJoCo did before 4.0.
-
-    MuJoCo 4.0's own treats a free joint's quaternion otherwise. Positions are integrated from the step's first with
-    the velocities' weighted sum.
-    """
-    h = model.opt.timestep
-    start, velocity = data.qpos.copy(), data.qvel.copy()
-    mujoco.mj_forward(model, data)
-    acceleration = data.qacc.copy()
-    mean_velocity, mean_acceleration = velocity / 6, acceleration / 6
-    stage_velocity = velocity
-    for share, weight in ((0.5, 1 / 3), (0.5, 1 / 3), (1.0, 1 / 6)):
-        data.qpos[:] = start
-        mujoco.mj_integratePos(model, data.qpos, stage_velocity, share * h)
-        stage_velocity = velocity + share * h * acceleration
-        data.qvel[:] = stage_velocity
-        mujoco.mj_forward(model, data)
-        acceleration = data.qacc.copy()
-        mean_velocity = mean_velocity + weight * stage_velocity
-        mean_acceleration = mean_acceleration + weight * acceleration
-    data.qpos[:] = start
-    mujoco.mj_integratePos(model, data.qpos, mean_velocity, h)
-    data.qvel[:] = velocity + h * mean_acceleration
-    data.time += h

@@ -3,8 +3,8 @@
 `mj_step` releases Python's lock, so threads step episodes side by side. An `MjData` has half a megabyte, of which a
 step reads and writes much: one for each of many episodes would not fit into a core's cache, and a step of HalfCheetah
 would take a quarter longer. So a thread has one, and puts into it what an episode's next step depends on, the solver's
-warm start included, and takes it out again. `mujoco.rollout` is not used: in a closed loop it loses the warm start
-between calls and drifts from Gymnasium.
+warm start included, and takes it out again. `mujoco.rollout` is not used for it: in a closed loop it loses the warm
+start between calls and drifts from Gymnasium.
 """
 
 import copy
@@ -19,6 +19,7 @@ import numpy as np
 
 from plas_jax.environments.robot import Moment, Robot
 from plas_jax.environments.robots import ROBOTS
+from plas_jax.environments.runge_kutta import RungeKutta
 
 # What a step of these models depends on, in the order in which MuJoCo lays it out: time, qpos, qvel, warm start, ctrl.
 STATE = int(
@@ -58,8 +59,10 @@ class Lockstep:
         self._rows = list(zip(self._states, self.memory, self._readings, strict=True))
         self._threads = min(threads or cores(), max(1, episodes // 2))
         self._idle = [self._workplace(thread) for thread in range(self._threads)]
+        self._runge_kutta = RungeKutta(self.model, self._threads) if self.robot.advance is None else None
         # The calling thread steps episodes too.
-        self._pool = ThreadPoolExecutor(self._threads - 1, "lockstep") if self._threads > 1 else None
+        pooled = self._threads > 1 and self._runge_kutta is None
+        self._pool = ThreadPoolExecutor(self._threads - 1, "lockstep") if pooled else None
 
     def _workplace(self, thread: int) -> tuple[mujoco.MjModel, mujoco.MjData]:
         """Return a thread's model and data; the model is its own where an episode's memory changes it."""
@@ -82,6 +85,8 @@ class Lockstep:
         if self._pool is not None:
             self._pool.shutdown()
             self._pool = None
+        if self._runge_kutta is not None:
+            self._runge_kutta.close()
 
     def reset(self, seeds: Sequence[int], episodes: Sequence[int] | np.ndarray | None = None) -> np.ndarray:
         """Start the given episodes (default: all), each from a seed of its own, as `Env.reset(seed=…)` would.
@@ -135,7 +140,12 @@ class Lockstep:
             raise ValueError("an episode can take only one step at a time: an index is given twice")
         before = self.moment(episodes)
         self._control[episodes] = self.robot.control(action, before)
-        self._advance_all(deque(indices))
+        if self._runge_kutta is not None:
+            states = self._states[episodes]
+            self._runge_kutta.advance(states, self.robot.frame_skip)
+            self._states[episodes] = states
+        else:
+            self._advance_all(deque(indices))
         observation, reward, terminated, memory = self.robot.outcome(before, self.moment(episodes), action)
         self.memory[episodes] = memory
         return observation, reward, terminated

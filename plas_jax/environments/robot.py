@@ -1,5 +1,6 @@
 """What an environment is beyond the simulator's state: one record a family, for any number of episodes at once."""
 
+from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
 import mujoco
@@ -71,8 +72,9 @@ class Robot(Protocol):
     def control(self, action: np.ndarray, before: Moment, /) -> np.ndarray:
         """Return the motors' inputs, float64 `[episodes, nu]`, for actions `[episodes, action_size]`."""
 
-    def advance(self, model: mujoco.MjModel, data: mujoco.MjData, /) -> None:
-        """Take one control step of one episode."""
+    @property
+    def advance(self) -> Callable[[mujoco.MjModel, mujoco.MjData], None] | None:
+        """Return what takes one control step of one episode; None stands for steps of `runge_kutta.py`."""
 
     def read(self, data: mujoco.MjData, readings: np.ndarray, /) -> None:
         """Fill `readings [readings_size]` with what rewards and observations need beside the state."""
