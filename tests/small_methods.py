@@ -91,6 +91,18 @@ CASES = {
     "brac_p": Case(brac.BRAC, around_a_clone, BRAC_KNOBS._replace(value_penalty=0.0)),
     "td3+bc": informed(td3_bc.TD3_BC, td3_bc.Architecture(POLICY, CRITICS, BATCH), td3_bc.Knobs()),
     "cql": informed(cql.CQL, cql.Architecture(POLICY, CRITICS, 3, BATCH), cql.Knobs(policy_learning_rate=3e-4)),
+    "cql of a maze": informed(
+        cql.CQL,
+        cql.Architecture(POLICY, (*CRITICS, *CRITICS), 3, BATCH, backup_candidates=2),
+        cql.Knobs(
+            gap_threshold=0.8, smallest_gap=-200.0, normalises_observations=0.0, reward_scale=10.0, reward_shift=-5.0
+        ),
+    ),
+    "iql with dropout": informed(
+        iql.IQL,
+        iql.Architecture(POLICY, CRITICS, CRITICS, BATCH, policy_dropout=0.3),
+        iql.Knobs(policy_updates=100),
+    ),
     "iql": informed(iql.IQL, iql.Architecture(POLICY, CRITICS, CRITICS, BATCH), iql.Knobs(policy_updates=100)),
     "rebrac": plain(rebrac.REBRAC, rebrac.Architecture(POLICY, CRITICS, BATCH), rebrac.Knobs()),
 }

@@ -20,6 +20,9 @@ KEY, TRUE = jax.random.key(0), Sizes.of(3, 2)
 BATCH, CANDIDATES = 4, 3
 ARCHITECTURE = Architecture((4, 4), (4, 4), CANDIDATES, BATCH)
 KNOBS = Knobs(2.0, 0.9, 0.25, 1e-2, 2e-2, 3e-2)
+# What the configurations of the mazes change, with a gap that is cut off in some rows.
+MAZE = ARCHITECTURE._replace(backup_candidates=3)
+OF_A_MAZE = {"smallest_gap": 2.0, "normalises_observations": 0.0, "reward_scale": 10.0, "reward_shift": -5.0}
 STATISTICS = Statistics(np.float32([0.5, -1.0, 2.0]), np.float32([2.0, 0.5, 0.0]), np.float32(1))
 either = pytest.mark.parametrize("compiled", [lambda f: f, jax.jit], ids=["plain", "jitted"])
 
@@ -92,17 +95,21 @@ def numpy_gaps(critics, policy, batch, noise):
 
 def numpy_goal(policy, targets, batch, noise):
     goals = []
-    for row, (observation, draw) in enumerate(zip(batch.next_observation, noise.next_action, strict=True)):
-        action, _ = drawn(policy, observation, draw)
-        value = min(critic_values(targets, observation, action))
+    for row, observation in enumerate(batch.next_observation):
+        actions = [drawn(policy, observation, draw)[0] for draw in noise.next_action[:, row]]
+        value = max(min(critic_values(targets, observation, action)) for action in actions)
         goals.append(batch.reward[row] + KNOBS.discount * batch.bootstrap[row] * value)
     return np.array(goals)
 
 
-def numpy_critic_loss(critics, policy, goal, batch, noise):
+def numpy_gap(critics, policy, batch, noise, knobs):
+    """The sum over critics of what the weight multiplies."""
+    return np.maximum(numpy_gaps(critics, policy, batch, noise), knobs.smallest_gap).mean(axis=0).sum()
+
+
+def numpy_critic_loss(critics, policy, goal, batch, noise, weight, knobs):
     errors = np.square(critic_values(critics, batch.observation, batch.action) - goal[:, None])
-    gaps = numpy_gaps(critics, policy, batch, noise)
-    return np.mean(errors, axis=0).sum() + KNOBS.conservative_weight * gaps.mean(axis=0).sum()
+    return np.mean(errors, axis=0).sum() + weight * numpy_gap(critics, policy, batch, noise, knobs)
 
 
 # Equations
@@ -200,8 +207,9 @@ def test_observations_are_normalised_by_the_datas_mean_and_deviation():
 
 
 def test_the_defaults_are_those_of_corls_configurations():
-    assert Knobs() == (10.0, 0.99, 5e-3, 3e-5, 3e-4, 3e-5)
-    assert Architecture() == ((256, 256, 256), (256, 256, 256), 10, 256)
+    assert Knobs()[:7] == (10.0, 0.99, 5e-3, 3e-5, 3e-4, 3e-5, -1.0)
+    assert Knobs()[8:] == (1.0, 1.0, 0.0)
+    assert Architecture() == ((256, 256, 256), (256, 256, 256), 10, 256, 1)
     state = jax.eval_shape(lambda: CQL.init(KEY, Architecture(), TRUE, STATISTICS))
     shapes = [layer["kernel"].shape for layer in state.critics.parameters["params"]["second_critic"].values()]
     assert shapes == [(5, 256), (256, 256), (256, 256), (256, 1)]
@@ -212,13 +220,26 @@ def test_the_defaults_are_those_of_corls_configurations():
 # The update
 
 
-def test_temperature_policy_and_critics_all_step_from_the_networks_before_the_update():
-    state, batch = state_of(), rows_of(1)
-    noise = quickly_compiled(lambda: CQL.noise(KEY, ARCHITECTURE, TRUE))()
-    after, metrics = quickly_compiled(CQL.update)(state, batch, noise, KNOBS)
+@pytest.mark.parametrize(
+    ("architecture", "knobs"),
+    [
+        (ARCHITECTURE, KNOBS),
+        (MAZE, KNOBS._replace(gap_threshold=0.5, **OF_A_MAZE)),
+        (MAZE, KNOBS._replace(gap_threshold=50.0, **OF_A_MAZE)),
+    ],
+    ids=["locomotion", "maze", "wide gap"],
+)
+def test_all_step_from_the_networks_before_the_update(architecture, knobs):
+    state, batch = state_of().replace(architecture=architecture), rows_of(1)
+    noise = quickly_compiled(lambda: CQL.noise(KEY, architecture, TRUE))()
+    after, metrics = quickly_compiled(CQL.update)(state, batch, noise, knobs)
     mean, std = np.float64(STATISTICS.observation_mean), np.float64(STATISTICS.observation_std) + 1e-3
+    if not knobs.normalises_observations:
+        mean, std = 0.0, 1.0
     seen = batch._replace(
-        observation=(batch.observation - mean) / std, next_observation=(batch.next_observation - mean) / std
+        observation=(batch.observation - mean) / std,
+        next_observation=(batch.next_observation - mean) / std,
+        reward=batch.reward * knobs.reward_scale + knobs.reward_shift,
     )
     noise = Noise(*(np.asarray(draw, np.float64) for draw in noise))
     policy, critics = in_float64(state.policy.parameters), in_float64(state.critics.parameters)
@@ -229,16 +250,24 @@ def test_temperature_policy_and_critics_all_step_from_the_networks_before_the_up
     slope = -(np.mean(densities) - 2)
     np.testing.assert_allclose(after.log_temperature.moments[0].mu, 0.1 * slope, rtol=1e-4)
     np.testing.assert_allclose(after.log_temperature.parameters, -0.7 - 3e-2 * np.sign(slope), rtol=1e-5)
-    goal = numpy_goal(policy, targets, seen, noise)
-    assert_first_step(critics, after.critics, lambda p: numpy_critic_loss(p, policy, goal, seen, noise), 2e-2)
+    goal, gap = numpy_goal(policy, targets, seen, noise), numpy_gap(critics, policy, seen, noise, knobs)
+    multiplies = knobs.gap_threshold >= 0
+    weight = 2.0 * (math.e if multiplies else 1.0)
+    assert_first_step(
+        critics, after.critics, lambda p: numpy_critic_loss(p, policy, goal, seen, noise, weight, knobs), 2e-2
+    )
     average = jax.tree.map(lambda old, new: 0.75 * old + 0.25 * new, targets, in_float64(after.critics.parameters))
     assert_trees_close(after.critic_targets, average, rtol=1e-5, atol=1e-6)
+    slope = -math.e * 2.0 * (0.5 * gap - knobs.gap_threshold)
+    np.testing.assert_allclose(after.log_multiplier.moments[0].mu, 0.1 * slope, rtol=1e-4)
+    moved = 2e-2 * np.sign(slope) if multiplies else 0.0
+    np.testing.assert_allclose(after.log_multiplier.parameters, 1 - moved, rtol=1e-5)
 
     values = critic_values(critics, seen.observation, seen.action)
-    gap = numpy_gaps(critics, policy, seen, noise).mean(axis=0).sum()
     expected = {
-        "critic_loss": numpy_critic_loss(critics, policy, goal, seen, noise),
+        "critic_loss": numpy_critic_loss(critics, policy, goal, seen, noise, weight, knobs),
         "conservative_gap": gap,
+        "conservative_weight": weight,
         "mean_q": values.mean(),
         "mean_absolute_q": np.abs(values).mean(),
         "entropy": -np.mean(densities),
@@ -247,6 +276,12 @@ def test_temperature_policy_and_critics_all_step_from_the_networks_before_the_up
     assert metrics.keys() == expected.keys()
     for name, value in expected.items():
         np.testing.assert_allclose(metrics[name], value, rtol=1e-4, err_msg=name)
+    q = CQL.value(state, batch.observation, batch.action, knobs)
+    np.testing.assert_allclose(q, values[:, 0] / knobs.reward_scale, rtol=1e-4, atol=1e-6)
+
+
+def test_the_multiplier_has_a_largest_value():
+    assert float(cql.multiplier(jnp.float32(20.0))) == 1e6
 
 
 def test_it_acts_by_its_mean():
@@ -260,6 +295,7 @@ def test_it_acts_by_its_mean():
 
 def test_the_draws_are_independent_and_of_their_laws():
     noise = CQL.noise(KEY, Architecture(candidates=2, batch_size=2000), TRUE)
+    assert noise.next_action.shape == (1, 2000, 2)
     assert all(draw.shape == (2, 2000, 2) for draw in (noise.uniform, noise.current, noise.next))
     columns = np.concatenate([np.moveaxis(np.asarray(draw), -2, -1).reshape(-1, 2000) for draw in noise])
     assert columns.shape == (2 + 2 + 4 + 4 + 4, 2000)

@@ -62,4 +62,5 @@ def test_a_value_is_the_first_critics_of_the_rewards_as_they_are(name):
     reported = update(state, knobs)[1]["mean_q"]
     value = value_of(state, batch.observation, batch.action, knobs)
     assert value.shape == (len(batch.reward),)
-    np.testing.assert_allclose(value.mean() * getattr(state, "reward_scale", 1.0), reported, rtol=1e-5)
+    scale = getattr(state, "reward_scale", 1.0) * getattr(knobs, "reward_scale", 1.0)
+    np.testing.assert_allclose(value.mean() * scale, reported, rtol=1e-5)

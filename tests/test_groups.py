@@ -83,7 +83,7 @@ def test_families_are_what_networks_are_shared_by():
         ("plas", "mine@hopper", ""),
         ("td3+bc", "mine@Pendulum-v1", ""),
         ("brac_v", "mine@Pendulum-v1", ""),
-        ("cql", "mine@antmaze-umaze", "no published constants, so conservative_weight 10"),
+        ("cql", "mine@kitchen-mixed", "no published constants, so conservative_weight 10"),
         ("iql", "mine@maze2d-umaze", "no published constants, so expectile 0.7 and inverse_temperature 3"),
         ("iql", "mine@antmaze-umaze", ""),
     ],

@@ -67,9 +67,18 @@ def numpy_value_loss(value, targets, batch):
     return np.mean(losses)
 
 
-def numpy_policy_loss(policy, value, targets, batch):
+def policy_mean(layers, observation, masks):
+    """tanh of a perceptron of which the units of hidden layers are multiplied by masks."""
+    *hidden, last = (layers[name] for name in sorted(layers))
+    features = observation
+    for layer, mask in zip(hidden, masks or (1.0,) * len(hidden), strict=True):
+        features = np.maximum(features @ layer["kernel"] + layer["bias"], 0) * mask
+    return np.tanh(features @ last["kernel"] + last["bias"])
+
+
+def numpy_policy_loss(policy, value, targets, batch, masks):
     q = critic_values(targets, batch.observation, batch.action)
-    mean = np.tanh(perceptron(policy["params"]["mean"], batch.observation))
+    mean = policy_mean(policy["params"]["mean"], batch.observation, masks)
     std = np.exp(np.clip(policy["params"]["log_std"], -5, 2))
     losses = []
     for row, v in enumerate(value_of(value, batch.observation)):
@@ -156,16 +165,19 @@ def test_rewards_are_scaled_to_returns_of_a_thousand_and_actions_stay_inside_the
 
 def test_the_defaults_are_those_of_the_official_configuration():
     assert Knobs() == (0.7, 3.0, 0.99, 5e-3, 3e-4, 3e-4, 3e-4, 1e6, 1, 0)
-    assert Architecture() == ((256, 256), (256, 256), (256, 256), 256)
+    assert Architecture() == ((256, 256), (256, 256), (256, 256), 256, 0)
 
 
 # The update
 
 
-def test_an_update_is_value_then_policy_then_critics_then_targets():
+@pytest.mark.parametrize("dropout", [0.0, 0.5])
+def test_an_update_is_value_then_policy_then_critics_then_targets(dropout):
+    masks = IQL.noise(jax.random.key(3), ARCHITECTURE._replace(policy_dropout=dropout), TRUE)
+    exact = in_float64(masks)
     state, batch = state_of(updates=4), random_batch(1, TRUE, BATCH)
     batch.action[0, 0] = 1.0
-    after, metrics = quickly_compiled(IQL.update)(state, batch, None, KNOBS)
+    after, metrics = quickly_compiled(IQL.update)(state, batch, masks, KNOBS)
     assert after.updates == 5
     seen = batch._replace(action=np.clip(batch.action, 1e-5 - 1, 1 - 1e-5), reward=2 * batch.reward)
     value, policy, critics = (in_float64(getattr(state, name).parameters) for name in ("value", "policy", "critics"))
@@ -173,7 +185,9 @@ def test_an_update_is_value_then_policy_then_critics_then_targets():
 
     policy_rate = 2e-2 * (1 + math.cos(0.4 * math.pi)) / 2
     assert_first_step(value, after.value, lambda p: numpy_value_loss(p, targets, seen), KNOBS.value_learning_rate)
-    assert_first_step(policy, after.policy, lambda p: numpy_policy_loss(p, new_value, targets, seen), policy_rate)
+    assert_first_step(
+        policy, after.policy, lambda p: numpy_policy_loss(p, new_value, targets, seen, exact), policy_rate
+    )
     critic_rate = KNOBS.critic_learning_rate
     assert_first_step(critics, after.critics, lambda p: numpy_critic_loss(p, new_value, seen), critic_rate)
     average = jax.tree.map(lambda old, new: 0.75 * old + 0.25 * new, targets, in_float64(after.critics.parameters))
@@ -188,16 +202,25 @@ def test_an_update_is_value_then_policy_then_critics_then_targets():
 
 def test_the_policy_stands_still_after_its_last_update_and_the_critics_do_not():
     state = state_of(updates=10)
-    after, _ = quickly_compiled(IQL.update)(state, random_batch(1, TRUE, BATCH), None, KNOBS)
+    after, _ = quickly_compiled(IQL.update)(state, random_batch(1, TRUE, BATCH), (), KNOBS)
     for a, b in zip(jax.tree.leaves(after.policy.parameters), jax.tree.leaves(state.policy.parameters), strict=True):
         np.testing.assert_array_equal(a, b)
     kernel = after.critics.parameters["params"]["first_critic"]["Linear_0"]["kernel"]
     assert (kernel != state.critics.parameters["params"]["first_critic"]["Linear_0"]["kernel"]).any()
 
 
+def test_dropout_leaves_out_its_share_and_keeps_the_mean():
+    masks = IQL.noise(KEY, Architecture(policy_dropout=0.1, policy_widths=(40, 30), batch_size=500), TRUE)
+    assert [mask.shape for mask in masks] == [(500, 40), (500, 30)]
+    for mask in masks:
+        np.testing.assert_allclose(np.unique(mask), [0, 1 / 0.9], rtol=1e-6)
+        assert abs((mask == 0).mean() - 0.1) < 0.01  # four standard errors
+    assert np.corrcoef(masks[0][:, 0], masks[1][:, 0])[0, 1] < 0.2
+
+
 def test_it_acts_by_its_mean_and_draws_nothing():
     state, observation = state_of(), random_batch(0, TRUE, BATCH).observation
-    assert IQL.noise(KEY, ARCHITECTURE, TRUE) is None
+    assert IQL.noise(KEY, ARCHITECTURE, TRUE) == ()
     assert IQL.acting_noise is None
     mean = np.tanh(perceptron(in_float64(state.policy.parameters)["params"]["mean"], observation))
     for _ in range(2):
@@ -259,7 +282,7 @@ def solved(key, data, knobs):
 
     def step(place, state):
         rows = jax.random.randint(jax.random.fold_in(key, place), (128,), 0, len(data.reward))
-        return IQL.update(state, jax.tree.map(lambda column: column[rows], data), None, knobs)[0]
+        return IQL.update(state, jax.tree.map(lambda column: column[rows], data), (), knobs)[0]
 
     return jax.lax.fori_loop(0, 3000, step, state)
 

@@ -97,7 +97,9 @@ def test_the_methods_and_their_lengths_are_the_published_ones():
         ("iql", "pen-cloned-r1", {"expectile": 0.7, "inverse_temperature": 0.5, "scales_returns": 0.0}),
         ("iql", "mine@kitchen-mixed", {"inverse_temperature": 0.5, "scales_returns": 0.0, "reward_shift": 0.0}),
         ("cql", "door-human-v1", {"conservative_weight": 1.0}),
-        ("cql", "hopper-medium-v2", {"conservative_weight": 10.0}),
+        ("cql", "hopper-medium-v2", {"conservative_weight": 10.0, "gap_threshold": -1.0}),
+        ("cql", "maze2d-large-v1", {"conservative_weight": 10.0, "gap_threshold": 5.0}),
+        ("cql", "antmaze-umaze-r1", {"conservative_weight": 5.0, "gap_threshold": 0.8, "smallest_gap": -200.0}),
     ],
 )
 def test_constants_follow_the_data_set_at_every_size(method, dataset, knobs):
@@ -146,6 +148,19 @@ def test_rates_and_batches_of_a_family_are_scaled_as_those_of_all_are():
     mazes = [preset.method(METHODS["rebrac"]).for_dataset("antmaze-umaze-r1").phase for preset in (PAPER, LAPTOP)]
     assert [phase.knobs.critic_learning_rate for phase in mazes] == [5e-5, 3e-4]
     assert [phase.architecture.batch_size for phase in mazes] == [256, 64]
+    ants = [preset.method(METHODS["cql"]).for_dataset("antmaze-umaze-r1").phase for preset in (PAPER, LAPTOP)]
+    assert [phase.architecture.critic_widths for phase in ants] == [(256,) * 5, (64,) * 5]
+    assert [phase.architecture.backup_candidates for phase in ants] == [10, 10]
+
+
+def test_the_policies_of_hands_and_of_the_kitchen_are_trained_with_dropout():
+    for preset in SCORE_PRESETS.values():
+        method = preset.method(METHODS["iql"])
+        dropouts = [
+            method.for_dataset(name).phase.architecture.policy_dropout
+            for name in ("pen-human-v1", "kitchen-mixed-v0", "hopper-medium-v2", "antmaze-umaze-v2")
+        ]
+        assert dropouts == [0.1, 0.1, 0.0, 0.0]
 
 
 def test_protocols():

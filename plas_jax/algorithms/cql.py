@@ -2,8 +2,9 @@
 
 Source: CORL's algorithms/offline/cql.py with its v2 locomotion configurations: importance sampling, no Lagrange
 multiplier, no entropy in the backup, normalised states, raw rewards (hopper-medium's configuration alone scales them).
-Temperature, policy and critics all step from the networks before the update (`ContinuousCQL.train`), then the targets
-follow. Equations are the paper's (Kumar et al., arXiv:2006.04779).
+What its configurations of the mazes have instead is a knob each, and `domain_constants` turns them on.
+Temperature, multiplier, policy and critics all step from the networks before the update (`ContinuousCQL.train`), then
+the targets follow. Equations are the paper's (Kumar et al., arXiv:2006.04779).
 """
 
 from dataclasses import replace
@@ -17,21 +18,27 @@ from flax import struct
 from plas_jax.algorithms.bellman import bellman_targets, polyak_average, squared_error
 from plas_jax.algorithms.descent import Network, descend, network
 from plas_jax.algorithms.divergences import temperature_loss
-from plas_jax.algorithms.draws import normalised, normalised_batch, padded_normal
+from plas_jax.algorithms.draws import STD_OFFSET, normalised, normalised_batch, padded_normal
 from plas_jax.models.affine_std_policy import AffineStdPolicy
 from plas_jax.models.gaussian_policy import squashed_sample
 from plas_jax.models.orthogonal_critics import OrthogonalCritics
 from plas_jax.models.perceptron import padded_uniform
 from plas_jax.types import Algorithm, Array, Metrics, Parameters, Sizes, Statistics, Transition
 
+LARGEST_MULTIPLIER = 1e6  # cql.py, `_q_loss`
+
 
 class Architecture(NamedTuple):
-    """What changes shapes; `candidates` is how many uniform, how many current and how many next actions."""
+    """What changes shapes; `candidates` is how many uniform, how many current and how many next actions.
+
+    A target is the largest of the values of `backup_candidates` next actions.
+    """
 
     policy_widths: tuple[int, ...] = (256, 256, 256)
     critic_widths: tuple[int, ...] = (256, 256, 256)
     candidates: int = 10
     batch_size: int = 256
+    backup_candidates: int = 1
 
 
 class Knobs(NamedTuple):
@@ -43,6 +50,11 @@ class Knobs(NamedTuple):
     policy_learning_rate: Array | float = 3e-5
     critic_learning_rate: Array | float = 3e-4
     temperature_learning_rate: Array | float = 3e-5  # the policy's in the source
+    gap_threshold: Array | float = -1.0  # τ of equation 30; negative for α as it is, without a multiplier
+    smallest_gap: Array | float = -1e9  # what the gap of a row is cut off at from below: nothing
+    normalises_observations: Array | float = 1.0  # or 0
+    reward_scale: Array | float = 1.0  # which every reward is multiplied by
+    reward_shift: Array | float = 0.0  # added to every reward behind that
 
 
 class Noise(NamedTuple):
@@ -52,7 +64,7 @@ class Noise(NamedTuple):
     """
 
     action: Array  # [batch, action]
-    next_action: Array  # [batch, action]
+    next_action: Array  # [backup_candidates, batch, action]
     uniform: Array
     current: Array
     next: Array
@@ -60,13 +72,17 @@ class Noise(NamedTuple):
 
 @struct.dataclass
 class State:
-    """One run: policy, critics with their targets, log α, and the data's mean and standard deviation."""
+    """One run: policy, critics with their targets, two logarithms, and the data's mean and standard deviation.
+
+    Of the logarithms one is of the temperature, one of what multiplies the conservative weight.
+    """
 
     sizes: Sizes
     policy: Network
     critics: Network
     critic_targets: Parameters
     log_temperature: Network
+    log_multiplier: Network
     observation_mean: Array
     observation_std: Array
     architecture: Architecture = struct.field(pytree_node=False)
@@ -91,6 +107,7 @@ def init(key: Array, architecture: Architecture, sizes: Sizes, statistics: Stati
         critics=network(critics),
         critic_targets=jax.tree.map(jnp.copy, critics),
         log_temperature=network(jnp.zeros(())),
+        log_multiplier=network(jnp.ones(())),
         observation_mean=jnp.array(statistics.observation_mean, jnp.float32),
         observation_std=jnp.array(statistics.observation_std, jnp.float32),
         architecture=architecture,
@@ -102,9 +119,10 @@ def noise(key: Array, architecture: Architecture, sizes: Sizes) -> Noise:
     key_action, key_next_action, key_uniform, key_current, key_next = jax.random.split(key, 5)
     batch_size, axis = architecture.batch_size, sizes.action
     count, shape = architecture.candidates * batch_size, (architecture.candidates, batch_size, axis.padded)
+    backups = architecture.backup_candidates
     return Noise(
         action=padded_normal(key_action, batch_size, axis),
-        next_action=padded_normal(key_next_action, batch_size, axis),
+        next_action=padded_normal(key_next_action, backups * batch_size, axis).reshape(backups, *shape[1:]),
         uniform=padded_uniform(key_uniform, axis, count).T.reshape(shape),
         current=padded_normal(key_current, count, axis).reshape(shape),
         next=padded_normal(key_next, count, axis).reshape(shape),
@@ -127,10 +145,19 @@ def policy_loss(
 
 
 def target(state: State, batch: Transition, draw: Array, discount: Array | float) -> Array:
-    """Return equation 1's target r + γ min Q'(s', a') with a' ~ π(s') and no entropy, `[batch]`."""
+    """Return equation 1's target r + γ max min Q'(s', a') over a' ~ π(s'), of which there may be one; `[batch]`.
+
+    There is no entropy in it.
+    """
     next_action, _ = sample(state, state.policy.parameters, batch.next_observation, draw)
-    next_q = _q_values(state, state.critic_targets, batch.next_observation, next_action).min(axis=-1)
+    observation = _repeated(batch.next_observation, next_action)
+    next_q = _q_values(state, state.critic_targets, observation, next_action).min(axis=-1).max(axis=0)
     return bellman_targets(batch, next_q, discount)
+
+
+def _repeated(observation: Array, actions: Array) -> Array:
+    """Return the observations once for each of several actions `[…, batch, action]`, `[…, batch, observation]`."""
+    return jnp.broadcast_to(observation, (*actions.shape[:-1], observation.shape[-1]))
 
 
 def candidates(state: State, batch: Transition, noise: Noise) -> tuple[Array, Array]:
@@ -162,20 +189,47 @@ def critic_loss(
     batch: Transition,
     target: Array,
     proposed: tuple[Array, Array],
-    weight: Array | float,
+    knobs: Knobs,
 ) -> tuple[Array, tuple[Array, Array]]:
     """Return equation 4 summed over critics, without its half of the squared error; values `[batch, 2]` and the gap."""
     actions, log_density = proposed
     actions = jnp.concatenate([batch.action[None], actions])
-    observations = jnp.broadcast_to(batch.observation, (*actions.shape[:-1], batch.observation.shape[-1]))
-    q_values = _q_values(state, critics, observations, actions)
-    gap = conservative_gap(q_values[1:], log_density, q_values[0]).mean(axis=0).sum()
-    return squared_error(q_values[0], target) + weight * gap, (q_values[0], gap)
+    q_values = _q_values(state, critics, _repeated(batch.observation, actions), actions)
+    gap = conservative_gap(q_values[1:], log_density, q_values[0])
+    gap = jnp.maximum(gap, knobs.smallest_gap).mean(axis=0).sum()
+    return squared_error(q_values[0], target) + knobs.conservative_weight * gap, (q_values[0], gap)
+
+
+def multiplier(log_multiplier: Array) -> Array:
+    """Return what α is multiplied by where the gap has a threshold."""
+    return jnp.minimum(jnp.exp(log_multiplier), LARGEST_MULTIPLIER)
+
+
+def multiplier_loss(log_multiplier: Array, gap: Array, knobs: Knobs) -> tuple[Array, None]:
+    """Return minus equation 30, of the mean over critics; `gap` is their sum.
+
+    It rises while the gap is above the threshold.
+    """
+    excess = 0.5 * gap - knobs.gap_threshold
+    return -multiplier(log_multiplier) * knobs.conservative_weight * excess, None
+
+
+def conditioned(state: State, batch: Transition, knobs: Knobs) -> Transition:
+    """Return the batch as CQL sees it: rewards scaled and shifted, observations normalised."""
+    reward = batch.reward * knobs.reward_scale + knobs.reward_shift
+    return normalised_batch(batch._replace(reward=reward), *_moments(state, knobs))
+
+
+def _moments(state: State, knobs: Knobs) -> tuple[Array, Array]:
+    """Return the mean and the standard deviation by which observations are normalised, or those that change nothing."""
+    normalises = knobs.normalises_observations > 0
+    mean = jnp.where(normalises, state.observation_mean, 0.0)
+    return mean, jnp.where(normalises, state.observation_std, 1.0 - STD_OFFSET)
 
 
 def update(state: State, batch: Transition, noise: Noise, knobs: Knobs) -> tuple[State, Metrics]:
-    """Make one update of temperature, policy, critics and targets."""
-    batch = normalised_batch(batch, state.observation_mean, state.observation_std)
+    """Make one update of temperature, policy, multiplier, critics and targets."""
+    batch = conditioned(state, batch, knobs)
     temperature = jnp.exp(state.log_temperature.parameters)
     policy, _, log_density = descend(
         state.policy,
@@ -188,10 +242,19 @@ def update(state: State, batch: Transition, noise: Noise, knobs: Knobs) -> tuple
         knobs.temperature_learning_rate,
     )
     goal, proposed = target(state, batch, noise.next_action, knobs.discount), candidates(state, batch, noise)
+    multiplies = jnp.asarray(knobs.gap_threshold) >= 0
+    weight = knobs.conservative_weight * jnp.where(multiplies, multiplier(state.log_multiplier.parameters), 1.0)
     critics, error, (q_values, gap) = descend(
         state.critics,
-        lambda parameters: critic_loss(parameters, state, batch, goal, proposed, knobs.conservative_weight),
+        lambda parameters: critic_loss(
+            parameters, state, batch, goal, proposed, knobs._replace(conservative_weight=weight)
+        ),
         knobs.critic_learning_rate,
+    )
+    log_multiplier, _, _ = descend(
+        state.log_multiplier,
+        lambda value: multiplier_loss(value, gap, knobs),
+        jnp.where(multiplies, knobs.critic_learning_rate, 0.0),  # the critics' in the source
     )
     state = replace(
         state,
@@ -199,23 +262,24 @@ def update(state: State, batch: Transition, noise: Noise, knobs: Knobs) -> tuple
         critics=critics,
         critic_targets=polyak_average(state.critic_targets, critics.parameters, knobs.polyak),
         log_temperature=log_temperature,
+        log_multiplier=log_multiplier,
     )
     metrics = {"critic_loss": error, "mean_q": q_values.mean(), "mean_absolute_q": jnp.abs(q_values).mean()}
-    return state, metrics | {"conservative_gap": gap, "entropy": -log_density.mean(), "temperature": temperature}
+    metrics |= {"conservative_gap": gap, "conservative_weight": weight}
+    return state, metrics | {"entropy": -log_density.mean(), "temperature": temperature}
 
 
 def act(state: State, observation: Array, noise: None, knobs: Knobs) -> Array:
     """Return the deterministic policy tanh(mean), `[batch, action]`."""
     module = AffineStdPolicy(state.sizes, state.architecture.policy_widths)
-    return jnp.tanh(
-        module.apply(state.policy.parameters, normalised(observation, state.observation_mean, state.observation_std))[0]
-    )
+    return jnp.tanh(module.apply(state.policy.parameters, normalised(observation, *_moments(state, knobs)))[0])
 
 
 def value(state: State, observation: Array, action: Array, knobs: Knobs) -> Array:
-    """Return Q1 at raw observations, `[states]`."""
-    observation = normalised(observation, state.observation_mean, state.observation_std)
-    return _critics(state.sizes, state.architecture).apply(state.critics.parameters, observation, action)[..., 0]
+    """Return Q1 at raw observations, `[states]`, of rewards that are no longer scaled, but still shifted."""
+    observation = normalised(observation, *_moments(state, knobs))
+    q = _q_values(state, state.critics.parameters, observation, action)[..., 0]
+    return q / knobs.reward_scale
 
 
 CQL = Algorithm(init, noise, update, act, None, value)

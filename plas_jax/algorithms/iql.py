@@ -2,7 +2,7 @@
 
 Source: the official ikostrikov/implicit_q_learning (`_update_jit` in learner.py): V, the policy on the new V and the
 target critics, the critics on the new V, the targets. Constants are those of configs/mujoco_config.py, for the mazes,
-the hand and the kitchen those of `domain_constants`; the dropout that the last two train with there is not here.
+the hand and the kitchen those of `domain_constants`; policies of the last two are trained with dropout.
 Equations are the paper's (Kostrikov et al., arXiv:2110.06169).
 """
 
@@ -26,12 +26,13 @@ SCALED_RETURN_RANGE = 1000.0  # train_offline.py, `normalize`
 
 
 class Architecture(NamedTuple):
-    """What changes shapes."""
+    """What changes shapes, and whether anything is drawn."""
 
     policy_widths: tuple[int, ...] = (256, 256)
     value_widths: tuple[int, ...] = (256, 256)
     critic_widths: tuple[int, ...] = (256, 256)
     batch_size: int = 256
+    policy_dropout: float = 0.0  # the share of a hidden layer's units that an update of the policy leaves out
 
 
 class Knobs(NamedTuple):
@@ -93,8 +94,19 @@ def reward_scale(return_range: Array) -> Array:
     return jnp.where(return_range > 0, SCALED_RETURN_RANGE / return_range, 1.0)
 
 
-def noise(key: Array, architecture: Architecture, sizes: Sizes) -> None:
-    """Draw nothing: no action is ever sampled."""
+def noise(key: Array, architecture: Architecture, sizes: Sizes) -> tuple[Array, ...]:
+    """Return dropout's mask of each hidden layer of the policy, float32 `[batch, width]`; none without dropout.
+
+    A unit that is kept is multiplied by 1 / (1 - dropout). No action is ever sampled.
+    """
+    widths, kept = architecture.policy_widths, 1 - architecture.policy_dropout
+    if architecture.policy_dropout == 0:
+        return ()
+    keys = jax.random.split(key, len(widths))
+    return tuple(
+        jnp.where(jax.random.bernoulli(key, kept, (architecture.batch_size, width)), 1 / kept, 0.0)
+        for key, width in zip(keys, widths, strict=True)
+    )
 
 
 def conditioned(state: State, batch: Transition, knobs: Knobs) -> Transition:
@@ -129,14 +141,16 @@ def value_loss(
     return expectile_loss(q - _value(state, value, batch.observation), expectile).mean(), None
 
 
-def policy_loss(policy: Parameters, state: State, batch: Transition, weight: Array) -> tuple[Array, None]:
-    """Return minus equation 7: the weighted log-likelihood of the data's actions."""
+def policy_loss(
+    policy: Parameters, state: State, batch: Transition, weight: Array, masks: tuple[Array, ...] = ()
+) -> tuple[Array, None]:
+    """Return minus equation 7: the weighted log-likelihood of the data's actions, under dropout's masks."""
     module = UnsquashedPolicy(state.sizes, state.architecture.policy_widths)
-    mean, log_std = module.apply(policy, batch.observation)
+    mean, log_std = module.apply(policy, batch.observation, masks)
     return -(weight * gaussian_log_density(batch.action, mean, log_std, state.sizes.action)).mean(), None
 
 
-def update(state: State, batch: Transition, noise: None, knobs: Knobs) -> tuple[State, Metrics]:
+def update(state: State, batch: Transition, noise: tuple[Array, ...], knobs: Knobs) -> tuple[State, Metrics]:
     """Make one update of V, policy, critics and targets."""
     batch = conditioned(state, batch, knobs)
     q = _critics(state).apply(state.critic_targets, batch.observation, batch.action).min(axis=-1)
@@ -148,7 +162,7 @@ def update(state: State, batch: Transition, noise: None, knobs: Knobs) -> tuple[
     weight = advantage_weight(q - _value(state, value.parameters, batch.observation), knobs.inverse_temperature)
     policy, _, _ = descend(
         state.policy,
-        lambda parameters: policy_loss(parameters, state, batch, weight),
+        lambda parameters: policy_loss(parameters, state, batch, weight, noise),
         cosine_decayed(knobs.policy_learning_rate, state.updates, knobs.policy_updates),
     )
     next_value = _value(state, value.parameters, batch.next_observation)

@@ -21,10 +21,25 @@ IQL = {
     "kitchen": _CAUTIOUS,
 }
 
+IQL_SHAPES = {family: {"policy_dropout": 0.1} for family in ("adroit", "kitchen")}
+
 # TD3+BC: CORL's configs/offline/td3_bc; the authors have none but locomotion's.
 TD3_BC = {"antmaze": {"reward_shift": -1.0}}
 
-# CQL: CORL's configs/offline/cql; as everywhere in it, the temperature is trained at the policy's rate.
+# CQL: CORL's configs/offline/cql; as everywhere in it, the temperature is trained at the policy's rate. AntMaze's
+# critics are five layers deep there by configuration and by a slip of `train` the second has three: five here.
+_FASTER = {"policy_learning_rate": 1e-4, "temperature_learning_rate": 1e-4}
 CQL = {
-    "adroit": {"conservative_weight": 1.0, "policy_learning_rate": 1e-4, "temperature_learning_rate": 1e-4},
+    "maze2d": {"gap_threshold": 5.0},
+    "antmaze": {
+        **_FASTER,
+        "conservative_weight": 5.0,
+        "gap_threshold": 0.8,
+        "smallest_gap": -200.0,
+        "normalises_observations": 0.0,
+        "reward_scale": 10.0,
+        "reward_shift": -5.0,
+    },
+    "adroit": {**_FASTER, "conservative_weight": 1.0},
 }
+CQL_SHAPES = {"antmaze": {"critic_widths": (256,) * 5, "backup_candidates": 10}}

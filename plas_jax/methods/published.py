@@ -20,7 +20,7 @@ from plas_jax.algorithms import (
     td3_bc,
 )
 from plas_jax.datasets.catalogue import family, robot, task
-from plas_jax.methods.domain_constants import CQL, IQL, REBRAC, REBRAC_BATCH, TD3_BC
+from plas_jax.methods.domain_constants import CQL, CQL_SHAPES, IQL, IQL_SHAPES, REBRAC, REBRAC_BATCH, TD3_BC
 from plas_jax.methods.method import Method, Phase
 from plas_jax.methods.presets import PAPER, plas_method
 from plas_jax.methods.rebrac_penalties import REBRAC_PENALTIES
@@ -97,7 +97,7 @@ _IN_ORDER = (
         "cql",
         Phase(cql.CQL, cql.Architecture(), cql.Knobs(), 1_000_000),
         knobs_of=lambda dataset: CQL.get(family(dataset), {}),
-        # CORL's for the mazes are of a Lagrange multiplier, which is not here.
+        shapes_of=lambda dataset: CQL_SHAPES.get(family(dataset), {}),
         unpublished_of=_unless({"", "locomotion", *CQL}, "conservative_weight"),
         uses_statistics=True,
     ),
@@ -105,6 +105,7 @@ _IN_ORDER = (
         "iql",
         Phase(iql.IQL, iql.Architecture(), iql.Knobs(), 1_000_000),
         knobs_of=lambda dataset: IQL.get(family(dataset), {}),
+        shapes_of=lambda dataset: IQL_SHAPES.get(family(dataset), {}),
         unpublished_of=_unless({"", "locomotion", *IQL}, "expectile", "inverse_temperature"),
         uses_statistics=True,
     ),

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from plas_jax.methods.method import EvaluationProtocol, Method, Phase, Record, ending_at, with_fields
 from plas_jax.methods.presets import every
@@ -41,8 +41,7 @@ class ScorePreset(NamedTuple):
             return published
         scale = self.scale
         return published.changed(lambda phase: scaled(phase, scale))._replace(
-            # With one width for every CVAE, and one batch, there are no data sets of other shapes.
-            shapes_of=lambda dataset: {},
+            shapes_of=lambda dataset: _narrowed(published.shapes_of(dataset), scale),
             knobs_of=lambda dataset: _hastened(published.knobs_of(dataset), scale),
         )
 
@@ -77,9 +76,14 @@ def scaled(phase: Phase, scale: Scale) -> Phase:
 
 
 def _narrow(architecture: Record, scale: Scale) -> Record:
-    shapes = architecture._asdict().items()
-    widths = {name: (scale.width,) * len(layers) for name, layers in shapes if name.endswith("_widths")}
-    return with_fields(architecture, widths | {"cvae_width": scale.cvae_width, "batch_size": scale.batch_size})
+    return with_fields(architecture, _narrowed(architecture._asdict(), scale))
+
+
+def _narrowed(shapes: Mapping[str, Any], scale: Scale) -> dict[str, object]:
+    """Return shapes at this size, by name; depths and counts are as they were."""
+    sizes = {"cvae_width": scale.cvae_width, "batch_size": scale.batch_size}
+    widths = {name: (scale.width,) * len(layers) for name, layers in shapes.items() if name.endswith("_widths")}
+    return {name: sizes.get(name, widths.get(name, value)) for name, value in shapes.items()}
 
 
 def _hastened(knobs: Mapping[str, float], scale: Scale) -> dict[str, float]:

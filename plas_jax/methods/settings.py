@@ -17,7 +17,8 @@ Grid = tuple[tuple[str, tuple[float, ...]], ...]  # knobs with the values that a
 PHASES = (BEHAVIOUR, POLICY)
 # What a preset has that decides results, beside what methods have.
 OF_PRESETS = ("episodes", "evaluations_in_mean", "rows", "horizon", "evaluations")
-SHARES = ("clip_weight", "discount", "polyak")  # knobs between 0 and 1, in every method that has them
+# Constants between 0 and 1, in every method that has them.
+SHARES = ("clip_weight", "discount", "polyak", "policy_dropout")
 
 
 class Setting(NamedTuple):
@@ -181,19 +182,14 @@ def _set(phase: Phase, setting: Setting) -> Phase:
 
 def _parsed(setting: Setting, example: object) -> Value:
     """Return a setting's value, of the type that the value it replaces has."""
-    words = setting.text.split(",")
+    if isinstance(example, float):
+        return _number(setting, setting.text)
+    is_one = isinstance(example, int)
     try:
-        if isinstance(example, tuple):
-            values = tuple(int(word) for word in words)
-            if min(values) >= 1:
-                return values
-        elif len(words) == 1 and isinstance(example, int):
-            if int(setting.text) >= 1:
-                return int(setting.text)
-        elif len(words) == 1 and math.isfinite(float(setting.text)):
-            return float(setting.text)
+        values = tuple(int(word) for word in setting.text.split(","))
+        if min(values) >= 1 and not (is_one and len(values) > 1):
+            return values[0] if is_one else values
     except ValueError:
         pass
-    kind = "whole numbers of at least 1, commas between them" if isinstance(example, tuple) else "a finite number"
-    kind = "a whole number of at least 1" if isinstance(example, int) else kind
+    kind = "a whole number of at least 1" if is_one else "whole numbers of at least 1, commas between them"
     raise ValueError(f"--set {setting.path} takes {kind}, not {setting.text!r}")

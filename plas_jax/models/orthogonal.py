@@ -68,11 +68,15 @@ class OrthogonalPerceptron(nn.Module):
     last_gain: float = HIDDEN_GAIN
 
     @nn.compact
-    def __call__(self, *inputs: Array) -> Array:
-        """Map one array `[..., axis.padded]` for each of `inputs` to `[..., outputs.padded]`."""
+    def __call__(self, *inputs: Array, masks: tuple[Array, ...] = ()) -> Array:
+        """Map one array `[..., axis.padded]` for each of `inputs` to `[..., outputs.padded]`.
+
+        `masks [..., width]`, one for each layer of the given widths, multiply what comes out of it: dropout.
+        """
         axes, features = self.inputs, jnp.concatenate(inputs, axis=-1)
         for place, width in enumerate(self.widths):
             layer = OrthogonalLinear(axes, Axis(width, width), HIDDEN_GAIN, name=f"Linear_{place}")
             axes, features = (Axis(width, width),), nn.relu(layer(features))
+            features = features * masks[place] if masks else features
         last = OrthogonalLinear(axes, self.outputs, self.last_gain, is_last=True, name=f"Linear_{len(self.widths)}")
         return last(features)

@@ -17,10 +17,14 @@ class UnsquashedPolicy(nn.Module):
     widths: tuple[int, ...]
 
     @nn.compact
-    def __call__(self, observation: Array) -> tuple[Array, Array]:
-        """Map `[batch, observation]` to the mean `[batch, action]` and log std `[action]`, zero in the padding."""
+    def __call__(self, observation: Array, masks: tuple[Array, ...] = ()) -> tuple[Array, Array]:
+        """Map `[batch, observation]` to the mean `[batch, action]` and log std `[action]`, zero in the padding.
+
+        `masks [batch, width]` are of dropout, one for each hidden layer.
+        """
         sizes = self.sizes
-        mean = OrthogonalPerceptron((sizes.observation,), self.widths, sizes.action, name="mean")(observation)
+        perceptron = OrthogonalPerceptron((sizes.observation,), self.widths, sizes.action, name="mean")
+        mean = perceptron(observation, masks=masks)
         log_std = self.param("log_std", nn.initializers.zeros, (sizes.action.padded,))
         return nn.tanh(mean), jnp.clip(log_std, *LOG_STD_RANGE)
 

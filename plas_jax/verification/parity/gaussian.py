@@ -6,6 +6,7 @@ from dataclasses import replace
 import jax.numpy as jnp
 
 from plas_jax.algorithms import bear, cql, sac
+from plas_jax.algorithms.descent import network
 from plas_jax.algorithms.divergences import temperature_loss
 from plas_jax.algorithms.draws import normalised_batch
 from plas_jax.models import affine_std_policy, cvae, gaussian_policy
@@ -17,9 +18,11 @@ from plas_jax.verification.parity.golden import BadGoldenFileError, Golden
 from plas_jax.verification.parity.latent import cvae_places
 from plas_jax.verification.parity.layers import Places, critic_places, heads, layers, widths
 from plas_jax.verification.parity.settings import architecture, bounds, knobs, no_statistics
-from plas_jax.verification.parity.training import Draw, Step, Training, in_rows, swapped
+from plas_jax.verification.parity.training import Draw, Step, Training, in_rows, once, swapped
 
 KERNELS = {"gaussian": 1.0, "laplacian": 0.0}
+# What the configurations of the mazes change, of which there are no files.
+OF_MAZES = ("gap_threshold", "smallest_gap", "normalises_observations", "reward_scale", "reward_shift")
 
 
 def soft_actor_critic(golden: Golden) -> Training:
@@ -79,6 +82,7 @@ def conservative(golden: Golden) -> Training:
     """Return the training of CQL, on raw states where the file has them."""
     *hidden, last = layers(golden, "actor")
     policy_widths = widths(golden, hidden)
+    unchanged = {name: float(getattr(cql.Knobs(), name)) for name in OF_MAZES}
     return Training(
         algorithm=cql.CQL,
         architecture=architecture(golden, cql.Architecture, policy_widths=policy_widths, candidates="cql_n_actions"),
@@ -89,13 +93,13 @@ def conservative(golden: Golden) -> Training:
             **critic_places(golden),
             "log_alpha": ("log_temperature/parameters",),
         },
-        knobs=knobs(golden, cql.Knobs, conservative_weight="cql_alpha"),
+        knobs=knobs(golden, cql.Knobs, conservative_weight="cql_alpha", **unchanged),
         noise=(
             Draw("noise/action"),
-            Draw("noise/next_action"),
+            Draw("noise/next_action", once),
             *(Draw(f"noise/{name}", swapped) for name in ("uniform", "current", "next")),
         ),
-        fields=scale_of_states(golden),
+        fields={"log_multiplier": network(jnp.ones(())), **scale_of_states(golden)},
         constants={
             **bounds(affine_std_policy.LOG_STD_RANGE),
             **{"target_entropy": -golden.whole("action_dim"), "alpha_multiplier": 1.0, "backup_entropy": False},

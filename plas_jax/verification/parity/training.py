@@ -34,6 +34,11 @@ def swapped(golden: Golden, name: str, shape: tuple[int, ...]) -> np.ndarray:
     return golden.shaped(name, (golden.updates, shape[1], shape[0], shape[2])).swapaxes(1, 2)
 
 
+def once(golden: Golden, name: str, shape: tuple[int, ...]) -> np.ndarray:
+    """Return draws for one candidate, which the file has no axis for."""
+    return golden.shaped(name, (golden.updates, *shape[1:]))[:, None]
+
+
 class Draw(NamedTuple):
     """Where a file has the draws of one array of a method's noise, and how they lie there."""
 
