@@ -11,7 +11,8 @@ from numpy_networks import assert_first_step, assert_trees_close, critic_values,
 from small_runs import filled, in_float64, quickly_compiled, random_batch
 
 from plas_jax.algorithms import cql
-from plas_jax.algorithms.cql import CQL, Architecture, Knobs, Noise, conservative_gap
+from plas_jax.algorithms.conservatism import conservative_gap, weight_multiplier
+from plas_jax.algorithms.cql import CQL, Architecture, Knobs, Noise
 from plas_jax.algorithms.draws import normalised
 from plas_jax.models.affine_std_policy import AffineStdPolicy
 from plas_jax.types import Axis, Sizes, Statistics, Transition
@@ -281,7 +282,7 @@ def test_all_step_from_the_networks_before_the_update(architecture, knobs):
 
 
 def test_the_multiplier_has_a_largest_value():
-    assert float(cql.multiplier(jnp.float32(20.0))) == 1e6
+    assert float(weight_multiplier(jnp.float32(20.0))) == 1e6
 
 
 def test_it_acts_by_its_mean():

@@ -16,6 +16,7 @@ import numpy as np
 from flax import struct
 
 from plas_jax.algorithms.bellman import bellman_targets, polyak_average, squared_error
+from plas_jax.algorithms.conservatism import conservative_gap, multiplier_loss, weight_multiplier
 from plas_jax.algorithms.descent import Network, descend, network
 from plas_jax.algorithms.divergences import temperature_loss
 from plas_jax.algorithms.draws import STD_OFFSET, normalised, normalised_batch, padded_normal
@@ -25,20 +26,15 @@ from plas_jax.models.orthogonal_critics import OrthogonalCritics
 from plas_jax.models.perceptron import padded_uniform
 from plas_jax.types import Algorithm, Array, Metrics, Parameters, Sizes, Statistics, Transition
 
-LARGEST_MULTIPLIER = 1e6  # cql.py, `_q_loss`
-
 
 class Architecture(NamedTuple):
-    """What changes shapes; `candidates` is how many uniform, how many current and how many next actions.
-
-    A target is the largest of the values of `backup_candidates` next actions.
-    """
+    """What changes shapes; `candidates` is how many uniform, how many current and how many next actions."""
 
     policy_widths: tuple[int, ...] = (256, 256, 256)
     critic_widths: tuple[int, ...] = (256, 256, 256)
     candidates: int = 10
     batch_size: int = 256
-    backup_candidates: int = 1
+    backup_candidates: int = 1  # next actions of which a target has the largest value
 
 
 class Knobs(NamedTuple):
@@ -93,6 +89,8 @@ def _critics(sizes: Sizes, architecture: Architecture) -> OrthogonalCritics:
 
 
 def _q_values(state: State, critics: Parameters, observation: Array, action: Array) -> Array:
+    """Return values `[…, batch, 2]` of one or more actions `[…, batch, action]` at the same states."""
+    observation = jnp.broadcast_to(observation, (*action.shape[:-1], observation.shape[-1]))
     return _critics(state.sizes, state.architecture).apply(critics, observation, action)
 
 
@@ -145,19 +143,10 @@ def policy_loss(
 
 
 def target(state: State, batch: Transition, draw: Array, discount: Array | float) -> Array:
-    """Return equation 1's target r + γ max min Q'(s', a') over a' ~ π(s'), of which there may be one; `[batch]`.
-
-    There is no entropy in it.
-    """
+    """Return equation 1's target r + γ max min Q'(s', a') over one or more a' ~ π(s'), without entropy, `[batch]`."""
     next_action, _ = sample(state, state.policy.parameters, batch.next_observation, draw)
-    observation = _repeated(batch.next_observation, next_action)
-    next_q = _q_values(state, state.critic_targets, observation, next_action).min(axis=-1).max(axis=0)
+    next_q = _q_values(state, state.critic_targets, batch.next_observation, next_action).min(axis=-1).max(axis=0)
     return bellman_targets(batch, next_q, discount)
-
-
-def _repeated(observation: Array, actions: Array) -> Array:
-    """Return the observations once for each of several actions `[…, batch, action]`, `[…, batch, observation]`."""
-    return jnp.broadcast_to(observation, (*actions.shape[:-1], observation.shape[-1]))
 
 
 def candidates(state: State, batch: Transition, noise: Noise) -> tuple[Array, Array]:
@@ -174,44 +163,16 @@ def candidates(state: State, batch: Transition, noise: Noise) -> tuple[Array, Ar
     return actions, jnp.concatenate([uniform_density, following_density, current_density])
 
 
-def conservative_gap(candidate_q: Array, log_density: Array, data_q: Array) -> Array:
-    """Return equation 4's log Σ exp Q(s, a) - Q(s, a of the data), by importance sampling, `[batch, critics]`.
-
-    `[candidates, batch, critics]`, `[candidates, batch]` and `[batch, critics]`. The paper's appendix F divides the sum
-    by the number of candidates; the source does not, which adds a constant and changes no gradient.
-    """
-    return jax.nn.logsumexp(candidate_q - log_density[..., None], axis=0) - data_q
-
-
 def critic_loss(
-    critics: Parameters,
-    state: State,
-    batch: Transition,
-    target: Array,
-    proposed: tuple[Array, Array],
-    knobs: Knobs,
+    critics: Parameters, state: State, batch: Transition, target: Array, proposed: tuple[Array, Array], knobs: Knobs
 ) -> tuple[Array, tuple[Array, Array]]:
     """Return equation 4 summed over critics, without its half of the squared error; values `[batch, 2]` and the gap."""
     actions, log_density = proposed
     actions = jnp.concatenate([batch.action[None], actions])
-    q_values = _q_values(state, critics, _repeated(batch.observation, actions), actions)
+    q_values = _q_values(state, critics, batch.observation, actions)
     gap = conservative_gap(q_values[1:], log_density, q_values[0])
     gap = jnp.maximum(gap, knobs.smallest_gap).mean(axis=0).sum()
     return squared_error(q_values[0], target) + knobs.conservative_weight * gap, (q_values[0], gap)
-
-
-def multiplier(log_multiplier: Array) -> Array:
-    """Return what α is multiplied by where the gap has a threshold."""
-    return jnp.minimum(jnp.exp(log_multiplier), LARGEST_MULTIPLIER)
-
-
-def multiplier_loss(log_multiplier: Array, gap: Array, knobs: Knobs) -> tuple[Array, None]:
-    """Return minus equation 30, of the mean over critics; `gap` is their sum.
-
-    It rises while the gap is above the threshold.
-    """
-    excess = 0.5 * gap - knobs.gap_threshold
-    return -multiplier(log_multiplier) * knobs.conservative_weight * excess, None
 
 
 def conditioned(state: State, batch: Transition, knobs: Knobs) -> Transition:
@@ -243,17 +204,16 @@ def update(state: State, batch: Transition, noise: Noise, knobs: Knobs) -> tuple
     )
     goal, proposed = target(state, batch, noise.next_action, knobs.discount), candidates(state, batch, noise)
     multiplies = jnp.asarray(knobs.gap_threshold) >= 0
-    weight = knobs.conservative_weight * jnp.where(multiplies, multiplier(state.log_multiplier.parameters), 1.0)
+    weight = knobs.conservative_weight * jnp.where(multiplies, weight_multiplier(state.log_multiplier.parameters), 1.0)
+    weighted = knobs._replace(conservative_weight=weight)
     critics, error, (q_values, gap) = descend(
         state.critics,
-        lambda parameters: critic_loss(
-            parameters, state, batch, goal, proposed, knobs._replace(conservative_weight=weight)
-        ),
+        lambda parameters: critic_loss(parameters, state, batch, goal, proposed, weighted),
         knobs.critic_learning_rate,
     )
     log_multiplier, _, _ = descend(
         state.log_multiplier,
-        lambda value: multiplier_loss(value, gap, knobs),
+        lambda value: multiplier_loss(value, gap, knobs.conservative_weight, knobs.gap_threshold),
         jnp.where(multiplies, knobs.critic_learning_rate, 0.0),  # the critics' in the source
     )
     state = replace(
@@ -278,8 +238,7 @@ def act(state: State, observation: Array, noise: None, knobs: Knobs) -> Array:
 def value(state: State, observation: Array, action: Array, knobs: Knobs) -> Array:
     """Return Q1 at raw observations, `[states]`, of rewards that are no longer scaled, but still shifted."""
     observation = normalised(observation, *_moments(state, knobs))
-    q = _q_values(state, state.critics.parameters, observation, action)[..., 0]
-    return q / knobs.reward_scale
+    return _q_values(state, state.critics.parameters, observation, action)[..., 0] / knobs.reward_scale
 
 
 CQL = Algorithm(init, noise, update, act, None, value)

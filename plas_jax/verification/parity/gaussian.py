@@ -6,6 +6,7 @@ from dataclasses import replace
 import jax.numpy as jnp
 
 from plas_jax.algorithms import bear, cql, sac
+from plas_jax.algorithms.conservatism import conservative_gap
 from plas_jax.algorithms.descent import network
 from plas_jax.algorithms.divergences import temperature_loss
 from plas_jax.algorithms.draws import normalised_batch
@@ -165,7 +166,7 @@ def _cql_losses(step: Step) -> Mapping[str, Array]:
     observations = jnp.broadcast_to(batch.observation, (*actions.shape[:-1], batch.observation.shape[-1]))
     data_q = step.values(OrthogonalCritics, batch.observation, batch.action)
     candidate_q = step.values(OrthogonalCritics, observations, actions)
-    gaps = cql.conservative_gap(candidate_q, candidate_density, data_q).mean(axis=0)
+    gaps = conservative_gap(candidate_q, candidate_density, data_q).mean(axis=0)
     target = cql.target(before, batch, noise.next_action, step.knobs.discount)
     errors = jnp.square(data_q - target[:, None]).mean(axis=0)
     # without reward, end and discount a target is the value of the next state
