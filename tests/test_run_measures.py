@@ -7,17 +7,22 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from padding import ALONE, PADDED
-from small_runs import random_batch
+from small_runs import quickly_compiled, random_batch
 
 from plas_jax.algorithms import bcq, behaviour, cloning, plas, rebrac
 from plas_jax.datasets.catalogue import ENVIRONMENTS
 from plas_jax.datasets.minibatch import Rows, concatenate
 from plas_jax.evaluation.probe_rows import ROWS, TERMINAL_ROWS, ProbeRows, probe_rows
 from plas_jax.evaluation.returns import Stage
+from plas_jax.methods.method import Method, Phase
 from plas_jax.methods.presets import PAPER_KNOBS
 from plas_jax.models.cvae import CVAE
 from plas_jax.models.twin_critics import TwinCritics
+from plas_jax.training import chunk
+from plas_jax.training.phases import LAST_PHASE, first_batch, pairs_of, part_of, stacked_sizes
 from plas_jax.verification.gate import data_measures as measures
+from plas_jax.verification.gate.draws import draw_measures
+from plas_jax.verification.gate.gradients import gradient_measures
 from plas_jax.verification.gate.run_measures import Trained, run_measures
 from plas_jax.verification.gate.visits import replay_visit, visit
 
@@ -141,6 +146,92 @@ def two_sets():
         reward = 2 * batch.next_observation[:, 5] + 1 - 0.1 * np.square(batch.action).sum(axis=1)
         sets.append(batch._replace(reward=reward, bootstrap=(np.arange(rows) % every != every - 1).astype(np.float32)))
     return concatenate(sets, 700, 11, 3)
+
+
+# What an update depends on
+
+
+def gradients_of(update):
+    """The measures of PLAS with another update, on a state whose copies differ."""
+    state, _ = plas_state()
+    state = state.replace(policy_target=jax.tree.map(lambda leaf: 0.7 * leaf, state.policy_target))
+    run = Trained(state, jax.tree.map(np.float32, KNOBS), jax.random.key(3))
+    return quickly_compiled(partial(gradient_measures, plas.PLAS._replace(update=update)))(run, probe())
+
+
+def test_a_gradient_depends_on_the_networks_of_its_equations_and_on_no_other():
+    found = gradients_of(plas.PLAS.update)
+    assert found["gradient_of_critics_on_policy"] == 0
+    for other in ("policy_target", "critic_targets", "cvae"):
+        assert found[f"gradient_of_critics_on_{other}"] > 3e-6
+    assert found["gradient_of_policy_on_critics"] > 10 * found["gradient_of_policy_on_critic_targets"]
+    assert set(found) == {
+        f"gradient_of_{one}_on_{other}"
+        for one in ("policy", "critics")
+        for other in ("policy", "policy_target", "critics", "critic_targets", "cvae")
+        if one != other
+    }
+
+
+def test_a_target_by_the_online_policy_and_a_policy_that_ascends_the_targets_are_seen():
+    found = gradients_of(
+        lambda state, *others: plas.update(state.replace(policy_target=state.policy.parameters), *others)
+    )
+    assert found["gradient_of_critics_on_policy_target"] == 0
+    assert found["gradient_of_critics_on_policy"] > 3e-6
+
+    def on_targets(state, batch, noise, knobs):
+        after, metrics = plas.update(state, batch, noise, knobs)
+        climbed, _ = plas.update(
+            state.replace(critics=state.critics.replace(parameters=state.critic_targets)),
+            batch, noise, knobs._replace(critic_learning_rate=0.0),
+        )  # fmt: skip
+        return after.replace(policy=climbed.policy), metrics
+
+    found = gradients_of(on_targets)
+    assert found["gradient_of_policy_on_critics"] == 0
+    assert found["gradient_of_policy_on_critic_targets"] > 1e-2
+
+
+# What is drawn
+
+
+@pytest.fixture
+def draws():
+    """The measures of two runs' draws from two data sets of other sizes, in the loop as it now is."""
+    jax.clear_caches()  # of the loop before it was changed
+    method = Method("bc", Phase(cloning.CLONING, cloning.Architecture((8, 8), 16), cloning.Knobs(), 1))
+    pairs = pairs_of(["large", "small"], [0])
+    rows = concatenate([random_batch(1, ALONE, 300), random_batch(2, ALONE, 70)], 370, ALONE.observation.padded, 3)
+    part = part_of(method, LAST_PHASE, pairs)
+    batch, runs = first_batch(part, rows, pairs, (stacked_sizes([ALONE, ALONE]),))
+    yield lambda: draw_measures(part, batch, runs, rows, pairs)
+    jax.clear_caches()
+
+
+def test_rows_are_drawn_from_all_of_the_data_and_noise_has_keys_of_its_own(draws):
+    found = draws()
+    assert found["shared_keys"].tolist() == [0, 0]
+    assert (found["drawn_unevenly"] < 3).all()  # χ² of nine degrees of freedom is beyond 27 once in a thousand times
+
+
+def test_a_tenth_that_is_never_drawn_is_seen(draws, monkeypatch):
+    whole = chunk.minibatch
+    monkeypatch.setattr(
+        chunk, "minibatch", lambda key, rows, start, size, n: whole(key, rows, start, size * 9 // 10, n)
+    )
+    assert (draws()["drawn_unevenly"] > 10).all()
+
+
+@pytest.mark.parametrize("kept", ["rows", "noise"], ids=["as the rows", "as before"])
+def test_a_key_that_is_used_twice_is_seen(draws, monkeypatch, kept):
+    split = jax.random.split
+
+    def both(key):
+        return (split(key)[0],) * 2 if kept == "rows" else (split(key)[0], jax.random.key(0))
+
+    monkeypatch.setattr(chunk.jax.random, "split", lambda key, *counts: split(key, *counts) if counts else both(key))
+    assert draws()["shared_keys"].min() >= 0.99
 
 
 def test_probe_rows_are_evenly_spaced_and_of_their_own_set():

@@ -29,6 +29,8 @@ from plas_jax.training.acting import policy_of
 from plas_jax.training.chunk import HEALTHY, Batch, Runs
 from plas_jax.types import Array, Parameters
 from plas_jax.verification.gate.data_measures import data_measures, minibatch_measures, reward_weights, rows_of_dataset
+from plas_jax.verification.gate.draws import draw_measures
+from plas_jax.verification.gate.gradients import gradient_measures
 from plas_jax.verification.gate.movement import Place
 from plas_jax.verification.gate.run_measures import DISCOUNT, Trained, critics_of, policy_action, run_measures
 from plas_jax.verification.gate.visits import Visit, replay_visit, visit
@@ -120,8 +122,11 @@ class _Gate:
         probes = probe_rows(self.data.rows)
         dataset_of = [self.sweep.pairs[pair].dataset for pair in pair_of]
         algorithm = part.phase.algorithm
-        measure = one_by_one(lambda run: run_measures(algorithm, *run))
-        self._keep(part, measure((trained, jax.tree.map(lambda leaf: leaf[dataset_of], probes))))
+        probes_of_runs = jax.tree.map(lambda leaf: leaf[dataset_of], probes)
+        for measures in (run_measures, gradient_measures):
+            measure = one_by_one(lambda run, measures=measures: measures(algorithm, *run))
+            self._keep(part, measure((trained, probes_of_runs)))
+        self._keep(part, draw_measures(part, batch, runs, self.data.rows, self.sweep.pairs))
         diverged = np.asarray(batch.diverged_at)[:count] != HEALTHY
         self._keep(part, {"diverged": diverged})
         self._keep(part, self._visited(part, trained, policy_of(part, batch, runs, keys, 0), ~diverged))

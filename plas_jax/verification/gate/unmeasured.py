@@ -44,5 +44,7 @@ def _lacks(places: Collection[Place], method: str) -> Iterator[str]:
             wants.setdefault((place, ENDS if has_critics else need), []).append(measure)
     if not any("." in measure for _, measure in of_method):
         wants["", "metrics that its `update` returns"] = ["metrics"]
+    if not any(measure.startswith("gradient_of_") for _, measure in of_method):
+        wants["", "two parts of its state with parameters, one of them a `Network`"] = ["gradients"]
     for (where, need), measures in wants.items():
         yield f"{', '.join(measures)}{where}, for want of {need}"
