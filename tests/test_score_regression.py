@@ -218,7 +218,7 @@ def test_a_regression_is_named_before_what_is_more_conspicuous():
 def test_what_was_not_measured_is_listed_with_what_the_method_lacks():
     critics = ("mean_q", "td_error", "policy_gain", "critics_apart", "targets_apart", "q_minus_return")
     cvae = ("reconstruction_error", "kl", "cvae_drift")
-    own = ("score", "score_apart", "return_apart", "action_distance", "policy.loss")
+    own = ("score", "score_apart", "return_apart", "action_distance", "policy.loss", "gradient_of_policy_on_critics")
     places = [Place(dataset, "mine", name) for dataset in ("a", "b") for name in (*critics, *cvae, *own)]
     whole = [*places, Place("a", "mine", "terminal_q"), Place("b", "mine", "terminal_q"), Place("a", "data", "kl")]
     assert unmeasured(whole) == []

@@ -41,7 +41,8 @@ def draw_measures(part: Part, batch: Batch, runs: Runs, rows: Rows, pairs: Seque
     counts = np.zeros((slots, TENTHS), np.float32), np.zeros(slots, np.float32)
     last_key = np.zeros((slots, *jax.random.key_data(jax.random.key(0)).shape), np.uint32)
     tenths, shared, key = on_runs(part.mesh, (*counts, last_key))
-    empty = Recorded(sizes=batch.state.sizes, tenths=tenths, shared=shared, key=key, architecture=architecture)
+    sizes = jax.tree.map(jnp.copy, batch.state.sizes)  # what is trained is given away
+    empty = Recorded(sizes=sizes, tenths=tenths, shared=shared, key=key, architecture=architecture)
     healthy = on_runs(part.mesh, np.full(slots, HEALTHY, np.int32))
     numbered = data_on(part.mesh, _numbered(rows), datasets_of(part, pairs))
     recorder = Algorithm(part.phase.algorithm.init, _key, _record, part.phase.algorithm.act)
@@ -58,9 +59,8 @@ def draw_measures(part: Part, batch: Batch, runs: Runs, rows: Rows, pairs: Seque
 def _numbered(rows: Rows) -> Rows:
     """Return rows that know their place: the reward is a row's number in its data set, the bootstrap their number."""
     number = np.concatenate([np.arange(size, dtype=np.float32) for size in rows.size])
-    nothing = np.zeros((len(number), 0), np.float32)
-    sizes = np.repeat(rows.size, rows.size).astype(np.float32)
-    return rows._replace(transitions=Transition(nothing, nothing, number, nothing, sizes))
+    sizes, others = np.repeat(rows.size, rows.size).astype(np.float32), number[:, None]
+    return rows._replace(transitions=Transition(others, others, number, others, sizes))
 
 
 def _key(key: Array, architecture: Architecture, sizes: Sizes) -> Array:
