@@ -307,20 +307,6 @@ def test_the_draws_are_independent_and_of_their_laws():
     np.testing.assert_allclose(normal.var(axis=1), 1, atol=0.15)
 
 
-# Padding
-
-
-def test_draws_and_sampled_actions_are_zero_in_the_padding_and_the_same_without_it():
-    state = CQL.init(KEY, ARCHITECTURE, Sizes(Axis(3, 3), Axis(2, 5), Axis(4, 10)), STATISTICS)
-    noise, alone = (CQL.noise(KEY, ARCHITECTURE, sizes) for sizes in (state.sizes, TRUE))
-    for draw, same in zip(noise, alone, strict=True):
-        assert (np.asarray(draw)[..., 2:] == 0).all()
-        np.testing.assert_array_equal(draw[..., :2], same)
-    actions, _ = cql.candidates(state, rows_of(0), noise)
-    assert (np.asarray(actions)[..., 2:] == 0).all()
-    assert (np.asarray(actions)[..., :2] != 0).all()
-
-
 # Bandits
 
 BANDIT = Architecture((32, 32), (32, 32), 4, 64)

@@ -149,14 +149,6 @@ def test_the_prior_decodes_latents_clipped_at_sigma(observation, noise, latent_l
     assert (np.abs(action) <= 1).all()
 
 
-def test_the_cvaes_own_policy_decodes_latents_that_are_clipped():
-    noise = behaviour.acting_noise(KEY, CVAE_ARCHITECTURE, SIZES, 8)
-    assert noise.shape == (8, 4)
-    action = behaviour.act(cvae_state(), batch().observation, noise, behaviour.Knobs(1e-3, latent_limit=0.5))
-    np.testing.assert_allclose(action, decode(batch().observation, np.clip(noise, -0.5, 0.5)), atol=1e-6)
-    assert (np.abs(noise) > 0.5).any()
-
-
 # Limits of the knobs
 
 
@@ -343,19 +335,6 @@ def test_an_update_is_a_pure_function_and_the_same_uncompiled(name):
         uncompiled = update(state, batch(), noise, ALL_KNOBS[name])
     assert_close(first, uncompiled)
     assert_equal((state, batch(), noise), before)
-
-
-def test_targets_start_as_copies_that_share_no_memory():
-    cvae = cvae_state().cvae.parameters
-    state = plas.around(ARCHITECTURE, SIZES, cvae, *networks(1))
-    assert_equal(state.policy_target, state.policy.parameters)
-    assert_equal(state.critic_targets, state.critics.parameters)
-    ours = jax.tree.map(jnp.copy, networks(1)), jax.tree.map(jnp.copy, cvae)
-    donated = plas.around(ARCHITECTURE, SIZES, ours[1], *ours[0])
-    leaves = [leaf for leaf in jax.tree.leaves(donated) if isinstance(leaf, jax.Array)]
-    assert len({leaf.unsafe_buffer_pointer() for leaf in leaves}) == len(leaves)
-    after, _ = jax.jit(plas.update, donate_argnums=0)(donated, batch(), None, KNOBS)
-    assert_equal(after, update_plas(state, batch(), None, KNOBS)[0])
 
 
 # Soft Actor-Critic

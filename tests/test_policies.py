@@ -83,17 +83,6 @@ def test_the_bounds_of_brac_s_first_weights_count_true_inputs_and_both_heads(siz
     )
 
 
-def test_brac_s_first_weights_do_not_depend_on_padding():
-    alone, wide = (
-        jax.jit(lambda sizes: brac_policy(sizes, (8, 8)).init(KEY, np.zeros((1, sizes.observation.padded))))(sizes)
-        for sizes in (SMALL, PADDED)
-    )
-    for place in (1, 2):
-        head, wide_head = (tree["params"][f"Perceptron_{place}"]["Linear_0"]["kernel"] for tree in (alone, wide))
-        np.testing.assert_allclose(wide_head[:, :2], head, rtol=1e-6)
-        assert (np.asarray(wide_head)[:, 2:] == 0).all()
-
-
 @either
 def test_brac_s_log_std_lies_between_minus_five_and_zero(compiled):
     values = compiled(squeezed_log_std)(jnp.array([-1e9, -1.0, 0.0, 0.5, 1e9]))

@@ -1,6 +1,5 @@
 """The returns of one policy, as a sweep's evaluation of it would have them."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple, Protocol, SupportsFloat
 
@@ -53,17 +52,11 @@ class Playable(Protocol):
         """Take a step: observation, reward, has it terminated, was it truncated, and whatever else."""
 
 
-def nothing(step: int) -> None:
-    """Show nothing."""
-
-
-def play(
-    policy: Policy, environment: Environment, episodes: int, seed: int, show: Callable[[int], None] = nothing
-) -> Evaluation:
+def play(policy: Policy, environment: Environment, episodes: int, seed: int) -> Evaluation:
     """Return what a policy gets in an environment in so many episodes, whose start states are those of `seed`.
 
     With the seed that it was trained with, in its own environment, they are the episodes of its sweep's last
-    evaluation. `show` is called at every control step. Raises `ValueError` where it does not fit the environment.
+    evaluation. Raises `ValueError` where it does not fit the environment.
     """
     about = policy.about
     for name, needed in (("observation", environment.observation_size), ("action", environment.action_size)):
@@ -74,13 +67,9 @@ def play(
     horizon = about.horizon if environment == about.environment else None
     stage = Stage([environment], episodes, horizon, about.dynamics)
 
-    def act(observation: np.ndarray, step: int) -> np.ndarray:
-        show(step)
-        return policy.act(observation, step)
-
     try:
         seeds = [episode_seeds(seed, about.update, episodes)]
-        played = stage.play(act, seeds, np.ones(1, bool), about.sizes["observation"][1])
+        played = stage.play(policy.act, seeds, np.ones(1, bool), about.sizes["observation"][1])
     finally:
         stage.close()
     returns = played.episode_return[0]

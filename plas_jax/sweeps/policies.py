@@ -14,9 +14,9 @@ from plas_jax.methods.method import plain
 from plas_jax.results.folder import OutputFolder
 from plas_jax.results.manifest import DatasetRecord, MethodRecord
 from plas_jax.results.rows import Row
-from plas_jax.results.runs import Cell, Run, results
+from plas_jax.results.runs import Run, results
 from plas_jax.sweeps.groups import Group, true_sizes, widest
-from plas_jax.sweeps.rows import columns, label, setting
+from plas_jax.sweeps.rows import label, named_cell
 from plas_jax.training import phases
 from plas_jax.training.chunk import HEALTHY, Batch, Runs
 from plas_jax.training.hosts import is_first, on_host
@@ -66,8 +66,8 @@ class PolicyWriter:
         """Return the place of every run."""
         places: dict[Run, int] = {}
         for place, (cell, knobs) in enumerate(zip(part.cells, part.knobs, strict=True)):
-            pair, limit = self._pairs[cell.pair], columns(knobs)["perturbation_limit"] or 0.0
-            places[Run(Cell(pair.name, label(self._group.method, knobs), limit, setting(cell)), pair.seed)] = place
+            pair = self._pairs[cell.pair]
+            places[Run(named_cell(self._group.method, pair.name, cell, knobs), pair.seed)] = place
         return places
 
     def _about(self, part: phases.Part, place: int, diverged_at: int, update: int) -> About:

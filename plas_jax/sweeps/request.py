@@ -1,76 +1,25 @@
 """What the flags of a table command ask for, checked before anything is done."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
+
+from absl.flags import FlagValues
 
 from plas_jax.datasets.catalogue import Dataset
 from plas_jax.environments.together import refuse_impossible
 from plas_jax.files.messages import unknown
-from plas_jax.methods.method import EvaluationProtocol, Method
+from plas_jax.methods.method import Method
 from plas_jax.methods.presets import PlasPreset, plas_over
 from plas_jax.methods.published import METHODS
-from plas_jax.methods.scales import Scale
-from plas_jax.methods.settings import Setting, Value, refuse_unknown, set_method, settings_of, sizes_of
+from plas_jax.methods.scales import ScorePreset
+from plas_jax.methods.settings import Setting, refuse_unknown, set_method, settings_of, sizes_of
 from plas_jax.results.folder import output_folder
 from plas_jax.results.loggers import loggers_of_flag
 from plas_jax.sweeps.flag_values import datasets_of_flag, seeds_of_flags, words
 
-
-class Preset(Protocol):
-    """How long and how wide the trainings of a table are, on how many rows, evaluated how."""
-
-    @property
-    def name(self) -> str:
-        """Return its name among a command's presets."""
-
-    @property
-    def scale(self) -> Scale | None:
-        """Return what trainings are scaled down to; None for their published size, or one of their own."""
-
-    @property
-    def episodes(self) -> int:
-        """Return the episodes of an evaluation."""
-
-    @property
-    def evaluations_in_mean(self) -> int:
-        """Return how many of the last evaluations a score is the mean of."""
-
-    @property
-    def rows(self) -> int | None:
-        """Return the rows of a recipe data set, None for those of D4RL's file; files are taken whole."""
-
-    @property
-    def horizon(self) -> int | None:
-        """Return the steps of an evaluation's episodes at most; None for the environment's own."""
-
-    def with_sizes(self, sizes: Mapping[str, Value], /) -> "Preset":
-        """Return the preset with other sizes, by the names of its fields."""
-
-    @property
-    def protocol(self) -> Callable[[Method], EvaluationProtocol]:
-        """Return what says how a method of this size is evaluated."""
-
-
-class Flags(Protocol):
-    """The flags that every table command has."""
-
-    preset: str
-    datasets: str
-    seeds: str
-    first_seed: int
-    set: list[str]
-    dynamics: str
-    data_dir: str | None
-    output: str
-    resume: bool
-    retrain: str
-    q_errors: bool
-    log: str
-    overlap: bool | None
-    dry_run: bool
-    best_policies: bool
+Preset = PlasPreset | ScorePreset
 
 
 class Request(NamedTuple):
@@ -134,7 +83,7 @@ def plas_sweep(
     return TableCommand(name, preset, (plas_over(preset, knob, values),), datasets, {f"{knob}s": list(values)})
 
 
-def request(flags: Flags, command: TableCommand) -> Request:
+def request(flags: FlagValues, command: TableCommand) -> Request:
     """Return the request of these flags. Raises `ValueError` or `OSError`, one line that says which flag is wrong."""
     seeds = seeds_of_flags(flags.seeds, flags.first_seed)
     datasets = datasets_of_flag(flags.datasets, command.datasets)

@@ -5,11 +5,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import plas_jax
 from plas_jax.files.messages import one_line
 from plas_jax.methods.method import Method
-
-PACKAGE = str(Path(plas_jax.__file__).parent)
 
 
 class MethodError(ValueError):

@@ -77,10 +77,9 @@ Call = tuple[str, str]  # a Python file and the qualified name of a function in 
 
 
 class Program(NamedTuple):
-    """A compiled program: its computations by name, which of them is entered, and where its instructions come from."""
+    """A compiled program: its computations by name, and where its instructions come from."""
 
     computations: dict[str, Computation]
-    entry: str
     frames: dict[int, tuple[Call, int]]  # a Python call, and the frame that called it, 0 for none
 
     def callers(self, instruction: Instruction) -> tuple[Call, ...]:
@@ -114,7 +113,7 @@ def parse(text: str) -> Program:
             current[instruction.name] = instruction
     if not entry:
         raise ValueError("this is not the text of a compiled program: it has no ENTRY computation")
-    return Program(computations, entry, _frames(text))
+    return Program(computations, _frames(text))
 
 
 def _instruction(line: str) -> Instruction | None:

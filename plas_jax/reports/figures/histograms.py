@@ -5,13 +5,11 @@ from math import ceil
 from pathlib import Path
 
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 
 from plas_jax.files.whole_files import whole_file
+from plas_jax.reports.figures.style import COLUMNS, HERE, INK, restrained, titled
 
-COLUMNS, BINS, DOTS_PER_INCH = 3, 40, 160
-INK, BAR = "#222222", "#3b528b"
+BINS = 40
 
 
 def return_histograms(returns: Mapping[str, np.ndarray], title: str, path: Path) -> None:
@@ -24,18 +22,14 @@ def return_histograms(returns: Mapping[str, np.ndarray], title: str, path: Path)
         raise ValueError("there is nothing to draw: no data set was named")
     columns = min(COLUMNS, len(returns))
     rows = ceil(len(returns) / columns)
-    figure = Figure(figsize=(3.1 * columns, 1.8 * rows + 0.6), dpi=DOTS_PER_INCH, layout="constrained")
-    FigureCanvasAgg(figure)
-    figure.suptitle(title, fontsize=10, color=INK)
+    figure = titled(3.1 * columns, 1.8 * rows + 0.6, [title])
     panels = figure.subplots(rows, columns, sharex="row", squeeze=False).ravel()
     all_values = list(returns.values())
     for place, (panel, (name, values)) in enumerate(zip(panels, returns.items(), strict=False)):
         first = place - place % columns
         edges = np.histogram_bin_edges(np.concatenate(all_values[first : first + columns]), BINS)
-        panel.hist(values, bins=edges, color=BAR, log=True)
-        panel.set_title(f"{name}: {len(values):,} episodes", fontsize=8, color=INK)
-        panel.tick_params(labelsize=7)
-        panel.spines[["top", "right"]].set_visible(False)
+        panel.hist(values, bins=edges, color=HERE, log=True)
+        restrained(panel, f"{name}: {len(values):,} episodes")
     for panel in panels[len(returns) :]:
         panel.remove()
     figure.supxlabel("return of an episode", fontsize=8, color=INK)
