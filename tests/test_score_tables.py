@@ -403,6 +403,17 @@ def test_a_chosen_setting_that_diverged_on_its_seeds_says_so():
     assert cells(score_tables(rows, manifest("plas+p")), "Table 3", HOPPER, table=1)["plas+p"] == "ε=0.5 †"
 
 
+def test_plas_is_not_missed_where_none_was_asked_for():
+    rows = [
+        row._replace(algorithm="plas+p", perturbation_limit=0.05) for row in two_methods() if row.algorithm == "plas"
+    ]
+    swept_alone = manifest("plas")
+    swept_alone["methods"]["plas"]["grid"] = {"perturbation_limit": [0.05]}
+    assert "have no evaluation" not in score_tables(rows, swept_alone)
+    swept_alone["methods"]["plas"]["grid"] = {"perturbation_limit": [0.0, 0.05]}
+    assert "3 of 6 runs have no evaluation (3 of plas)" in score_tables(rows, swept_alone)
+
+
 def test_incomplete_benchmarks_say_what_is_missing():
     unfinished = manifest("bc", "plas", complete=False)
     unfinished["methods"]["plas"]["complete"] = False

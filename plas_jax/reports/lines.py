@@ -1,6 +1,6 @@
 """The lines of a table of scores: a method with a setting on a data set, told from rows and manifest."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import cache
 from itertools import product
 from typing import NamedTuple
@@ -82,11 +82,18 @@ def scores(rows: Iterable[Row], manifest: Manifest) -> Scores:
     left_out = sorted({run.seed for run in reported} - reported_seeds) if reported_seeds else []
     reported = {run: numbers for run, numbers in reported.items() if run.seed not in left_out}
     names = in_order(datasets(all_results, manifest))
-    planned = dict.fromkeys([*manifest.methods, *sorted({run.cell.algorithm for run in runs})])
+    planned = dict.fromkeys([*_labels(manifest), *sorted({run.cell.algorithm for run in runs})])
     algorithms = [name for name in planned if name not in CONTROLS]
     pairs = product(names, [*CONTROLS, *algorithms])
     lines = [line for pair in pairs for line in _lines(_runs_of(reported, *pair), _runs_of(choosing, *pair))]
     return Scores(all_results, names, algorithms, lines, reported, choosing, left_out, dynamics)
+
+
+def _labels(manifest: Manifest) -> Iterator[str]:
+    """Yield the methods as their rows name them: a sweep of PLAS without ε = 0 has rows of PLAS+P alone."""
+    for name, record in manifest.methods.items():
+        perturbed = name == "plas" and min(record.grid.get("perturbation_limit", [0.0]), default=0.0) > 0
+        yield "plas+p" if perturbed else name
 
 
 def planned_seeds(manifest: Manifest) -> tuple[set[int], set[int]]:
