@@ -210,14 +210,6 @@ def test_a_newer_format_is_one_line_and_stays(folder):
     assert {path.name for path in folder.iterdir()} == {"10", "20"}
 
 
-def test_one_of_before_this_format_is_one_line_and_stays(folder):
-    (folder / "20" / "about").rename(folder / "20" / "default")
-    with pytest.raises(ValueError, match="is of an earlier plas_jax") as caught:
-        newest(folder, [])
-    assert "\n" not in str(caught.value)
-    assert {path.name for path in folder.iterdir()} == {"10", "20"}
-
-
 @pytest.mark.parametrize(
     "error",
     [

@@ -134,11 +134,6 @@ class Checkpoints:
         names, leaves = named(like)
         expected = sum(math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in leaves)
         refuse_strange_files(self._folder / str(update), 2 * expected)
-        if (self._folder / str(update) / "default").is_dir():
-            raise ValueError(
-                f"the checkpoint of {self._subject} after {update:,} updates is of an earlier plas_jax: "
-                f"go on with that one, or remove {self._folder} and begin again"
-            )
         facts = self._restored(update, ABOUT, ocp.args.JsonRestore())
         about = About.from_json(facts).checked(self._subject, update, runs)
         shapes = {
