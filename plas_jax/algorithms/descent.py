@@ -23,6 +23,11 @@ class Network:
     moments: optax.OptState
 
 
+def parameters_of(part: Network | Parameters) -> Parameters:
+    """Return the parameters of a network, and those that are given alone as they are."""
+    return part.parameters if isinstance(part, Network) else part
+
+
 def network(parameters: Parameters) -> Network:
     """Return a network before its first step. Adam's first moments do not depend on the learning rate."""
     return Network(parameters, optax.adam(0.0).init(parameters))

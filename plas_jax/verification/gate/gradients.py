@@ -10,10 +10,11 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax.flatten_util import ravel_pytree
 
-from plas_jax.algorithms.descent import Network
+from plas_jax.algorithms.descent import Network, parameters_of
 from plas_jax.evaluation.probe_rows import ProbeRows
-from plas_jax.types import Algorithm, Array, Parameters
+from plas_jax.types import Algorithm, Array
 from plas_jax.verification.gate.run_measures import Measures, Trained
 
 SCRAMBLING = 0.3  # the standard deviation of what parameters are multiplied by
@@ -32,43 +33,51 @@ def gradient_measures(algorithm: Algorithm, run: Trained, probe: ProbeRows) -> M
     batch = jax.tree.map(lambda column: jnp.resize(column, (size, *column.shape[1:])), probe.rows)
     noise = algorithm.noise(run.key, state.architecture, state.sizes)
 
-    def gradients(state: Any) -> dict[str, Array]:
-        after, _ = algorithm.update(state, batch, noise, run.knobs)
-        return {name: _moment(getattr(after, name)) - DECAY * _moment(getattr(state, name)) for name in trained}
-
-    parts = [name for name in (field.name for field in fields(state)) if _has_parameters(getattr(state, name))]
+    parts = [field.name for field in fields(state) if _has_parameters(getattr(state, field.name))]
     trained = [name for name in parts if isinstance(getattr(state, name), Network)]
-    expected, measures = gradients(state), {}
-    for place, other in enumerate(parts):
-        scrambled = _scrambled(getattr(state, other), jax.random.fold_in(run.key, place))
-        found = gradients(replace(state, **{other: scrambled}))
-        for name in (name for name in trained if name != other):
-            size_of_both = jnp.linalg.norm(expected[name]) + jnp.linalg.norm(found[name])
-            apart = jnp.linalg.norm(found[name] - expected[name])
-            measures[f"gradient_of_{name}_on_{other}"] = apart / jnp.where(size_of_both > 0, size_of_both, 1.0)
+
+    def gradients(scrambled: Array) -> dict[str, Array]:
+        """Return the gradient of every network, flat, with the part of this number scrambled; none for -1."""
+        changed = {
+            name: _scrambled(getattr(state, name), jax.random.fold_in(run.key, place), scrambled == place)
+            for place, name in enumerate(parts)
+        }
+        before = replace(state, **changed)
+        after, _ = algorithm.update(before, batch, noise, run.knobs)
+        return {name: _moment(getattr(after, name)) - DECAY * _moment(getattr(before, name)) for name in trained}
+
+    measures: Measures = {}
+    for name, found in jax.lax.map(gradients, jnp.arange(-1, len(parts))).items():
+        expected = found[0]
+        for other, gradient in zip(parts, found[1:], strict=True):
+            size_of_both = jnp.linalg.norm(expected) + jnp.linalg.norm(gradient)
+            apart = jnp.linalg.norm(gradient - expected) / jnp.where(size_of_both > 0, size_of_both, 1.0)
+            measures |= {f"gradient_of_{name}_on_{other}": apart} if name != other else {}
     return measures
-
-
-def _parameters(part: object) -> Parameters:
-    return part.parameters if isinstance(part, Network) else part
 
 
 def _has_parameters(part: object) -> bool:
     """Return whether a part of a state is a network, or a tree of parameters alone."""
-    leaves = jax.tree.leaves(_parameters(part))
+    leaves = jax.tree.leaves(parameters_of(part))
     return isinstance(part, (Network, dict)) and all(jnp.issubdtype(leaf.dtype, jnp.floating) for leaf in leaves)
 
 
 def _moment(trained: Network) -> Array:
     """Return Adam's first moment, flat."""
     adam: Any = trained.moments[0]
-    return jnp.concatenate([leaf.ravel() for leaf in jax.tree.leaves(adam.mu)])
+    return ravel_pytree(adam.mu)[0]
 
 
-def _scrambled(part: object, key: Array) -> object:
-    """Return a part whose parameters are multiplied by factors around 1: what is zero in the padding stays zero."""
-    leaves, tree = jax.tree.flatten(_parameters(part))
+def _scrambled(part: object, key: Array, is_chosen: Array) -> object:
+    """Return a part whose parameters, if it is chosen, are multiplied by factors around 1.
+
+    What is zero in the padding stays zero.
+    """
+    leaves, tree = jax.tree.flatten(parameters_of(part))
     keys = jax.random.split(key, len(leaves))
-    factors = [1 + SCRAMBLING * jax.random.normal(key, leaf.shape) for key, leaf in zip(keys, leaves, strict=True)]
-    scrambled = jax.tree.unflatten(tree, [leaf * factor for leaf, factor in zip(leaves, factors, strict=True)])
-    return replace(part, parameters=scrambled) if isinstance(part, Network) else scrambled
+    spread = SCRAMBLING * is_chosen
+    scrambled = [
+        leaf * (1 + spread * jax.random.normal(key, leaf.shape)) for key, leaf in zip(keys, leaves, strict=True)
+    ]
+    parameters = jax.tree.unflatten(tree, scrambled)
+    return replace(part, parameters=parameters) if isinstance(part, Network) else parameters

@@ -18,7 +18,7 @@ import jax
 import jax.numpy as jnp
 
 from plas_jax.algorithms.bellman import bellman_targets
-from plas_jax.algorithms.descent import Network
+from plas_jax.algorithms.descent import Network, parameters_of
 from plas_jax.algorithms.draws import padded_normal
 from plas_jax.evaluation.probe_rows import ProbeRows
 from plas_jax.models.cvae import CVAE, kl_from_standard_normal, reconstruction_error
@@ -100,7 +100,7 @@ def _cvae_measures(run: Trained, rows: Transition) -> Measures:
     width, cvae = getattr(state.architecture, "cvae_width", None), getattr(state, "cvae", None)
     if width is None or cvae is None:
         return {}
-    parameters = cvae.parameters if isinstance(cvae, Network) else cvae
+    parameters = parameters_of(cvae)
     module, noise = CVAE(state.sizes, width), padded_normal(jax.random.key(0), len(rows.reward), state.sizes.latent)
     reconstruction, posterior = module.apply(parameters, rows.observation, rows.action, noise)
     measures = {

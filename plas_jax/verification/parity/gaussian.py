@@ -9,7 +9,6 @@ from plas_jax.algorithms import bear, cql, sac
 from plas_jax.algorithms.conservatism import conservative_gap
 from plas_jax.algorithms.descent import network
 from plas_jax.algorithms.divergences import temperature_loss
-from plas_jax.algorithms.draws import normalised_batch
 from plas_jax.models import affine_std_policy, cvae, gaussian_policy
 from plas_jax.models.orthogonal_critics import OrthogonalCritics
 from plas_jax.models.twin_critics import TwinCritics
@@ -159,7 +158,7 @@ def _bear_mean(state: bear.State, batch: Transition, draws: Array) -> Array:
 def _cql_losses(step: Step) -> Mapping[str, Array]:
     """Return what `ContinuousCQL.train` reports, all of it on the networks before the update."""
     before, noise = step.before, step.noise
-    batch = normalised_batch(step.batch, before.observation_mean, before.observation_std)
+    batch = cql.conditioned(before, step.batch, step.knobs)
     policy, temperature = before.policy.parameters, jnp.exp(before.log_temperature.parameters)
     policy_loss, log_density = cql.policy_loss(policy, before, batch, noise.action, temperature)
     actions, candidate_density = cql.candidates(before, batch, noise)
