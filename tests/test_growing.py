@@ -56,7 +56,7 @@ def test_more_seeds_and_data_sets_are_added_and_nothing_is_made_twice(small, gro
     assert manifest["seeds"] == manifest["methods"]["bc"]["seeds"] == [0, 1]
     assert len(manifest["datasets"]) == 2
     assert len(list((grown / "out" / "policies").iterdir())) == 8
-    assert "incomplete" not in (grown / "out" / "tables_2_and_3.md").read_text()
+    assert "incomplete" not in (grown / "out" / "scores.md").read_text()
 
 
 def test_what_has_grown_is_finished(grown):

@@ -106,7 +106,7 @@ def test_a_file_of_d4rls_name_and_other_bytes_is_told_and_marked(trained, tmp_pa
     done = call_here(*words, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "warning: hopper_random-v2.hdf5 is not D4RL's hopper-random-v2" in done.stderr
-    table = (tmp_path / "out" / "tables_2_and_3.md").read_text()
+    table = (tmp_path / "out" / "scores.md").read_text()
     assert "**hopper-random-v2 (altered)**: its file has D4RL's name and other bytes" in table
     assert "here, v2 (altered), smoke" in table
     lines = (tmp_path / "out" / "scores.csv").read_text().splitlines()

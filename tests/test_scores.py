@@ -58,7 +58,7 @@ def test_methods_are_added_to_a_folder_one_after_another(table):
     assert names == {
         "results.csv",
         "manifest.json",
-        "tables_2_and_3.md",
+        "scores.md",
         "scores.csv",
         "scores.png",
         "checkpoints",
@@ -98,7 +98,7 @@ def test_every_phase_is_one_program(table):
 
 def test_the_report_has_tables_a_figure_and_a_line_for_each_score(table):
     folder, _, done = table
-    text = (folder / "tables_2_and_3.md").read_text()
+    text = (folder / "scores.md").read_text()
     _, _, diagnostics = text.partition("\n## Whether a method can work on its data\n")
     assert done.stdout.splitlines()[-1] == str(folder / "report.html")
     assert "effective sample share" in diagnostics
@@ -159,7 +159,7 @@ def test_a_methods_own_knobs_are_batched_and_chosen_on_other_seeds(swept):
     assert {row.knobs for row in rows} == {"learning_rate=0.001", "learning_rate=0.01"}
     assert {row.seed for row in rows} == {0, 1, 2, 3}
     assert len(rows) == 2 * 2 * 4 * 2
-    assert "chosen on seeds 2, 3" in (folder / "tables_2_and_3.md").read_text()
+    assert "chosen on seeds 2, 3" in (folder / "scores.md").read_text()
     assert json.loads((folder / "manifest.json").read_text())["methods"]["bc_regression"]["executables"] == {
         "policy": 1
     }

@@ -86,7 +86,7 @@ def test_evaluations_follow_the_length_of_the_training():
     _, (method,) = with_settings(
         PRESETS["quick"], [plas_method(PRESETS["quick"])], settings_of(["updates=70"], ["plas"])
     )
-    assert PRESETS["quick"].protocol(method).evaluations == (10, 30, 50, 60, 70)
+    assert PRESETS["quick"].protocol(method).evaluations == (14, 42, 56, 70)
 
 
 @pytest.mark.parametrize(
@@ -161,7 +161,7 @@ def test_what_was_set_stands_in_manifest_and_heading_and_a_folder_of_other_sizes
     manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
     assert manifest["settings"] == {"episodes": "2", "bc.updates": "30"}
     assert manifest["arguments"]["settings"] == {"episodes": "2"}
-    assert "Preset smoke with episodes=2, bc.updates=30" in (tmp_path / "out" / "tables_2_and_3.md").read_text()
+    assert "Preset smoke with episodes=2, bc.updates=30" in (tmp_path / "out" / "scores.md").read_text()
     again = call_here(*words[:-1], "--resume", cwd=tmp_path)
     assert again.returncode == 1
     assert "out has bc with other updates: 30, not 40" in again.stderr

@@ -25,7 +25,7 @@ def write_scores(folder: OutputFolder, manifest: Manifest) -> str:
 
     rows = folder.read_rows()
     all_scores = scores(rows, manifest)
-    folder.write_text("tables_2_and_3.md", score_tables(all_scores, manifest) + diagnostics_section(folder.diagnostics))
+    folder.write_text("scores.md", score_tables(all_scores, manifest) + diagnostics_section(folder.diagnostics))
     score_csv(all_scores, manifest, folder.path / "scores.csv")
     score_figure(all_scores, manifest, folder.path / "scores.png")
     write_folder_page(folder, manifest, rows)
