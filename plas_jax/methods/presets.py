@@ -110,8 +110,8 @@ OFFICIAL_CODE = PAPER._replace(
 )
 
 # This project's own: Table 1 in minutes on two cores, with narrower networks and a larger rate for the CVAE. Most of
-# what a policy can be worth is decided by the CVAE, so it gets twice the width and four times the updates: with half as
-# many, ten seeds of PLAS+P (ε = 0.2) on walker2d-medium-r1 had 11 for 29, and two updates of policies in seven cost less.
+# what a policy can be worth is decided by the CVAE, so it gets twice the width and four times the updates
+# (docs/results.md has what shorter trainings cost).
 # With the paper's τ values travel about five control steps in a thousand updates (hopper-medium's mean Q is 14 after
 # 1,000 and 70 after 6,000, of about 200), so a policy trained so briefly would be short-sighted: τ is six times the
 # paper's. At ten times it hopper-random diverges (the first run after 4,800 updates, 12 of 15 after 10,000).
