@@ -687,6 +687,14 @@ def test_figure_draws_every_method_seed_cross_and_reference(tmp_path):
     assert [file.name for file in tmp_path.iterdir()] == ["scores.png"]
 
 
+def test_a_legend_of_everything_is_within_the_figure(tmp_path):
+    rows = [row for dataset in (HOPPER, WALKER) for row in two_methods(dataset)]
+    rows += [row for name in ("cvae_prior", "cvae_mode") for row in runs(name, (7.0, 70.0, 7.0))]
+    rows += run("td3", 3.0, diverged_at=2500)
+    score_figure(rows, manifest("bc", "plas", "td3", datasets=(HOPPER, WALKER)), tmp_path / "scores.png")
+    assert imread(tmp_path / "scores.png")[:, [0, 1, -2, -1], :3].min() > 0.99
+
+
 def test_the_kept_tables_are_what_their_rows_say():
     kept = Path(__file__).parents[1] / "docs" / "tables_2_and_3"
     rows, manifest = read_rows(kept / "results.csv"), json.loads((kept / "manifest.json").read_text())

@@ -45,8 +45,13 @@ def save_with_legend(figure: Figure, path: Path) -> None:
     entries = {name: handle for handles, names in labelled for handle, name in zip(handles, names, strict=True)}
     names = sorted(entries, key=lambda name: LEGEND.index(name) if name in LEGEND else -1)
     handles = [entries[name] for name in names]
-    # an entry takes about an inch; ten of them would not stand side by side
-    spacing = {"ncols": int(figure.get_figwidth()), "columnspacing": 1.2, "handlelength": 1.7, "fontsize": 8}
-    figure.legend(handles, names, loc="outside lower center", frameon=False, **spacing)
+    look = {"frameon": False, "columnspacing": 1.2, "handlelength": 1.7, "fontsize": 8}
+    for columns in range(
+        int(figure.get_figwidth()), 0, -1
+    ):  # an entry takes an inch or more: as many as the width holds
+        legend = figure.legend(handles, names, loc="outside lower center", ncols=columns, **look)
+        if columns == 1 or legend.get_window_extent().width <= figure.bbox.width:
+            break
+        legend.remove()
     with whole_file(path) as partial:
         figure.savefig(partial, format="png")
