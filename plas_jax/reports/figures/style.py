@@ -46,9 +46,8 @@ def save_with_legend(figure: Figure, path: Path) -> None:
     names = sorted(entries, key=lambda name: LEGEND.index(name) if name in LEGEND else -1)
     handles = [entries[name] for name in names]
     look = {"frameon": False, "columnspacing": 1.2, "handlelength": 1.7, "fontsize": 8}
-    for columns in range(
-        int(figure.get_figwidth()), 0, -1
-    ):  # an entry takes an inch or more: as many as the width holds
+    # as many entries side by side as the width holds, of which each takes an inch or more
+    for columns in range(int(figure.get_figwidth()), 0, -1):
         legend = figure.legend(handles, names, loc="outside lower center", ncols=columns, **look)
         if columns == 1 or legend.get_window_extent().width <= figure.bbox.width:
             break

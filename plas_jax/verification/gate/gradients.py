@@ -47,13 +47,17 @@ def gradient_measures(algorithm: Algorithm, run: Trained, probe: ProbeRows) -> M
         return {name: _moment(getattr(after, name)) - DECAY * _moment(getattr(before, name)) for name in trained}
 
     measures: Measures = {}
-    for name, found in jax.lax.map(gradients, jnp.arange(-1, len(parts))).items():
-        expected = found[0]
-        for other, gradient in zip(parts, found[1:], strict=True):
-            size_of_both = jnp.linalg.norm(expected) + jnp.linalg.norm(gradient)
-            apart = jnp.linalg.norm(gradient - expected) / jnp.where(size_of_both > 0, size_of_both, 1.0)
-            measures |= {f"gradient_of_{name}_on_{other}": apart} if name != other else {}
+    for name, (expected, *others) in jax.lax.map(gradients, jnp.arange(-1, len(parts))).items():
+        for other, gradient in zip(parts, others, strict=True):
+            if other != name:
+                measures[f"gradient_of_{name}_on_{other}"] = _apart(expected, gradient)
     return measures
+
+
+def _apart(expected: Array, gradient: Array) -> Array:
+    """Return how far two vectors are apart, over the sum of their sizes; 0 where both are 0."""
+    sizes = jnp.linalg.norm(expected) + jnp.linalg.norm(gradient)
+    return jnp.linalg.norm(gradient - expected) / jnp.where(sizes > 0, sizes, 1.0)
 
 
 def _has_parameters(part: object) -> bool:
