@@ -1,4 +1,4 @@
-"""Figures 4 and 5: they draw what is there, and refuse in one line what is not."""
+"""Figures 4 and 5, and differences in pairs: they show what is there, and refuse in one line what is not."""
 
 import pytest
 from by_subprocess import call_here
@@ -35,6 +35,19 @@ def test_figure_4_refuses_in_one_line(tmp_path):
         assert done.returncode == 1
         assert says in done.stderr
         assert done.stderr.count("\n") == 1
+
+
+def test_differences_are_paired_with_controls_of_a_folder_and_policies_of_others(tmp_path):
+    ours = written(tmp_path / "a", rows_of(algorithms=("cvae_mode", "plas")))
+    other = written(tmp_path / "b", rows_of(algorithms=("bc", "td3"), shift=5.0))
+    done = call_here("../experiments/paired_differences.py", ours, other)
+    assert done.returncode == 0, done.stderr
+    # plas has 20 more than what stands before it at every seed, and td3 5 more than plas
+    assert "| plas | 23.5 [21.0, 26.0] | 15.0 [15.0, 15.0] | 20.0 [20.0, 20.0] | −5.0 [−5.0, −5.0] |" in done.stdout
+    done = call_here("../experiments/paired_differences.py", other)
+    assert "| bc | td3 | −20.0 [−20.0, −20.0] |" in done.stdout
+    done = call_here("../experiments/paired_differences.py", tmp_path)
+    assert "holds no sweep" in done.stderr
 
 
 def test_figure_5_is_drawn_of_every_method(tmp_path):

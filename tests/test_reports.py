@@ -17,6 +17,7 @@ from plas_jax.reports import published
 from plas_jax.reports.figures import perturbation as figures
 from plas_jax.reports.tables import perturbation as tables
 from plas_jax.reports.tables.latent_limit import latent_limit_table
+from plas_jax.results.axes import by_knob
 from plas_jax.results.manifest import Manifest
 from plas_jax.results.rows import Row, read_rows, write_rows
 from plas_jax.results.runs import Cell, Run, across_seeds, results, run_statistics
@@ -357,15 +358,18 @@ def test_figures_need_something_to_draw(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("folder", "name", "table"),
+    ("folder", "name", "table", "weight"),
     [
-        ("table_1", "table_1", tables.table_1),
-        ("controls", "table_1", tables.table_1),
-        ("figure_6", "latent_limit", latent_limit_table),
+        ("table_1", "table_1", tables.table_1, ""),
+        ("controls", "table_1", tables.table_1, ""),
+        ("figure_6", "latent_limit", latent_limit_table, ""),
+        ("published_size/plas", "clip_weight_1", latent_limit_table, "1.0"),
+        ("published_size/plas", "clip_weight_0.75", latent_limit_table, "0.75"),
     ],
 )
-def test_a_kept_table_is_what_its_rows_say(folder, name, table):
+def test_a_kept_table_is_what_its_rows_say(folder, name, table, weight):
     kept = Path(__file__).parents[1] / "docs" / folder
     manifest = Manifest.from_json(json.loads((kept / "manifest.json").read_text()))
     text = (kept / f"{name}.md").read_text().partition("\n## Whether a method can work")[0]
-    assert text.strip() == table(results(read_rows(kept / "results.csv")), manifest).strip()
+    rows = by_knob(read_rows(kept / "results.csv"), "clip_weight")[weight]
+    assert text.strip() == table(results(rows), manifest).strip()
