@@ -14,7 +14,7 @@ from plas_jax.commands.invocation import invoke
 from plas_jax.reports import markdown
 from plas_jax.results.choices import Runs, paired_difference
 from plas_jax.results.folder import OutputFolder
-from plas_jax.results.runs import CONTROLS, Cell, across_seeds, results, run_statistics
+from plas_jax.results.runs import CONTROLS, Cell, Run, RunStatistics, across_seeds, results, run_statistics
 
 USAGE = """usage: paired_differences.py FOLDER [OTHER …]
 
@@ -39,7 +39,7 @@ def run(words: list[str]) -> int:
     return 0
 
 
-def _runs(folder: OutputFolder) -> Runs:
+def _runs(folder: OutputFolder) -> dict[Run, RunStatistics]:
     if not folder.manifest.is_file():
         raise ValueError(f"{folder.path} holds no sweep: it has no {folder.manifest.name}")
     with folder.named():
