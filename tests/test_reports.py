@@ -365,6 +365,7 @@ def test_figures_need_something_to_draw(tmp_path):
         ("figure_6", "latent_limit", latent_limit_table, ""),
         ("published_size/plas", "clip_weight_1", latent_limit_table, "1.0"),
         ("published_size/plas", "clip_weight_0.75", latent_limit_table, "0.75"),
+        ("published_size/plas_sigma_2", "latent_limit", latent_limit_table, ""),
     ],
 )
 def test_a_kept_table_is_what_its_rows_say(folder, name, table, weight):
