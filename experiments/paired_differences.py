@@ -12,6 +12,7 @@ from absl import flags
 
 from plas_jax.commands.invocation import invoke
 from plas_jax.reports import markdown
+from plas_jax.reports.lines import in_symbols, setting
 from plas_jax.results.choices import Runs, paired_difference
 from plas_jax.results.folder import OutputFolder
 from plas_jax.results.runs import CONTROLS, Cell, Run, RunStatistics, across_seeds, results, run_statistics
@@ -29,9 +30,10 @@ def run(words: list[str]) -> int:
     if not words:
         raise ValueError("name a folder of results: paired_differences.py FOLDER [OTHER …]")
     ours, *others = [_runs(OutputFolder(Path(word))) for word in words]
-    compared = ours | {run: numbers for runs in others for run, numbers in runs.items() if run.cell not in _cells(ours)}
-    for dataset in sorted({cell.dataset for cell in _cells(ours)}):
-        policies = [cell for cell in _cells(ours) if cell.dataset == dataset and cell.algorithm not in CONTROLS]
+    own = _cells(ours)
+    compared = ours | {run: numbers for runs in others for run, numbers in runs.items() if run.cell not in own}
+    for dataset in sorted({cell.dataset for cell in own}):
+        policies = [cell for cell in own if cell.dataset == dataset and cell.algorithm not in CONTROLS]
         against = [cell for cell in _cells(compared) if cell.dataset == dataset and cell not in policies]
         print(f"## {dataset}\n\n{_gains(compared, policies, against)}\n")
         if len(policies) > 1:
@@ -40,10 +42,9 @@ def run(words: list[str]) -> int:
 
 
 def _runs(folder: OutputFolder) -> dict[Run, RunStatistics]:
-    if not folder.manifest.is_file():
-        raise ValueError(f"{folder.path} holds no sweep: it has no {folder.manifest.name}")
+    manifest = folder.read_manifest()
     with folder.named():
-        return run_statistics(results(folder.read_rows()), folder.read_manifest().evaluations_in_mean)
+        return run_statistics(results(folder.read_rows()), manifest.evaluations_in_mean)
 
 
 def _cells(runs: Runs) -> list[Cell]:
@@ -51,8 +52,8 @@ def _cells(runs: Runs) -> list[Cell]:
 
 
 def _label(cell: Cell) -> str:
-    limit = f"ε = {cell.perturbation_limit:g}" if cell.perturbation_limit else ""
-    return " ".join(filter(None, [CONTROLS.get(cell.algorithm, cell.algorithm), limit, cell.knobs]))
+    name = CONTROLS.get(cell.algorithm, cell.algorithm)
+    return f"{name} {in_symbols(setting(cell), cell.algorithm)}".strip()
 
 
 def _gains(runs: Runs, policies: list[Cell], against: list[Cell]) -> str:

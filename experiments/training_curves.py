@@ -34,8 +34,6 @@ def run(words: list[str]) -> int:
     if len(words) != 1:
         raise ValueError("name one folder of results: training_curves.py FOLDER")
     folder = OutputFolder(Path(words[0]))
-    if not folder.manifest.is_file():
-        raise ValueError(f"{folder.path} holds no sweep: it has no {folder.manifest.name}")
     manifest = folder.read_manifest()
     with folder.named():
         all_scores = scores(folder.read_rows(), manifest)
