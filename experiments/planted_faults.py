@@ -31,6 +31,7 @@ FLAGS = flags.FlagValues()
 flags.DEFINE_string("faults", "", "Names, commas between; default: all, and `none`.", flag_values=FLAGS)
 flags.DEFINE_string("faults_file", "experiments/planted_faults.toml", "The mistakes.", flag_values=FLAGS)
 flags.DEFINE_string("accepted", "benchmarks/accepted/gate.json", "What the gate compares with.", flag_values=FLAGS)
+flags.DEFINE_string("golden", "tests/golden", "Folder of golden files.", flag_values=FLAGS)
 flags.DEFINE_string("preset", "gate", "The gate's preset.", flag_values=FLAGS)
 flags.DEFINE_string("algorithms", "", "The gate's methods; default: all of them.", flag_values=FLAGS)
 flags.DEFINE_string("datasets", "", "The gate's data sets; default: all of them.", flag_values=FLAGS)
@@ -118,6 +119,7 @@ def _try(name: str, fault: Fault) -> Verdict:
         shutil.copytree(Path(plas_jax.__file__).parent, copy / "plas_jax", ignore=shutil.ignore_patterns("__pycache__"))
         plant(copy / "plas_jax", fault)
         words = [f"--preset={FLAGS.preset}", f"--accepted={Path(FLAGS.accepted).absolute()}", f"--output={output}"]
+        words += [f"--golden={Path(FLAGS.golden).absolute()}"]
         words += [f"--algorithms={FLAGS.algorithms}", f"--datasets={FLAGS.datasets}"]
         words += [f"--data_dir={Path(FLAGS.data_dir).absolute()}"] if FLAGS.data_dir else []
         call, environment = [sys.executable, "-c", GATE, *words], os.environ | {"PYTHONPATH": str(copy)}

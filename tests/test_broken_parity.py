@@ -7,7 +7,6 @@ import jax.numpy as jnp
 import optax
 import pytest
 from by_subprocess import ROOT
-from small_runs import quickly_compiled
 
 from plas_jax.algorithms import (
     bcq,
@@ -42,7 +41,6 @@ def broken(monkeypatch):
 
     def replay_broken(path, module, name, replacement):
         monkeypatch.setattr(module, name, replacement)
-        monkeypatch.setattr(jax, "jit", quickly_compiled)
         # jit would answer for a broken update with the whole one that it has compiled already
         jax.clear_caches()
         return max(replay_updates(read(path)).values())

@@ -3,11 +3,9 @@
 import itertools
 import json
 
-import jax
 import numpy as np
 import pytest
 from by_subprocess import ROOT, call_here
-from small_runs import quickly_compiled
 
 from plas_jax.verification.parity.golden import BadGoldenFileError, read
 from plas_jax.verification.parity.training import replayed
@@ -15,12 +13,6 @@ from plas_jax.verification.parity.updates import TOLERANCE, TRAININGS, replay_up
 
 GOLDEN = ROOT / "tests" / "golden"
 PLAS_P, BCQ, SAC, BRAC = (GOLDEN / f"{name}.npz" for name in ("plas_perturbation", "bcq", "sac_new_critics", "brac_v"))
-
-
-@pytest.fixture(autouse=True)
-def quick(monkeypatch):
-    """What twenty steps never earn back is not optimised."""
-    monkeypatch.setattr(jax, "jit", quickly_compiled)
 
 
 def rewritten(tmp_path, change, path=PLAS_P):

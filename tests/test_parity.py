@@ -1,10 +1,8 @@
 """The updates that train are the reference implementation's, number by number."""
 
-import jax
 import numpy as np
 import pytest
 from by_subprocess import ROOT, call_here
-from small_runs import quickly_compiled
 
 from plas_jax.verification.parity.golden import read
 from plas_jax.verification.parity.updates import TOLERANCE, TRAININGS, relative_error, replay_updates
@@ -12,12 +10,6 @@ from plas_jax.verification.parity.updates import TOLERANCE, TRAININGS, relative_
 GOLDEN = ROOT / "tests" / "golden"
 FILES = sorted(path for path in GOLDEN.glob("*.npz") if not path.name.startswith("dynamics"))
 RECORDED = ("after_", "losses/", "vae_losses", "actions_after", "q_after", "max_q_actions_after")
-
-
-@pytest.fixture(autouse=True)
-def quick(monkeypatch):
-    """What twenty steps never earn back is not optimised."""
-    monkeypatch.setattr(jax, "jit", quickly_compiled)
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)

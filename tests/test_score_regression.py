@@ -17,19 +17,24 @@ from gate_false_alarms import chosen
 from planted_faults import plant, read_verdicts
 
 import plas_jax
+from plas_jax.sweeps.progress import Watch
 from plas_jax.verification.gate.accepted import Accepted, read_accepted, write_accepted
 from plas_jax.verification.gate.comparison import LEVEL, comparable, compare, replaceable
 from plas_jax.verification.gate.junit import junit
 from plas_jax.verification.gate.movement import Movement, Place
+from plas_jax.verification.gate.replays import FOLDER, Replay, golden_files, replays
 from plas_jax.verification.gate.report import FAIL, PASS, UNDECIDED, regression_report, verdict
 from plas_jax.verification.gate.request import ALGORITHMS, DATASETS, request
 from plas_jax.verification.gate.unmeasured import unmeasured
+from plas_jax.verification.parity.golden import read
+from plas_jax.verification.parity.updates import TRAININGS
 
 SCRIPT = "score_regression.py"
 call_here = partial(by_subprocess.call_here, SCRIPT)
 FAULTS_FILE = ROOT / "experiments" / "planted_faults.toml"
 FAULTS = tomllib.loads(FAULTS_FILE.read_text("utf-8"))
 ACCEPTED = ROOT / "benchmarks" / "accepted" / "gate.json"
+GOLDEN = ROOT / "tests" / "golden"
 SHORT = ["--preset=smoke", "--algorithms=bc", "--datasets=hopper-medium-r1"]
 
 
@@ -105,6 +110,7 @@ def asked(**changes):
     flags = {
         "preset": "smoke", "algorithms": "bc", "datasets": "hopper-medium-r1", "seeds": 6, "first_seed": None,
         "accepted": "accepted.json", "accept": False, "reason": "", "data_dir": None, "output": "out",
+        "golden": "",
     }  # fmt: skip
     return request(SimpleNamespace(**flags | changes))
 
@@ -115,6 +121,8 @@ def asked(**changes):
         ({"accept": True}, "--accept needs a --reason"),
         ({"accept": True, "reason": " "}, "--accept needs a --reason"),
         ({"reason": "because"}, "it needs --accept"),
+        ({"accept": True, "reason": "r", "golden": "g"}, "--golden is for a check"),
+        ({"golden": "nowhere"}, "--golden: nowhere has no golden file of updates"),
         ({"seeds": 0}, "--seeds must be at least 1"),
         ({"algorithms": "dqn"}, "'dqn' is no method"),
         ({"algorithms": "plas"}, "has no results of plas"),
@@ -285,6 +293,33 @@ def test_reports_say_what_moved_from_what_to_what():
     assert undecided.get("errors") == "1"
 
 
+def test_a_replay_that_differs_is_a_regression_where_no_measure_moved():
+    still = Movement(Place("d", "a", "score"), np.array([50.0, 52.0]), np.array([51.0, 52.0]), 0.3, 0.9)
+    agrees, differs = Replay("iql.npz", "IQL", 6e-7, "after_20/a"), Replay("sac.npz", "SAC", 0.03, "after_1/b")
+    sound = verdict([still], LEVEL, [], [], [agrees])
+    assert (sound.status, sound.line) == (PASS, "pass: none of 1 measures moved, and 1 golden replays agree")
+    found = verdict([still], LEVEL, [], [], [agrees, differs, Replay("c.npz", "C", 0.01, "after_1/c")])
+    says = "regression: the replay of sac.npz is 0.03 from its reference at after_1/b; 2 replays differ"
+    assert (found.status, found.line) == (FAIL, says)
+    rows = "| iql.npz | IQL | 6e-07 | after_20/a |\n| sac.npz | SAC | 0.03 **differs** | after_1/b |"
+    assert rows in regression_report(found)
+    suite = ElementTree.fromstring(junit(found, 3.0))
+    assert (suite.get("tests"), suite.get("failures")) == ("4", "2")
+    failed = [case.get("classname") for case in suite if case.find("failure") is not None]
+    assert failed == ["golden.SAC", "golden.C"]
+    assert Replay("x.npz", "X", np.nan, "y").differs
+
+
+def test_golden_files_of_every_method_are_replayed_and_only_what_can_agree_is_held():
+    files = golden_files(GOLDEN)
+    assert {golden.text("algorithm") for golden in files} == {*TRAININGS}
+    quick, sac = (read(GOLDEN / name) for name in ("brac_bc.npz", "sac_new_critics.npz"))
+    other = sac._replace(config=sac.config | {"variant": "published"})
+    (first, second) = replays([quick, other], Watch(quiet=True))
+    assert (first.file, first.method, first.differs) == ("brac_bc.npz", "BRAC-BC", False)
+    assert second.tensor.startswith("after_1/")
+
+
 def test_values_come_back_to_nine_digits(tmp_path):
     column = np.array([1 / 3, np.nan, 1e-12])
     of = Accepted(
@@ -298,17 +333,28 @@ def test_values_come_back_to_nine_digits(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["x.json"]
 
 
-def test_the_default_suite_shares_plas_cvae():
+def test_the_default_suite_shares_plas_cvae(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # which has no golden files
     defaults = {"preset": "gate", "algorithms": "", "datasets": "", "seeds": None, "accepted": ""}
     checked = asked(**defaults)
     assert [method.name for method in checked.methods] == ["bc", "bcq", "plas"]
     assert checked.methods[-1].grid == (("perturbation_limit", (0.0, 0.1)),)
     assert [dataset.name for dataset in checked.datasets] == list(DATASETS)
     assert len(checked.seeds) == 10
+    assert checked.golden == ()
     alone = asked(**defaults | {"algorithms": "plas+p", "accept": True, "reason": "r"})
     assert alone.methods[0].grid == (("perturbation_limit", (0.1,)),)
     assert len(alone.seeds) == 40
     assert not set(alone.seeds) & set(checked.seeds)
+
+
+def test_the_real_gate_replays_golden_files_by_default_and_others_only_those_that_are_named(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    defaults = {"preset": "gate", "algorithms": "", "datasets": "", "seeds": None, "accepted": ""}
+    files = [golden.path for golden in golden_files(FOLDER)]
+    assert [golden.path for golden in asked(**defaults).golden] == files
+    assert asked(**defaults | {"accept": True, "reason": "r"}).golden == asked().golden == ()
+    assert len(asked(golden=str(FOLDER)).golden) == len(files)
 
 
 # The real one
@@ -348,17 +394,21 @@ def test_every_mistake_can_be_planted(tmp_path, name):
 
 def planted(*words, folder):
     script = ROOT / "experiments" / "planted_faults.py"
-    given = [f"--faults_file={FAULTS_FILE}", f"--accepted={ACCEPTED}", *words]
+    given = [f"--faults_file={FAULTS_FILE}", f"--accepted={ACCEPTED}", f"--golden={folder / 'golden'}", *words]
     return by_subprocess.call_here(script, *given, cwd=folder)
 
 
 @pytest.mark.slow
 def test_two_planted_mistakes_are_caught(tmp_path):
     (tmp_path / "data").mkdir()
-    names = ("discount_0_9", "evaluation_noise")
+    (tmp_path / "golden").mkdir()
+    shutil.copy(GOLDEN / "td3_bc.npz", tmp_path / "golden")
+    names = ("evaluation_noise", "td3_bc_target_by_online_policy")
     done = planted(f"--faults={','.join(names)}", *ONE_OF_ALL, "--data_dir=data", "--output=out", folder=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert {of.verdict for of in read_verdicts(tmp_path / "out" / "planted_faults.csv").values()} == {"fail"}
+    of_measures, of_replay = read_verdicts(tmp_path / "out" / "planted_faults.csv").values()
+    assert of_measures.verdict == of_replay.verdict == "fail"
+    assert (of_measures.measures > 1, of_replay.first) == (True, "replay of golden, TD3_BC")
 
 
 def test_an_unknown_mistake_is_one_line(tmp_path):

@@ -18,6 +18,7 @@ from plas_jax.verification.gate.accepted import Accepted, read_accepted, write_a
 from plas_jax.verification.gate.comparison import comparable, compare, replaceable
 from plas_jax.verification.gate.junit import junit
 from plas_jax.verification.gate.measurement import measure
+from plas_jax.verification.gate.replays import FOLDER, replays
 from plas_jax.verification.gate.report import UNDECIDED, Verdict, regression_report
 from plas_jax.verification.gate.request import ALGORITHMS, DATASETS, PRESETS, request
 
@@ -26,7 +27,8 @@ USAGE = f"""usage: score_regression.py [flags]
 
 Trains {", ".join(ALGORITHMS)} on {", ".join(DATASETS)} with ten seeds, in minutes on a CPU, and
 compares scores, and measures that vary less than scores, with the accepted results of other seeds. A clean change
-fails in at most 1 % of checks, over all measures together.
+fails in at most 1 % of checks, over all measures together. Golden files of updates by the authors' codes are replayed,
+too, those of methods that are not trained among them.
 
 Exit status: 0 nothing moved, or for the better; 1 a regression, or a change of a measure of which
 nobody knows what is better; 2 could not decide (or bad input).
@@ -40,6 +42,7 @@ flags.DEFINE_string("datasets", "", f"Names; default: {','.join(DATASETS)}.", fl
 flags.DEFINE_integer("seeds", None, "How many; default: 10, or 40 with --accept.", flag_values=FLAGS)
 flags.DEFINE_integer("first_seed", None, "The first; default: 1000, or 0 with --accept.", flag_values=FLAGS)
 flags.DEFINE_string("accepted", "", "File; default: benchmarks/accepted/PRESET.json.", flag_values=FLAGS)
+flags.DEFINE_string("golden", "", f"Folder of golden files; default: {FOLDER}, if it is there.", flag_values=FLAGS)
 flags.DEFINE_boolean("accept", False, "Write the file instead of comparing with it.", flag_values=FLAGS)
 flags.DEFINE_string("reason", "", "Why the results are accepted; stays in the file.", flag_values=FLAGS)
 flags.DEFINE_string("data_dir", None, "Folder of data; default: D4RL_DATASET_DIR, ~/.d4rl/datasets.", flag_values=FLAGS)
@@ -58,6 +61,7 @@ def run() -> int:
     refuse_unsound_machine()
     with Watch() as watch:
         try:
+            replayed = replays(gate.golden, watch)
             measured = measure(gate, watch)
         except Interrupted as stop:
             watch.say("stopped: nothing was compared, and nothing is kept")
@@ -69,7 +73,7 @@ def run() -> int:
             watch.say(f"{gate.accepted}: accepted {len(measured.seeds)} seeds after {clock(seconds)}")
         if known is None or known.suite != measured.suite:
             return 0
-        verdict = compare(known, measured)
+        verdict = compare(known, measured, replayed)
         _write_reports(gate.output, verdict, measured, seconds)
         print_markdown(regression_report(verdict))
         watch.say(f"{gate.output} after {clock(seconds)}")

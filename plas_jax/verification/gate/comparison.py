@@ -1,10 +1,13 @@
 """What a gate makes of accepted and measured results: whether they can be compared, and what moved."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from plas_jax.methods.scales import SMOKE
 from plas_jax.verification.gate.accepted import Accepted
 from plas_jax.verification.gate.movement import DIVISIONS, movements, smallest_p
+from plas_jax.verification.gate.replays import Replay
 from plas_jax.verification.gate.report import Verdict, verdict
 from plas_jax.verification.gate.request import GateRequest
 from plas_jax.verification.gate.runs import DATA
@@ -62,7 +65,7 @@ def _labels(request: GateRequest) -> list[str]:
     return labels
 
 
-def compare(known: Accepted, measured: Accepted, divisions: int = DIVISIONS) -> Verdict:
+def compare(known: Accepted, measured: Accepted, replays: Sequence[Replay] = (), divisions: int = DIVISIONS) -> Verdict:
     """Return the verdict of a check. Data that came out otherwise leave it undecided, unless something else moved."""
     others = [name for name, rows in measured.contents.items() if known.contents.get(name, rows) != rows]
     # A file of other rows has other sums; as seeds draw from it, it is compared all the same.
@@ -77,6 +80,7 @@ def compare(known: Accepted, measured: Accepted, divisions: int = DIVISIONS) -> 
     undecided += [f"{gone[0].measure} of {gone[0].algorithm} is no longer there"] if gone else []
     more = f" and {len(new) - NAMED} more" if len(new) > NAMED else ""
     notes = [f"Not compared, since the accepted results have none: {', '.join(new[:NAMED])}{more}."] if new else []
-    found = verdict(movements(known.values, kept, divisions), LEVEL, undecided, [*notes, *unmeasured(measured.values)])
+    moves = movements(known.values, kept, divisions)
+    found = verdict(moves, LEVEL, undecided, [*notes, *unmeasured(measured.values)], replays)
     is_smoke = measured.suite.get("preset") == SMOKE.name
     return found._replace(line=f"{found.line}; at smoke size this decides nothing") if is_smoke else found

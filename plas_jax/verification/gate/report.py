@@ -9,6 +9,8 @@ from plas_jax.reports.markdown import table
 from plas_jax.results.choices import interval
 from plas_jax.results.runs import spread_of
 from plas_jax.verification.gate.movement import EVERY, Movement
+from plas_jax.verification.gate.replays import Replay
+from plas_jax.verification.parity.updates import TOLERANCE
 
 PASS, FAIL, UNDECIDED = 0, 1, 2  # exit statuses
 # Where more is better: a rise of these alone fails nothing.
@@ -28,6 +30,7 @@ class Verdict(NamedTuple):
     compared: Sequence[Movement]
     level: float
     notes: Sequence[str]
+    replays: Sequence[Replay] = ()
 
 
 def fails(movement: Movement) -> bool:
@@ -48,16 +51,25 @@ def _is_smaller_of(measures: Sequence[str], movement: Movement) -> bool:
     return movement.place.measure in measures and movement.deviations < 0
 
 
-def verdict(compared: Sequence[Movement], level: float, undecided: Sequence[str], notes: Sequence[str]) -> Verdict:
+def verdict(
+    compared: Sequence[Movement],
+    level: float,
+    undecided: Sequence[str],
+    notes: Sequence[str],
+    replays: Sequence[Replay] = (),
+) -> Verdict:
     """Return the verdict on everything that was compared. `undecided` has the reasons why a pass would mean nothing."""
     moved = [movement for movement in compared if movement.p <= level]
-    if failed := [movement for movement in moved if fails(movement)]:
-        return Verdict(FAIL, _failure(failed), moved, compared, level, [*undecided, *notes])
+    failed, differing = [each for each in moved if fails(each)], [each for each in replays if each.differs]
+    if failed or differing:
+        line = _failure(failed, differing)
+        return Verdict(FAIL, line, moved, compared, level, [*undecided, *notes], replays)
     if undecided or not compared:
         line = f"could not decide: {'; '.join(undecided) or 'nothing could be compared'}"
-        return Verdict(UNDECIDED, line, moved, compared, level, notes)
+        return Verdict(UNDECIDED, line, moved, compared, level, notes, replays)
     line = f"pass: none of {len(compared)} measures moved" + " for the worse" * bool(moved)
-    return Verdict(PASS, line, moved, compared, level, notes)
+    line += f", and {len(replays)} golden replays agree" * bool(replays)
+    return Verdict(PASS, line, moved, compared, level, notes, replays)
 
 
 def regression_report(verdict: Verdict) -> str:
@@ -71,6 +83,8 @@ def regression_report(verdict: Verdict) -> str:
     scores = sorted(each for each in verdict.compared if each.place.measure == "score" and each.place.dataset != EVERY)
     if scores:
         blocks.append(_movements("Scores", scores))
+    if verdict.replays:
+        blocks.append(_replays(verdict.replays))
     explanation = (
         "Means over seeds with 95 % Student intervals. deviations: in standard deviations between seeds. p: family-wise"
         f" over all {len(verdict.compared)} measures (maxT permutation test); a measure has moved at p ≤ "
@@ -86,8 +100,12 @@ def with_interval(values: np.ndarray) -> str:
     return f"{spread.mean:.4g} [{low:.4g}, {high:.4g}]"
 
 
-def _failure(failed: Sequence[Movement]) -> str:
+def _failure(failed: Sequence[Movement], differing: Sequence[Replay]) -> str:
     """Say what moved: a regression where something got worse, and a change where nothing is known to have."""
+    if differing:
+        worst = max(differing, key=lambda replay: replay.error)
+        more = f"; {len(differing)} replays differ" * (len(differing) > 1) + "; measures moved" * bool(failed)
+        return f"regression: the replay of {worst.file} is {worst.error:.2g} from its reference at {worst.tensor}{more}"
     worse, others = [movement for movement in failed if is_worse(movement)], len(failed) - 1
     more = f", and {others} other measure{'s' if others > 1 else ''}" if others else ""
     if worse:
@@ -112,3 +130,11 @@ def _movements(title: str, movements: Sequence[Movement]) -> str:
         rows.append([*each.place, *values, f"{each.deviations:+.2g}", f"{each.p:.2g}"])
     heads = ["data set", "method", "measure", "accepted", "now", "deviations", "p"]
     return f"### {title}\n\n" + table(heads, rows)
+
+
+def _replays(replays: Sequence[Replay]) -> str:
+    rows = [
+        [each.file, each.method, f"{each.error:.2g}" + " **differs**" * each.differs, each.tensor] for each in replays
+    ]
+    heads = ["file", "method", f"max\\|a − b\\| / max\\|b\\|, at most {TOLERANCE:g}", "of its worst tensor"]
+    return "### Golden replays\n\n" + table(heads, rows)

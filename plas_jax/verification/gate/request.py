@@ -10,7 +10,9 @@ from plas_jax.methods.method import Method
 from plas_jax.methods.scales import GATE, SMOKE, ScorePreset
 from plas_jax.results.folder import output_folder
 from plas_jax.sweeps.flag_values import datasets_of_flag, published, seeds_of_flags, words
+from plas_jax.verification.gate import replays
 from plas_jax.verification.gate.runs import VISIT_STEPS
+from plas_jax.verification.parity.golden import Golden
 
 PRESETS = {preset.name: preset for preset in (SMOKE, GATE)}
 # One of each kind: short episodes, a mixture of policies, and episodes that only a time limit ends.
@@ -34,6 +36,7 @@ class GateRequest(NamedTuple):
     reason: str  # why the values are accepted; empty for a check
     data_dir: str | None
     output: Path
+    golden: tuple[Golden, ...] = ()  # what is replayed beside the training
     dynamics: str = "d4rl"
 
     def suite(self) -> dict[str, object]:
@@ -57,6 +60,8 @@ def request(flags: FlagValues) -> GateRequest:
         raise ValueError("--accept needs a --reason: why the scores may be other than they were")
     if reason and not flags.accept:
         raise ValueError("--reason says why results are accepted: it needs --accept")
+    if reason and flags.golden:
+        raise ValueError("--golden is for a check: with --accept nothing is replayed")
     preset = PRESETS[flags.preset]
     names = words("--algorithms", flags.algorithms, ",".join(ALGORITHMS))
     count, first = (ACCEPTED_SEEDS, FIRST_ACCEPTED_SEED) if flags.accept else (CHECKED_SEEDS, FIRST_CHECKED_SEED)
@@ -71,7 +76,15 @@ def request(flags: FlagValues) -> GateRequest:
         reason=reason,
         data_dir=flags.data_dir,
         output=output_folder(flags.output, "score_regression"),
+        golden=() if flags.accept else _golden(flags.golden, preset),
     )
+
+
+def _golden(folder: str, preset: ScorePreset) -> tuple[Golden, ...]:
+    """Return the golden files of a folder; smoke, which decides nothing, has none of its own accord."""
+    if folder:
+        return replays.golden_files(Path(folder))
+    return replays.golden_files(replays.FOLDER) if preset is GATE and replays.FOLDER.is_dir() else ()
 
 
 def _methods(names: list[str]) -> list[Method]:

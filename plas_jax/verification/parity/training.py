@@ -62,6 +62,9 @@ class Step(NamedTuple):
         return module.apply(parameters or self.before.critics.parameters, observation, action)
 
 
+# Twenty updates never earn back what optimising their programs costs.
+jitted = partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
+
 Losses = Callable[[Step], Mapping[str, Array]]
 Afterwards = Callable[[Any, Transition, Array], Array]  # of the last state, the first batch, `acting`
 
@@ -141,7 +144,7 @@ def _step(update: Update, losses: Losses, state: Any, batch: Transition, noise: 
 
 
 def _trained(golden: Golden, training: Training, state: Any) -> tuple[Any, Tensors]:
-    step, moments = jax.jit(_step, static_argnums=(0, 1)), golden.moments()
+    step, moments = jitted(_step, static_argnums=(0, 1)), golden.moments()
     tensors: Tensors = {}
     history = []
     for count, (batch, noise) in enumerate(
@@ -172,11 +175,11 @@ def _finally(golden: Golden, training: Training, state: Any) -> Tensors:
     draws = jnp.float32(golden.array(training.acting)) if training.acting in golden.arrays else None
     made: dict[str, Callable[[], Array]] = {}
     if training.acts:
-        made[training.acts] = partial(jax.jit(training.algorithm.act), state, first.observation, draws, knobs)
+        made[training.acts] = partial(jitted(training.algorithm.act), state, first.observation, draws, knobs)
     for name, make in training.afterwards.items():
-        made[name] = partial(jax.jit(make), state, first, draws)
+        made[name] = partial(jitted(make), state, first, draws)
     if training.critics:
-        made["q_after"] = partial(jax.jit(_q_values, static_argnums=0), training.critics, state, first)
+        made["q_after"] = partial(jitted(_q_values, static_argnums=0), training.critics, state, first)
     return {name: (make(), golden.array(name)) for name, make in made.items() if name in golden.arrays}
 
 
