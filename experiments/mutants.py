@@ -8,7 +8,9 @@ import subprocess
 import sys
 import tempfile
 import time
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from pathlib import Path
+from queue import SimpleQueue
 from typing import NamedTuple
 
 from absl import flags
@@ -20,17 +22,18 @@ from plas_jax.files.whole_files import whole_file
 from plas_jax.reports.markdown import table
 from plas_jax.training import kept_programs
 
-USAGE = """usage: mutants.py [--mutants=60] [--seed=0] [flags]
+USAGE = """usage: mutants.py [--mutants=60] [--seed=0] [--at_once=2] [flags]
 
 Draws functions of the package's core and a mistake in each, plants one after the other in a clone of the commit that is
-checked out, and runs what `make test` runs until the first failure: first the files of tests that import the mutated
-module, the nearest before the others. What failed must pass again without the mistake. Keeps verdicts in --output,
-mutants.csv and .md, and leaves out what is there already, so that it can be stopped and called again. The exit status
-is 0 only if every mutant was killed."""
+checked out, as many at once as there are cores, and runs what `make test` runs until the first failure: first the files
+of tests that import the mutated module, the nearest before the others. What failed must pass again without the mistake.
+Keeps verdicts in --output, mutants.csv and .md, and leaves out what is there already, so that it can be stopped and
+called again. The exit status is 0 only if every mutant was killed."""
 
 FLAGS = flags.FlagValues()
 flags.DEFINE_integer("mutants", 60, "How many.", lower_bound=1, flag_values=FLAGS)
 flags.DEFINE_integer("seed", 0, "Of the draws.", flag_values=FLAGS)
+flags.DEFINE_integer("at_once", os.cpu_count() or 1, "Clones that are tested.", lower_bound=1, flag_values=FLAGS)
 flags.DEFINE_float("minutes", 40.0, "Tests that take longer have found it.", lower_bound=0.0, flag_values=FLAGS)
 flags.DEFINE_string("output", "docs/mutants", "Folder of the verdicts.", flag_values=FLAGS)
 
@@ -59,16 +62,29 @@ def run() -> int:
     mutants = drawn(ROOT / "plas_jax", CORE, FLAGS.mutants, FLAGS.seed)
     verdicts = read_verdicts(folder / "mutants.csv")
     folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory() as place:
-        clone = Path(place) / "clone"
-        if subprocess.run(["git", "clone", "--quiet", str(ROOT), str(clone)], check=False).returncode:
-            raise ValueError(f"{ROOT} is no checkout that could be cloned")
+    free: SimpleQueue[Path] = SimpleQueue()
+
+    def tried(mutant: Mutant) -> Verdict:
+        clone = free.get()
+        try:
+            return _try(mutant, clone, order)
+        finally:
+            free.put(clone)
+
+    with tempfile.TemporaryDirectory() as place, ThreadPoolExecutor(FLAGS.at_once) as pool:
+        for number in range(FLAGS.at_once):
+            free.put(clone := Path(place) / str(number))
+            if subprocess.run(["git", "clone", "--quiet", str(ROOT), str(clone)], check=False).returncode:
+                raise ValueError(f"{ROOT} is no checkout that could be cloned")
         order = Order(clone)
-        for mutant in mutants:
-            if mutant.name not in verdicts:
-                verdicts[mutant.name] = verdict = _try(mutant, clone, order)
-                print(f"{mutant.name}: {verdict.verdict} {verdict.test} ({clock(verdict.seconds)})", flush=True)
+        waiting = [pool.submit(tried, mutant) for mutant in mutants if mutant.name not in verdicts]
+        try:
+            for verdict in map(Future.result, as_completed(waiting)):
+                verdicts[verdict.mutant] = verdict
+                print(f"{verdict.mutant}: {verdict.verdict} {verdict.test} ({clock(verdict.seconds)})", flush=True)
                 _write(folder, list(verdicts.values()))
+        finally:  # what has not begun when one fails, or the command is stopped
+            pool.shutdown(cancel_futures=True)
     return int(any(verdicts[mutant.name].verdict == SURVIVED for mutant in mutants))
 
 
