@@ -15,6 +15,7 @@ from matplotlib.image import imread
 from plas_jax.files.whole_files import whole_file
 from plas_jax.reports import published
 from plas_jax.reports.figures import perturbation as figures
+from plas_jax.reports.provenance import preset
 from plas_jax.reports.tables import perturbation as tables
 from plas_jax.reports.tables.latent_limit import latent_limit_table
 from plas_jax.results.axes import by_knob
@@ -355,6 +356,12 @@ def test_figures_need_something_to_draw(tmp_path):
     with pytest.raises(ValueError, match="nothing to draw"):
         score_curves([], {}, tmp_path / "figure.png")
     assert not list(tmp_path.iterdir())
+
+
+def test_a_long_list_that_was_set_is_shown_by_its_ends():
+    texts = {"updates": "100", "evaluations": "10,20,30,40,50", "policy_widths": "256,256,256,256"}
+    says = "paper with updates=100, evaluations=10,20,…,50, policy_widths=256,256,256,256"
+    assert preset(Manifest.from_json({"preset": "paper", "settings": texts})) == says
 
 
 @pytest.mark.parametrize(

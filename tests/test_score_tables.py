@@ -701,6 +701,7 @@ def test_a_legend_of_everything_is_within_the_figure(tmp_path):
         ("tables_2_and_3", {"cvae_prior"}),
         ("tables_4_and_5/maze2d", {"cvae_prior", "cvae_mode"}),
         ("tables_4_and_5/antmaze", {"cvae_prior", "cvae_mode"}),
+        ("published_size/baselines", set()),
     ],
 )
 def test_the_kept_tables_are_what_their_rows_say(folder, controls):

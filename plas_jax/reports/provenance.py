@@ -112,9 +112,13 @@ def known(manifest: Manifest, name: str) -> str:
 
 
 def preset(manifest: Manifest) -> str:
-    """Return the preset in words, with what was set beside it."""
-    settings = ", ".join(f"{path}={text}" for path, text in manifest.settings.items())
+    """Return the preset in words, with what was set beside it; of a long list its ends, since the manifest has all."""
+    settings = ", ".join(f"{path}={_ends(text.split(','))}" for path, text in manifest.settings.items())
     return known(manifest, "preset") + (f" with {settings}" if settings else "")
+
+
+def _ends(values: list[str]) -> str:
+    return ",".join(values if len(values) <= 4 else [*values[:2], "…", values[-1]])
 
 
 def shown(value: object) -> str:
