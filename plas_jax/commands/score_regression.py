@@ -27,8 +27,7 @@ USAGE = f"""usage: score_regression.py [flags]
 
 Trains {", ".join(ALGORITHMS)} on {", ".join(DATASETS)} with ten seeds, in minutes on a CPU, and
 compares scores, and measures that vary less than scores, with the accepted results of other seeds. A clean change
-fails in at most 1 % of checks, over all measures together. Golden files of updates by the authors' codes are replayed,
-too, those of methods that are not trained among them.
+fails in at most 1 % of checks, over all measures together. Golden files are replayed, too, also of other methods.
 
 Exit status: 0 nothing moved, or for the better; 1 a regression, or a change of a measure of which
 nobody knows what is better; 2 could not decide (or bad input).
