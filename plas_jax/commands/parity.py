@@ -15,7 +15,7 @@ from absl import flags
 
 from plas_jax.commands.invocation import invoke
 from plas_jax.verification.parity.golden import Golden, read
-from plas_jax.verification.parity.updates import TOLERANCE, is_beyond, other_gradient, replay_updates
+from plas_jax.verification.parity.updates import TOLERANCE, decisive, other_gradient, replay_updates
 
 FLAGS = flags.FlagValues()
 DIFFERS, UNDECIDED = 1, 3
@@ -54,7 +54,7 @@ def _verdict(golden: Golden) -> tuple[float, int]:
     if worst <= TOLERANCE or gradient is None:
         return worst, 0 if worst <= TOLERANCE else DIFFERS
     # What it cannot have reached is held to the tolerance.
-    sound = all(error <= TOLERANCE for name, error in errors.items() if is_beyond(name))
+    sound = all(error <= TOLERANCE for error in decisive(golden, errors).values())
     if sound:
         name = f"variants/{golden.text('algorithm').lower()}_new_critics.npz"
         print(f"  no verdict: its policy's gradient is {gradient}, which is not reproduced here; {name} decides")

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from plas_jax.sweeps.progress import Watch
 from plas_jax.verification.parity.golden import Golden, read
-from plas_jax.verification.parity.updates import TOLERANCE, is_beyond, other_gradient, replay_updates
+from plas_jax.verification.parity.updates import TOLERANCE, decisive, replay_updates
 
 FOLDER = Path("tests") / "golden"
 OF_SIMULATORS = "dynamics"  # how the names of golden files begin that hold no updates
@@ -35,15 +35,11 @@ def golden_files(folder: Path) -> tuple[Golden, ...]:
 
 
 def replays(files: Sequence[Golden], watch: Watch) -> list[Replay]:
-    """Replay every file, and return the worst tensor of each."""
+    """Replay every file, and return the worst tensor of each among those that must agree."""
     done = []
-    for number, golden in enumerate(files):
+    for number, golden in enumerate(files, 1):
+        errors = decisive(golden, replay_updates(golden))
+        tensor = max(errors, key=errors.__getitem__, default="none can be compared")
+        done.append(Replay(golden.path.name, golden.text("algorithm"), errors.get(tensor, 0.0), tensor))
         watch.phase("replay golden files", len(files)).show(number, golden.path.name)
-        errors = replay_updates(golden)
-        if other_gradient(golden) is not None:  # only what its policy's gradient has not reached is comparable
-            errors = {name: error for name, error in errors.items() if is_beyond(name)}
-        tensor = max(errors, key=errors.__getitem__)
-        done.append(Replay(golden.path.name, golden.text("algorithm"), errors[tensor], tensor))
-    if files:
-        watch.phase("replay golden files", len(files)).show(len(files))
     return done

@@ -54,9 +54,15 @@ def other_gradient(golden: Golden) -> str | None:
     return GRADIENTS.get(str(variant), f"of the variant {variant!r}") if golden.text("algorithm") in RLKIT else None
 
 
-def is_beyond(name: str) -> bool:
-    """Tell whether no gradient of the policy has reached a tensor: of the first update, and not the policy's own."""
-    return name.startswith("after_1/") and not name.startswith("after_1/actor/")
+def decisive(golden: Golden, errors: Mapping[str, float]) -> dict[str, float]:
+    """Return the errors that must be small: all, or what another gradient of the policy has not reached.
+
+    That is what the first update made of all but the policy itself.
+    """
+    if other_gradient(golden) is None:
+        return dict(errors)
+    first, policy = "after_1/", "after_1/actor/"
+    return {name: error for name, error in errors.items() if name.startswith(first) and not name.startswith(policy)}
 
 
 def relative_error(ours: ArrayLike, theirs: ArrayLike) -> float:
