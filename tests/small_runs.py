@@ -8,10 +8,10 @@ import numpy as np
 from padding import ALONE
 
 from plas_jax.types import Transition
+from plas_jax.verification.parity import training
 
 BATCH = 16
-# What runs for milliseconds is not worth optimising.
-quickly_compiled = partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
+quickly_compiled = training.jitted  # what runs for milliseconds is not worth optimising
 
 
 def random_batch(seed, sizes=ALONE, batch=BATCH):
