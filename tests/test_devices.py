@@ -21,8 +21,14 @@ def free_port():
         return listening.getsockname()[1]
 
 
-# What Gloo's threads say of their connections on stdout, piece by piece: two at once mix their lines.
-GLOO = r"(\[Gloo\] Rank |is connected to |peer ranks\. |Expected number of connected |peer ranks is : |[\d\s])*"
+# What Gloo says of each connection on stdout.
+GLOO = "[Gloo] Rank 0 is connected to 1 peer ranks. Expected number of connected peer ranks is : 1\n"
+
+
+def is_of_gloo(output):
+    """Whether there is nothing but such lines, whatever their numbers, and however two at once may have mixed."""
+    said = re.sub(r"\d", "0", output)
+    return sorted(said) == sorted(re.sub(r"\d", "0", GLOO) * said.count("[Gloo]"))
 
 
 def together(words, environment, devices, processes=1):
@@ -96,7 +102,7 @@ def test_a_sweep_of_two_processes_writes_the_rows_of_one(tmp_path):
         words_of, environment = command("sweep_perturbation.py", *words, f"--output={folder}")
         said = together(words_of, environment, devices, processes)
         assert f"{folder} after" in said[0][1]
-        assert all(re.fullmatch(GLOO, out) for out, _ in said[1:]), said[1:]
+        assert all(is_of_gloo(out) for out, _ in said[1:]), said[1:]
         rows.append([(folder / name).read_bytes() for name in ("results.csv", "q_errors.csv")])
     assert rows[0] == rows[1]
     # And one process goes on where two stopped: it finds everything done.
