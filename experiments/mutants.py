@@ -24,9 +24,9 @@ from plas_jax.training import kept_programs
 
 USAGE = """usage: mutants.py [--mutants=60] [--seed=0] [--at_once=2] [flags]
 
-Draws functions of the package's core and a mistake in each, plants one after the other in a clone of the commit that is
-checked out, as many at once as there are cores, and runs what `make test` runs until the first failure: first the files
-of tests that import the mutated module, the nearest before the others. What failed must pass again without the mistake.
+Draws functions of the package's core and a mistake in each, plants each in a clone of the commit that is checked out,
+as many at once as there are cores, and runs what `make test` runs until the first failure: first the files of tests
+that import the mutated module, the nearest before the others. What failed must pass again without the mistake.
 Keeps verdicts in --output, mutants.csv and .md, and leaves out what is there already, so that it can be stopped and
 called again. The exit status is 0 only if every mutant was killed."""
 
