@@ -3,6 +3,8 @@
 import json
 import subprocess
 
+import jax
+import jax.numpy as jnp
 import pytest
 from by_subprocess import command
 
@@ -21,6 +23,23 @@ def test_programs_of_another_processor_are_not_taken(monkeypatch, tmp_path):
     assert kept_programs.folder() != here
     monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", str(tmp_path / "asked"))
     assert kept_programs.folder() == tmp_path / "asked"
+
+
+def test_a_program_that_is_read_has_its_own_names():
+    def text(scope):
+        def update(row):
+            with jax.named_scope(scope):
+                return jnp.cumsum(jnp.tanh(row))
+
+        return jax.jit(update).lower(jnp.ones(30)).compile().as_text()
+
+    with kept_programs.keeping_everything():
+        text("yesterday")
+        assert "yesterday" in text("today")  # what JAX does otherwise
+        with kept_programs.under_its_names():
+            names = text("today")
+    assert "today" in names
+    assert "yesterday" not in names
 
 
 @pytest.mark.slow

@@ -47,12 +47,28 @@ def keep_programs() -> None:
 @contextmanager
 def keeping_everything() -> Iterator[None]:
     """Keep also what compiles quickly: for what every start of every command needs."""
-    seconds = getattr(jax.config, SHORTEST.lower())
-    jax.config.update(SHORTEST.lower(), 0.0)
+    with _while(SHORTEST.lower(), 0.0):
+        yield
+
+
+@contextmanager
+def under_its_names() -> Iterator[None]:
+    """Take only what was kept of this very source: for what reads a program's names, of functions and of files.
+
+    Without this, JAX takes what is computed alike, with the names and lines of whatever source was compiled first.
+    """
+    with _while("jax_compilation_cache_include_metadata_in_key", True):
+        yield
+
+
+@contextmanager
+def _while(option: str, value: bool | float) -> Iterator[None]:
+    before = getattr(jax.config, option)
+    jax.config.update(option, value)
     try:
         yield
     finally:
-        jax.config.update(SHORTEST.lower(), seconds)
+        jax.config.update(option, before)
 
 
 class Executables:

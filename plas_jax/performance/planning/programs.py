@@ -15,6 +15,7 @@ from plas_jax.performance.planning.products import is_full_float32, is_product
 from plas_jax.sweeps.groups import Group, widest
 from plas_jax.training import phases
 from plas_jax.training.chunk import ON_RUNS, Batch, Runs, Span, chunk_program
+from plas_jax.training.kept_programs import under_its_names
 from plas_jax.training.layout import most_rows, run_mesh, runs_of_each
 from plas_jax.types import Sizes, State, Statistics, Transition, Tree
 
@@ -119,7 +120,8 @@ def compile_work(work: Work, devices: list[jax.Device]) -> Compiled:
     arguments = abstract_arguments(work, mesh)
     started = time.perf_counter()
     program_of = chunk_program(mesh, arguments[0].state)
-    compiled = program_of.lower(work.phase.algorithm, mesh, *arguments, Span(0, 1)).compile()
+    with under_its_names():  # kernels are sorted by them
+        compiled = program_of.lower(work.phase.algorithm, mesh, *arguments, Span(0, 1)).compile()
     return read(compiled, time.perf_counter() - started)
 
 
