@@ -6,6 +6,7 @@ import shutil
 import tempfile
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import jax
 import numpy as np
@@ -14,6 +15,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from plas_jax.training.checkpoint_facts import FORMAT, About
+from plas_jax.training.checkpoint_troubles import _without_closed_loops
 from plas_jax.training.checkpoints import Checkpoints
 from plas_jax.training.layout import on_runs, run_mesh
 
@@ -368,3 +370,10 @@ def test_a_full_disk_loses_no_checkpoint_and_is_told_once(small_disk, capfd):
     assert len(said) == 1
     assert {path.name for path in (disk / "checkpoints").iterdir()} == {"10", "30"}
     assert capfd.readouterr().err == ""
+
+
+def test_only_a_closed_loop_goes_unsaid():
+    said = []
+    for message in ("Event loop is closed", "a leak"):
+        _without_closed_loops(SimpleNamespace(exc_value=RuntimeError(message)), shown=said.append)
+    assert [str(failure.exc_value) for failure in said] == ["a leak"]

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import pytest
 from by_subprocess import command
 
-from plas_jax.training import kept_programs
+from plas_jax.training import kept_programs, processor
 
 WORDS = ["--preset=smoke", "--datasets=hopper-medium-r1", "--seeds=1", "--perturbation_limits=0.05"]
 
@@ -23,6 +23,18 @@ def test_programs_of_another_processor_are_not_taken(monkeypatch, tmp_path):
     assert kept_programs.folder() != here
     monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", str(tmp_path / "asked"))
     assert kept_programs.folder() == tmp_path / "asked"
+
+
+def test_processors_are_told_apart_by_name_and_instructions_alone(monkeypatch, tmp_path):
+    def named(text):
+        (tmp_path / "cpuinfo").write_text(text)
+        return processor.instruction_set()
+
+    monkeypatch.setattr(processor, "INFORMATION", tmp_path / "cpuinfo")
+    here = named("model name\t: X\nflags\t: avx2\ncpu MHz\t: 2100\n")
+    assert named("model name\t: X\nflags\t: avx2\ncpu MHz\t: 2900\n") == here
+    assert named("model name\t: X\nflags\t: avx2 avx512f\ncpu MHz\t: 2100\n") != here
+    assert named("model name\t: Y\nflags\t: avx2\ncpu MHz\t: 2100\n") != here
 
 
 def test_a_program_that_is_read_has_its_own_names():

@@ -6,6 +6,7 @@ from by_subprocess import call_here, command, interrupt_at
 from refusals import refused
 
 from plas_jax.evaluation.q_error import QError
+from plas_jax.results import diagnostics, q_rows
 from plas_jax.results.diagnostics import Diagnostic, read_diagnostics, replace_diagnostics
 from plas_jax.results.folder import OutputFolder
 from plas_jax.results.metrics import MetricsRow, write_metrics
@@ -68,6 +69,16 @@ def test_what_is_no_such_file_is_refused_in_one_line(tmp_path, old, new, says):
     append_q_rows(path, [q_row()])
     path.write_text(path.read_text().replace(old, new, 1))
     assert len(refused(read_q_rows, path, says)) < 500
+
+
+@pytest.mark.parametrize(("module", "read"), [(q_rows, read_q_rows), (diagnostics, read_diagnostics)])
+def test_a_file_may_be_as_large_as_is_allowed_and_no_larger(tmp_path, monkeypatch, module, read):
+    text = ",".join(module.HEADER) + "\n"
+    (tmp_path / "rows.csv").write_text(text)
+    monkeypatch.setattr(module, "LARGEST", len(text))
+    assert read(tmp_path / "rows.csv") == []
+    monkeypatch.setattr(module, "LARGEST", len(text) - 1)
+    refused(read, tmp_path / "rows.csv", "not a file of")
 
 
 @pytest.mark.slow

@@ -20,12 +20,16 @@ from by_subprocess import ROOT, stopped_at
 
 from plas_jax.commands.invocation import invoke
 from plas_jax.files.whole_files import whole_file
+from plas_jax.results.metrics import MetricsRow, append_metrics, on_the_disk
+from plas_jax.results.q_rows import append_q_rows
+from plas_jax.results.rows import append_rows
 from plas_jax.sweeps.interruption import Terminated
 
 SCRIPT = "sweep_perturbation.py"
 command, call = partial(by_subprocess.command, SCRIPT), partial(by_subprocess.call, SCRIPT)
 call_here = partial(by_subprocess.call_here, SCRIPT)
 SHORT = ["--preset=smoke", "--datasets=hopper-random-r1", "--seeds=3", "--perturbation_limits=0.1"]
+METRICS = MetricsRow("hopper-medium-r1", "bc", "0", "", "", "", "", "policy", 1, {"loss": "1"})
 
 
 @pytest.fixture(scope="module")
@@ -213,6 +217,24 @@ def test_bytes_are_on_the_disk_before_their_name_is(tmp_path, monkeypatch):
     with whole_file(tmp_path / "rows.csv") as partial_file:
         partial_file.write_text("whole")
     assert done == [str(partial_file), "renamed", str(tmp_path)]
+
+
+@pytest.mark.parametrize(
+    "wait",
+    [
+        lambda path: append_rows(path, []),
+        lambda path: append_q_rows(path, []),
+        lambda path: (append_metrics(path, [METRICS]), on_the_disk(path)),
+    ],
+    ids=["rows", "q_rows", "metrics"],
+)
+def test_what_is_appended_is_on_the_disk_before_a_checkpoint_counts_on_it(tmp_path, monkeypatch, wait):
+    path, done = tmp_path / "appended.csv", []
+    monkeypatch.setattr(os, "fsync", lambda of: done.append(os.readlink(f"/proc/self/fd/{of}")))
+    on_the_disk(path)  # where nothing was appended yet
+    wait(path)
+    assert done == [str(path)]
+    assert path.read_bytes()
 
 
 def test_a_full_disk_names_the_file_that_it_had_no_room_for(tmp_path, capsys):

@@ -2,12 +2,14 @@
 
 import os
 import platform
+from types import SimpleNamespace
 
 import jax
 import jaxlib
 import numpy as np
 import pytest
 from by_subprocess import call_here
+from flax import struct
 
 from plas_jax.training import soundness
 from plas_jax.training.compiler_options import (
@@ -17,9 +19,11 @@ from plas_jax.training.compiler_options import (
     MISCOMPILES_MANY_ROWS,
     PLAIN_REDUCTIONS,
     WIDE,
+    compiler_options,
     many_rows_options,
     training_options,
 )
+from plas_jax.training.layout import run_mesh
 from plas_jax.training.soundness import FEW_ROWS, MANY_ROWS, in_numpy, inputs, miscomputed, refuse_unsound_machine
 
 # What other processors' kernels do is not known, and $XLA_FLAGS may hold the cure already.
@@ -30,6 +34,14 @@ is_affected = pytest.mark.skipif(
     or FUSIONS in os.environ.get("XLA_FLAGS", ""),
     reason=f"only jaxlib {MISCOMPILES_MANY_ROWS} is known to miscompile this, on x86-64, as it comes",
 )
+
+
+@struct.dataclass
+class Weights:
+    """A state with one array."""
+
+    weights: np.ndarray
+    architecture: SimpleNamespace = struct.field(pytree_node=False)
 
 
 @is_affected
@@ -48,6 +60,17 @@ def test_the_cure_goes_where_there_are_many_rows_and_nowhere_else():
     assert PLAIN_REDUCTIONS in training_options(True, 1, LARGE_BATCH + 1)
     # Eigen's reductions are plain ones already.
     assert training_options(True, WIDE, LARGE_BATCH + 1) == training_options(True, WIDE, 1)
+
+
+def test_products_are_as_wide_as_the_narrower_side_of_weights():
+    """Of `[runs, inputs, outputs]`; biases, `[runs, outputs]`, are no product's."""
+
+    def options(*shape):
+        return compiler_options(run_mesh(2), Weights(np.zeros(shape, np.float32), SimpleNamespace(batch_size=1)))
+
+    assert EIGEN in options(2, WIDE, WIDE)
+    for narrow in ((2, WIDE - 1, WIDE), (2, WIDE, WIDE - 1), (WIDE, WIDE)):
+        assert EIGEN not in options(*narrow)
 
 
 def test_a_sound_machine_is_not_refused():
