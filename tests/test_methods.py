@@ -64,8 +64,9 @@ def test_the_methods_and_their_lengths_are_the_published_ones():
     assert {name: method.phase.updates for name, method in METHODS.items()} == lengths
     firsts = {name: method.first.updates for name, method in METHODS.items() if method.first}
     assert firsts == {"brac_v": 300_000, "brac_p": 300_000, "plas": 500_000, "plas+p": 500_000}
-    assert METHODS["brac_v"].phase.knobs.value_penalty == 1
-    assert METHODS["brac_p"].phase.knobs.value_penalty == 0
+    # D4RL's run_primal_vp.sh and run_primal_pr.sh: the penalty on values, and α
+    bracs = [METHODS[name].phase.knobs for name in ("brac_v", "brac_p")]
+    assert [(knobs.value_penalty, knobs.divergence_weight) for knobs in bracs] == [(1, 0.3), (0, 1.0)]
     assert METHODS["plas+p"].grid == (("perturbation_limit", (0.01, 0.05, 0.1, 0.2, 0.5)),)
 
 

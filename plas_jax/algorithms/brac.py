@@ -2,8 +2,8 @@
 
 BRAC-v subtracts the divergence from the policy's objective and from the targets' values, BRAC-p from the objective
 alone: one implementation, and which is a knob. Source: the "primal" agent of google-research
-(`brac_primal_agent.py`, as vendored in d4rl_evaluations; its α and rate are those of D4RL's run_primal_vp.sh, since no
-repository has a table per data set). The order of the steps is its own (232-250): targets, critics, policy.
+(`brac_primal_agent.py`, as vendored in d4rl_evaluations; α and rate are those of BRAC-v in D4RL's run_primal_vp.sh,
+since no repository has a table per data set). The order of the steps is its own (232-250): targets, critics, policy.
 D4RL's loader for it drops terminal rows, ends bootstrapping one row early and cuts files; none of that is here.
 Steps are of Keras' Adam, whose ε comes before the correction of bias: with torch's, single rows of weights whose
 gradients are small end 1e-4 to 5e-3 elsewhere after twenty updates.

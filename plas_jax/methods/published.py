@@ -32,11 +32,11 @@ PERTURBATION_LIMITS = (0.01, 0.05, 0.1, 0.2, 0.5)
 _CLONING = Phase(cloning.CLONING, cloning.Architecture(), cloning.Knobs(), 300_000)
 
 
-def _brac(name: str, value_penalty: float) -> Method:
+def _brac(name: str, **constants: float) -> Method:
     return Method(
         name,
-        # D4RL's run_primal_vp.sh trains for 500,000 updates.
-        Phase(brac.BRAC, brac.Architecture(), brac.Knobs(value_penalty=value_penalty), 500_000),
+        # D4RL's scripts/brac/run_primal_vp.sh and run_primal_pr.sh train for 500,000 updates.
+        Phase(brac.BRAC, brac.Architecture(), brac.Knobs(**constants), 500_000),
         first=_CLONING._replace(trains="behaviour policies"),
         inherit=lambda state: state.policy.parameters,
     )
@@ -83,8 +83,8 @@ _IN_ORDER = (
         knobs_of=_bear_kernel,
         unpublished_of=lambda dataset: () if robot(dataset) in bear.GAUSSIAN_KERNEL else ("gaussian_kernel",),
     ),
-    _brac("brac_v", 1.0),
-    _brac("brac_p", 0.0),
+    _brac("brac_v"),
+    _brac("brac_p", value_penalty=0.0, divergence_weight=1.0),  # run_primal_pr.sh, d4rl_evaluations' train_brac.py
     _PLAS,
     _PLAS._replace(name="plas+p", controls=(), grid=(("perturbation_limit", PERTURBATION_LIMITS),)),
     Method(
