@@ -96,6 +96,7 @@ def test_the_methods_and_their_lengths_are_the_published_ones():
         ("rebrac", "maze2d-large-r1", {"policy_penalty": 0.003, "discount": 0.99, "reward_scale": 1.0}),
         ("iql", "antmaze-umaze-r1", {"expectile": 0.9, "inverse_temperature": 10.0, "reward_shift": -1.0}),
         ("iql", "pen-cloned-r1", {"expectile": 0.7, "inverse_temperature": 0.5, "scales_returns": 0.0}),
+        ("iql", "maze2d-umaze-v1", {"expectile": 0.7, "inverse_temperature": 3.0, "scales_returns": 0.0}),
         ("iql", "mine@kitchen-mixed", {"inverse_temperature": 0.5, "scales_returns": 0.0, "reward_shift": 0.0}),
         ("cql", "door-human-v1", {"conservative_weight": 1.0}),
         ("cql", "hopper-medium-v2", {"conservative_weight": 10.0, "gap_threshold": -1.0}),

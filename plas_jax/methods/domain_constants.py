@@ -3,7 +3,8 @@
 A method that is missing here has the same everywhere, or nothing was published for it: docs/domains.md says which.
 """
 
-# ReBRAC: configs/offline/rebrac of CORL, equal to the authors' in every file. Next to the penalties of each data set.
+# ReBRAC: configs/offline/rebrac of CORL, equal to the authors' but for Maze2D, for which they have none. Next to the
+# penalties of each data set.
 REBRAC_BATCH = 256
 _SLOW = {"policy_learning_rate": 3e-4, "critic_learning_rate": 3e-4}
 REBRAC = {
@@ -13,9 +14,11 @@ REBRAC = {
 }
 
 # IQL: configs/antmaze_config.py and kitchen_config.py of the official repository, the second of which is also for the
-# hand; train_offline.py scales no rewards but locomotion's, and takes 1 from AntMaze's.
+# hand; train_offline.py scales no rewards but locomotion's, and takes 1 from AntMaze's. For Maze2D CORL's
+# configs/offline/iql have locomotion's τ and β, and rewards as they are.
 _CAUTIOUS = {"expectile": 0.7, "inverse_temperature": 0.5, "scales_returns": 0.0}
 IQL = {
+    "maze2d": {"scales_returns": 0.0},
     "antmaze": {"expectile": 0.9, "inverse_temperature": 10.0, "scales_returns": 0.0, "reward_shift": -1.0},
     "adroit": _CAUTIOUS,
     "kitchen": _CAUTIOUS,

@@ -90,7 +90,8 @@ PAPER = PlasPreset(
     name="paper",
     policy=PAPER_POLICY,
     # Appendix A: 128 units for data sets of fewer than a million transitions, which are the replay sets, the hand's of
-    # people and the kitchen's. A rule on rows would misfire: dropping time limits leaves fewer of a nominal million.
+    # people, the pen's, and the kitchen's. A rule on rows would misfire: dropping time limits leaves fewer of a nominal
+    # million.
     replay_cvae_width=128,
     knobs=PAPER_KNOBS,
     behaviour_knobs=behaviour.Knobs(learning_rate=1e-4),  # algos.py:157
@@ -180,7 +181,8 @@ def latent_limit(preset: PlasPreset, dataset: str) -> float:
 
 
 def _narrow_cvae(preset: PlasPreset, dataset: str) -> Mapping[str, int]:
-    is_small = task(dataset).endswith(("-medium-replay", "-human")) or family(dataset) == "kitchen"
+    name = task(dataset)
+    is_small = name.endswith(("-medium-replay", "-human")) or name.startswith("pen-") or family(dataset) == "kitchen"
     return {"cvae_width": preset.replay_cvae_width} if is_small else {}
 
 

@@ -35,7 +35,8 @@ _CLONING = Phase(cloning.CLONING, cloning.Architecture(), cloning.Knobs(), 300_0
 def _brac(name: str, **constants: float) -> Method:
     return Method(
         name,
-        # D4RL's scripts/brac/run_primal_vp.sh and run_primal_pr.sh train for 500,000 updates.
+        # D4RL@bb001e9's run_primal_vp.sh and, for BRAC-p, run_primal_pr.sh: 500,000 updates. d4rl_evaluations'
+        # train_brac.py, which came later, has 1,000,000, and α = 1 for both.
         Phase(brac.BRAC, brac.Architecture(), brac.Knobs(**constants), 500_000),
         first=_CLONING._replace(trains="behaviour policies"),
         inherit=lambda state: state.policy.parameters,
@@ -55,7 +56,8 @@ def _unless(published: Container[str], *names: str) -> Callable[[str], tuple[str
 
 
 def _bear_kernel(dataset: str) -> dict[str, float]:
-    # Laplacian where none was published: a choice of ours.
+    # Laplacian where none was published: a choice of ours. A script for AntMaze that D4RL took back has the Gaussian
+    # (scripts/antmaze_bear.py@bb001e9).
     return {"gaussian_kernel": bear.GAUSSIAN_KERNEL.get(robot(dataset), 0.0)}
 
 
@@ -84,7 +86,7 @@ _IN_ORDER = (
         unpublished_of=lambda dataset: () if robot(dataset) in bear.GAUSSIAN_KERNEL else ("gaussian_kernel",),
     ),
     _brac("brac_v"),
-    _brac("brac_p", value_penalty=0.0, divergence_weight=1.0),  # run_primal_pr.sh, d4rl_evaluations' train_brac.py
+    _brac("brac_p", value_penalty=0.0, divergence_weight=1.0),
     _PLAS,
     _PLAS._replace(name="plas+p", controls=(), grid=(("perturbation_limit", PERTURBATION_LIMITS),)),
     Method(
@@ -106,7 +108,6 @@ _IN_ORDER = (
         Phase(iql.IQL, iql.Architecture(), iql.Knobs(), 1_000_000),
         knobs_of=lambda dataset: IQL.get(family(dataset), {}),
         shapes_of=lambda dataset: IQL_SHAPES.get(family(dataset), {}),
-        unpublished_of=_unless({"", "locomotion", *IQL}, "expectile", "inverse_temperature"),
         uses_statistics=True,
     ),
     Method(

@@ -1,4 +1,4 @@
-"""ReBRAC's β1 and β2 for each data set: `configs/offline/rebrac` of CORL, equal to the authors' in all 36 files."""
+"""ReBRAC's β1 and β2 for each data set: `configs/offline/rebrac` of CORL, equal to the authors' in all their 36."""
 
 from typing import NamedTuple
 

@@ -98,7 +98,7 @@ def _in_proportion(knobs: Record, scale: Scale, updates: int) -> Record:
 
 
 # Section 5 of the paper: every 1000 updates, ten episodes; we report the mean over the last ten evaluations. In AntMaze
-# the field plays a hundred (IQL's antmaze_config.py, CORL's configurations): an episode there is lost or won.
+# the field plays a hundred (IQL's README.md, CORL's configurations): an episode there is lost or won.
 PAPER = ScorePreset(
     "paper", None, partial(every, 1000), episodes=10, evaluations_in_mean=10, rows=None, antmaze_episodes=100
 )
