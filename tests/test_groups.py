@@ -1,6 +1,7 @@
 """Shape groups: which runs share a program, and whether the memory told beforehand is what they take."""
 
 import jax
+import numpy as np
 import pytest
 
 from plas_jax.algorithms import behaviour, plas
@@ -11,7 +12,7 @@ from plas_jax.methods.presets import PRESETS, TABLE_1_PERTURBATION_LIMITS, laten
 from plas_jax.methods.published import METHODS
 from plas_jax.methods.scales import SCORE_PRESETS
 from plas_jax.recipes.collect import make
-from plas_jax.sweeps import data
+from plas_jax.sweeps import data, dry_run
 from plas_jax.sweeps.groups import groups, lines, memory, widest
 
 THIRTEEN = [
@@ -121,6 +122,16 @@ def test_the_memory_told_is_what_the_arrays_take(tmp_path):
     one, other = (sum(leaf.nbytes for leaf in map(jax.numpy.asarray, jax.tree.leaves(of))) for of in (cvae, policy))
     # Thrice on a CPU: before a chunk, after it, and while a checkpoint is written.
     assert told.states == 6 * one + 3 * 12 * other
+
+
+def test_a_rehearsal_has_as_many_rows_as_the_data_or_as_it_needs():
+    (group,) = table_1_groups(["hopper-random-r1", "halfcheetah-random-r1"], "smoke")
+    rows = dry_run._rows(group, [7, dry_run.PROBED_ROWS + 1])
+    assert rows.size.tolist() == [7, dry_run.PROBED_ROWS]
+    assert rows.start.tolist() == [0, 7]
+    for column in jax.tree.leaves(rows.transitions):
+        assert len(column) == sum(rows.size)
+        assert np.abs(column).max() <= 0.9
 
 
 def test_the_plan_of_the_thirteen_at_a_million_rows_fits_in_8_gb():
