@@ -703,6 +703,7 @@ def test_a_legend_of_everything_is_within_the_figure(tmp_path):
         ("tables_4_and_5/antmaze", {"cvae_prior", "cvae_mode"}),
         ("published_size/baselines", set()),
         ("published_size/brac", set()),
+        ("published_size/20000_updates", set()),
     ],
 )
 def test_the_kept_tables_are_what_their_rows_say(folder, controls):
