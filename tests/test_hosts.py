@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from plas_jax.results import circumstances
 from plas_jax.training import hosts
 
 DEVICES = ["first's", "first's other", "second's", "second's other"]
@@ -80,3 +81,14 @@ def test_the_first_process_asks_and_all_have_its_answer(process, monkeypatch):
         else:
             with pytest.raises(ValueError, match=r"^no such folder$"):
                 hosts.agreed(lambda: "never asked")
+
+
+def test_a_device_is_told_with_the_processes_that_share_it(monkeypatch):
+    alone = circumstances.device()
+    monkeypatch.setattr(jax, "process_count", lambda: 2)
+    assert circumstances.device() == f"{alone}, 2 processes"
+    chips = [SimpleNamespace(platform="gpu", device_kind="NVIDIA H200")] * 3
+    monkeypatch.setattr(jax, "devices", lambda: chips)
+    assert circumstances.device() == "3 × NVIDIA H200, 2 processes"
+    monkeypatch.setattr(jax, "process_count", lambda: 1)
+    assert circumstances.device() == "3 × NVIDIA H200"
