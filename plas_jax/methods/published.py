@@ -4,8 +4,6 @@ Shapes and knobs are the defaults of each method's file, where their sources sta
 and what depends on the data set.
 """
 
-from collections.abc import Callable, Container
-
 from plas_jax.algorithms import (
     bcq,
     bear,
@@ -48,11 +46,6 @@ def _rebrac(dataset: str) -> dict[str, float]:
     if penalties is not None:
         constants |= {"policy_penalty": penalties.policy, "critic_penalty": penalties.critic}
     return constants
-
-
-def _unless(published: Container[str], *names: str) -> Callable[[str], tuple[str, ...]]:
-    """Return what says that these knobs were published for some families of data sets only."""
-    return lambda dataset: () if family(dataset) in published else names
 
 
 def _bear_kernel(dataset: str) -> dict[str, float]:
@@ -100,7 +93,7 @@ _IN_ORDER = (
         Phase(cql.CQL, cql.Architecture(), cql.Knobs(), 1_000_000),
         knobs_of=lambda dataset: CQL.get(family(dataset), {}),
         shapes_of=lambda dataset: CQL_SHAPES.get(family(dataset), {}),
-        unpublished_of=_unless({"", "locomotion", *CQL}, "conservative_weight"),
+        unpublished_of=lambda dataset: () if family(dataset) in {"", "locomotion", *CQL} else ("conservative_weight",),
         uses_statistics=True,
     ),
     Method(
