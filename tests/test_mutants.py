@@ -2,9 +2,10 @@
 
 import ast
 
+import pytest
 from by_subprocess import ROOT
 from mutant_sites import drawn, mutants
-from mutants import CORE, Order
+from mutants import CORE, FLAGS, Order, first_failure
 
 PACKAGE = ROOT / "plas_jax"
 
@@ -50,3 +51,12 @@ def test_tests_that_import_a_module_are_asked_first():
     assert "tests/test_statistics.py" in others
     assert len(near) + len(others) == len(list((ROOT / "tests").glob("test_*.py")))
     assert others[-1] != near[0]
+
+
+@pytest.mark.parametrize(
+    ("mark", "line", "failure"), [("", "", ""), ("", "assert 0", "test_it.py::test_it"), ("@mark.slow", "assert 0", "")]
+)
+def test_slow_tests_are_left_out_even_where_a_file_has_no_others(tmp_path, mark, line, failure):
+    FLAGS.mark_as_parsed()
+    (tmp_path / "test_it.py").write_text(f"from pytest import mark\n\n{mark}\ndef test_it():\n    {line or 'pass'}\n")
+    assert first_failure(["test_it.py"], tmp_path) == failure
