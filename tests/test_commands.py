@@ -153,12 +153,12 @@ def test_a_phase_has_one_bar_however_often_it_is_asked_for():
     watch = Watch(Console(file=screen, force_terminal=True, width=100))
     with watch:
         for done in range(1, 11):
-            watch.phase("make x", 10).show(done, f"{done} rows")
+            watch.rows_made("x", 100 * done, 1000)
         watch.phase("train", 10).show(5)
         assert len(watch.bars.tasks) == 1
     finished = [line for line in screen.getvalue().splitlines() if "make x: 100 %" in line]
     assert len(finished) == 1
-    assert "10 rows" in finished[0]
+    assert "1,000 of 1,000 rows" in finished[0]
 
 
 def test_what_is_printed_beside_bars_goes_where_it_was_sent(capsys):
