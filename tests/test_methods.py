@@ -16,7 +16,7 @@ from plas_jax.methods.presets import PRESETS, plas_method
 from plas_jax.methods.published import METHODS
 from plas_jax.methods.scales import SCHEDULES, SCORE_PRESETS
 from plas_jax.training import phases
-from plas_jax.training.acting import Acting, act_runs
+from plas_jax.training.acting import Acting, act_runs, values_of
 from plas_jax.training.chunk import HEALTHY
 from plas_jax.types import Algorithm, Sizes, Transition
 
@@ -304,6 +304,22 @@ def test_what_a_policy_draws_depends_on_its_run_and_on_the_moment_alone():
     for place in range(3):
         alone = jax.random.normal(jax.random.fold_in(keys[place], 7), (5, 1))
         np.testing.assert_allclose(drawn(7)[place], alone, rtol=1e-6)
+
+
+def test_a_critic_of_many_runs_gives_each_the_values_of_its_own():
+    """Three runs have padding behind them on two devices."""
+    part = phases.part_of(
+        Method("bcq", Phase(bcq.BCQ, bcq.Architecture((8,), (8,), 8, 4), bcq.Knobs(), 1)), 1, PAIRS[:3]
+    )
+    batch, runs = phases.first_batch(part, ROWS, PAIRS[:3], (jax.tree.map(lambda leaf: leaf[:3], STACKED),))
+    draws = np.random.default_rng(0)
+    observation, action = (draws.normal(size=(3, 5, width)).astype(np.float32) for width in (17, 6))
+    values = values_of(part, batch, runs)(observation, action)
+    assert values.shape == (3, 5)
+    for place in range(3):
+        state, knobs = jax.tree.map(lambda leaf, place=place: leaf[place], (batch.state, runs.knobs))
+        alone = bcq.BCQ.value(state, observation[place], action[place], knobs)
+        np.testing.assert_allclose(values[place], alone, rtol=1e-5, atol=1e-6)
 
 
 def test_fields_that_a_record_does_not_have_are_left_out():
