@@ -1,5 +1,6 @@
 """Evaluations beside training: what leaves them early does not wait for episodes to end."""
 
+import threading
 import time
 from types import SimpleNamespace
 
@@ -20,13 +21,15 @@ PROTOCOL = EvaluationProtocol((40,), 1, 1, horizon=1000)
 
 @pytest.fixture
 def playing(monkeypatch):
-    """An evaluator of one run in an environment whose episodes never end early, and the steps that it has played."""
+    """An evaluator of one run whose episodes never end early, the steps that it has played, and its first."""
     method = plas_over(SMOKE, "perturbation_limit", (0.0,))
     (group,) = groups(method, PROTOCOL, [parse("halfcheetah-random-r1")], (0,), "d4rl")
     pairs, steps = phases.pairs_of(["halfcheetah-random-r1"], (0,)), []
+    begun = threading.Event()
 
     def act(observation, step):
         steps.append(step)
+        begun.set()
         time.sleep(0.005)
         return np.zeros((*observation.shape[:-1], 6), np.float32)
 
@@ -34,13 +37,12 @@ def playing(monkeypatch):
     monkeypatch.setattr(phases, "own", lambda *part_batch_runs: part_batch_runs)
     monkeypatch.setattr(Evaluator, "_copy", lambda _, *part_batch_runs: part_batch_runs)
     journal = SimpleNamespace(overlap=True, phase=lambda *_: None, watched=lambda policy, _: policy)
-    return Evaluator(group, phases.part_of(method, phases.LAST_PHASE, pairs), pairs, journal), steps
+    return Evaluator(group, phases.part_of(method, phases.LAST_PHASE, pairs), pairs, journal), steps, begun
 
 
 def test_what_leaves_early_ends_what_is_played_at_its_next_step(playing):
-    beside, steps = playing
+    beside, steps, begun = playing
     with beside:
         beside.begin(SimpleNamespace(diverged_at=np.full(1, HEALTHY)), None, 2, "evaluate")
-        while not steps:
-            time.sleep(0.001)
+        assert begun.wait(60)
     assert 0 < len(steps) < PROTOCOL.horizon

@@ -277,6 +277,13 @@ def test_a_run_is_built_around_its_pairs_first_phase_and_diverges_with_it():
     assert_equal(*(jax.tree.map(lambda leaf, i=i: leaf[i], batch.state.policy) for i in (0, 1)))
 
 
+def three_runs_of_bcq(algorithm=bcq.BCQ):
+    """Runs before their first update, with padding behind them on two devices: part, batch and runs."""
+    method = Method("bcq", Phase(algorithm, bcq.Architecture((8,), (8,), 8, 4), bcq.Knobs(), 1))
+    part = phases.part_of(method, 1, PAIRS[:3])
+    return part, *phases.first_batch(part, ROWS, PAIRS[:3], (jax.tree.map(lambda leaf: leaf[:3], STACKED),))
+
+
 def test_what_a_policy_draws_depends_on_its_run_and_on_the_moment_alone():
     def act(state, observation, noise, knobs):
         return noise + 0 * observation[:, :1]
@@ -285,10 +292,7 @@ def test_what_a_policy_draws_depends_on_its_run_and_on_the_moment_alone():
         return jax.random.normal(key, (states, 1))
 
     algorithm = bcq.BCQ._replace(act=act, acting_noise=draw)
-    part = phases.part_of(
-        Method("bcq", Phase(algorithm, bcq.Architecture((8,), (8,), 8, 4), bcq.Knobs(), 1)), 1, PAIRS[:3]
-    )
-    batch, runs = phases.first_batch(part, ROWS, PAIRS[:3], (jax.tree.map(lambda leaf: leaf[:3], STACKED),))
+    part, batch, runs = three_runs_of_bcq(algorithm)
     keys, observation = (
         phases.phase_keys([*PAIRS[:3], PAIRS[2]], phases.LAST_EVALUATION)[1],
         np.zeros((3, 5, 17), np.float32),
@@ -307,11 +311,7 @@ def test_what_a_policy_draws_depends_on_its_run_and_on_the_moment_alone():
 
 
 def test_a_critic_of_many_runs_gives_each_the_values_of_its_own():
-    """Three runs have padding behind them on two devices."""
-    part = phases.part_of(
-        Method("bcq", Phase(bcq.BCQ, bcq.Architecture((8,), (8,), 8, 4), bcq.Knobs(), 1)), 1, PAIRS[:3]
-    )
-    batch, runs = phases.first_batch(part, ROWS, PAIRS[:3], (jax.tree.map(lambda leaf: leaf[:3], STACKED),))
+    part, batch, runs = three_runs_of_bcq()
     draws = np.random.default_rng(0)
     observation, action = (draws.normal(size=(3, 5, width)).astype(np.float32) for width in (17, 6))
     values = values_of(part, batch, runs)(observation, action)
