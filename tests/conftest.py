@@ -29,7 +29,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 # Tests, the commands that they call and tomorrow's tests share what they compile, in a folder of their own.
 PROGRAMS = Path(__file__).parents[1] / ".pytest_cache" / "programs"
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(PROGRAMS / kept_programs.folder().name))
-os.environ.setdefault(kept_programs.SHORTEST, "0.05")  # a suite is thousands of small programs
+os.environ.setdefault(kept_programs.SHORTEST, "0")  # a suite is thousands of small programs, most of them in many files
 kept_programs.keep_programs()
 
 
